@@ -1,0 +1,77 @@
+"""What a simulated loop looks like before anything goes wrong."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Final
+
+REGIONS: Final = ("EU", "US", "APAC", "LATAM")
+DEVICES: Final = ("web", "android", "ios")
+CUSTOMERS: Final = ("returning", "new", "business")
+FEATURES: Final = ("log_amount", "payments_24h", "ip_risk")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorldConfig:
+    """A fraud-like feedback loop: traffic, base rate, model quality, label lag and label availability.
+
+    Rates are expectations over the simulator, not over one realisation. Times are UTC; weeks start on Monday.
+    `resolution` is the step (seconds) to which the logs' times are rounded down.
+    """
+
+    current_start: datetime = datetime(2026, 9, 28, tzinfo=UTC)
+    reference_weeks: int = 8
+    current_weeks: int = 1
+    tail_days: int = 0
+    per_day: int = 1500
+    accounts_per_daily_prediction: float = 6.0
+    base_rate: float = 0.08
+    recall: float = 0.80
+    availability: float = 0.92
+    window_days: int = 14
+    slack_days: int = 1
+    duplicate_share: float = 0.001
+    orphan_share: float = 0.002
+    correction_share: float = 0.003
+    outcome_accounts: bool = True
+    resolution: int = 1
+    features: tuple[str, ...] = FEATURES
+
+    @property
+    def start(self) -> datetime:
+        """First instant of the reference."""
+        return self.current_start - timedelta(weeks=self.reference_weeks)
+
+    @property
+    def current_end(self) -> datetime:
+        """End (exclusive) of the current window."""
+        return self.current_start + timedelta(weeks=self.current_weeks)
+
+    @property
+    def as_of(self) -> datetime:
+        """The evaluation time: every label window of the current predictions has closed."""
+        return self.current_end + timedelta(days=self.window_days + self.slack_days)
+
+    @property
+    def days(self) -> int:
+        """Days with predictions."""
+        return 7 * (self.reference_weeks + self.current_weeks) + self.tail_days
+
+    @property
+    def reference_days(self) -> int:
+        """Days before the current window."""
+        return 7 * self.reference_weeks
+
+    @property
+    def current_days(self) -> int:
+        """Days of the current window."""
+        return 7 * self.current_weeks
+
+    @property
+    def accounts(self) -> int:
+        """Number of entities that can appear."""
+        return max(50, round(self.per_day * self.accounts_per_daily_prediction))
+
+    def period(self, name: str) -> str:
+        """The window `reference` or `current` as `start..end`."""
+        edges = (self.start, self.current_start) if name == "reference" else (self.current_start, self.current_end)
+        return "..".join(edge.date().isoformat() for edge in edges)

@@ -1,0 +1,1 @@
+"""L0: the nouns. Polars and pydantic only; nothing here computes a statistic."""

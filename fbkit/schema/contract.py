@@ -1,0 +1,169 @@
+"""The one-page model contract that the kit executes: read, check, write."""
+
+import hashlib
+import json
+import tomllib
+from datetime import UTC, date, datetime
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+from pydantic import BaseModel, ValidationError
+
+from fbkit.errors import ContractError, nearest
+from fbkit.schema.contract_parts import Body
+
+
+class Contract(Body):
+    """A validated contract. Equal contracts have equal :attr:`hash`.
+
+    Examples
+    --------
+    >>> text = '''
+    ... [model]
+    ... name = "demo"
+    ... [predictions]
+    ... path = "predictions.csv"
+    ... [outcomes]
+    ... path = "outcomes.csv"
+    ... [label]
+    ... window = "7d"
+    ... '''
+    >>> contract = Contract.from_toml(text)
+    >>> contract.label.window.days, contract.join.keys
+    (7, ('prediction_id',))
+    >>> Contract.from_toml(contract.to_toml()) == contract
+    True
+    """
+
+    @classmethod
+    def load(cls, path: str | Path) -> Self:
+        """Read ``contract.toml``; every problem of the file is reported at once."""
+        file = Path(path)
+        try:
+            text = file.read_text(encoding="utf-8")
+        except FileNotFoundError as error:
+            raise ContractError(
+                "there is no contract",
+                got=file.name,
+                next_step="write one, or call with --predictions FILE --outcomes FILE --window 7d and a draft is written",
+            ) from error
+        except (OSError, UnicodeDecodeError) as error:
+            raise ContractError("the contract could not be read", got=f"{file.name}: {error}", allowed="UTF-8 text in TOML") from error
+        return cls.from_toml(text, name=file.name)
+
+    @classmethod
+    def from_toml(cls, text: str, *, name: str = "contract.toml") -> Self:
+        """Read a contract from TOML text."""
+        try:
+            raw = tomllib.loads(text)
+        except tomllib.TOMLDecodeError as error:
+            raise ContractError(f"{name} is not valid TOML", got=str(error), next_step="mend the line that is named") from error
+        try:
+            return cls.model_validate(raw)
+        except ValidationError as error:
+            raise _explain(error, name=name) from error
+
+    def to_toml(self) -> str:
+        """The contract as TOML; what equals its default is left out."""
+        return dump_toml(self.model_dump(mode="python", exclude_defaults=True, round_trip=False))
+
+    @cached_property
+    def hash(self) -> str:
+        """SHA-256 of the canonical content (not of the file's bytes)."""
+        canonical = json.dumps(self.model_dump(mode="json", exclude={"x"}), sort_keys=True, ensure_ascii=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _explain(error: ValidationError, *, name: str) -> ContractError:
+    problems = [_problem(dict(item)) for item in error.errors(include_url=False)]
+    what = f"{name} has {len(problems)} problem{'s' if len(problems) > 1 else ''}"
+    return ContractError(what, got="; ".join(problems), next_step="mend the keys that are named; the README of contracts lists every key")
+
+
+def _problem(item: dict[str, Any]) -> str:
+    location = [part for part in item["loc"] if part not in ("timedelta", "function-before[_duration(), timedelta]")]
+    path = ".".join(str(part) for part in location)
+    if item["type"] == "extra_forbidden":
+        known = _keys_at(location[:-1])
+        hint = nearest(str(location[-1]), known)
+        return f"unknown key {path}" + (f" (did you mean {hint}?)" if hint else f" (known: {', '.join(known)})")
+    if item["type"] == "missing":
+        return f"{path} is missing"
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if not path:
+        return message
+    shown = item.get("input")
+    return f"{path} = {shown!r}: {message}" if not isinstance(shown, dict) else f"{path}: {message}"
+
+
+def _keys_at(location: list[object]) -> list[str]:
+    model: type[BaseModel] = Body
+    for part in location:
+        if isinstance(part, int):
+            continue
+        field = model.model_fields.get(str(part))
+        inner = _model_in(field.annotation) if field else None
+        if inner is None:
+            return []
+        model = inner
+    return sorted(model.model_fields)
+
+
+def _model_in(annotation: object) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    for argument in getattr(annotation, "__args__", ()):
+        found = _model_in(argument)
+        if found is not None:
+            return found
+    return None
+
+
+def dump_toml(content: dict[str, Any]) -> str:
+    """Write nested dictionaries, lists and scalars as TOML (None is left out)."""
+    lines: list[str] = []
+    _table(content, (), lines)
+    return "\n".join(lines).strip() + "\n"
+
+
+def _table(content: dict[str, Any], path: tuple[str, ...], lines: list[str]) -> None:
+    tables = {key: value for key, value in content.items() if isinstance(value, dict)}
+    lists = {key: value for key, value in content.items() if _is_table_list(value)}
+    for key, value in content.items():
+        if value is not None and key not in tables and key not in lists:
+            lines.append(f"{_key(key)} = {_scalar(value)}")
+    for key, value in tables.items():
+        inner = (*path, key)
+        lines += ["", f"[{'.'.join(map(_key, inner))}]"]
+        _table(value, inner, lines)
+    for key, rows in lists.items():
+        inner = (*path, key)
+        for row in rows:
+            lines += ["", f"[[{'.'.join(map(_key, inner))}]]"]
+            _table(row, inner, lines)
+
+
+def _is_table_list(value: object) -> bool:
+    return isinstance(value, list | tuple) and bool(value) and all(isinstance(row, dict) for row in value)
+
+
+def _key(key: str) -> str:
+    plain = key.isascii() and key.replace("_", "").replace("-", "").isalnum()
+    return key if plain else json.dumps(key, ensure_ascii=False)
+
+
+def _scalar(value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
+    if isinstance(value, int | float):
+        return repr(value)
+    if isinstance(value, date):
+        return value.isoformat()
+    if isinstance(value, list | tuple):
+        return "[" + ", ".join(_scalar(item) for item in value) + "]"
+    if isinstance(value, dict):
+        return "{ " + ", ".join(f"{_key(key)} = {_scalar(item)}" for key, item in value.items()) + " }"
+    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")

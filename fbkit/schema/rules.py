@@ -1,0 +1,55 @@
+"""The fixed names of every rule by which a row is refused, set aside or merely noted.
+
+``audit`` frames have the columns table, rule, rows. Rules in ``REFUSED`` remove the row from the
+analysis and keep it in ``rejects``; the others only count what happened to rows that stay.
+"""
+
+from typing import Final
+
+REFUSED: Final[dict[str, str]] = {
+    "null_id": "the id is null or empty after trimming",
+    "duplicate_row": "an identical row was already kept",
+    "conflicting_id": "the same id with different content; none of them is used",
+    "null_score": "the score is null",
+    "score_not_finite": "the score is NaN or infinite",
+    "score_out_of_range": "a probability outside 0..1",
+    "null_time": "the time is null",
+    "absurd_time": "the time is before 1990 or more than a year past the newest arrival",
+    "null_label": "the label is null or not finite",
+    "label_not_binary": "a binary label that is neither 0 nor 1",
+    "no_key": "the outcome carries no usable id and no fallback key",
+    "arrival_before_event": "the label arrived before the event happened",
+    "propensity_out_of_range": "a propensity outside (0, 1]",
+    "other_environment": "another environment than the contract asks for",
+    "null_action": "the action is null",
+}
+
+PAIRED: Final[dict[str, str]] = {
+    "by_id": "paired by the join keys",
+    "by_fallback": "paired by entity and window because the outcome carries no id",
+}
+
+OUTCOME_FATE: Final[dict[str, str]] = {
+    "used": "the label that counts for its prediction",
+    "superseded": "an earlier statement replaced by a later one",
+    "duplicate_statement": "another statement that arrived at the same time and agrees",
+    "conflicting_label": "simultaneous statements that disagree; none is used",
+    "before_prediction": "the event happened before the prediction (leakage); never a label",
+    "after_window": "the event happened after the label window; never a label",
+    "not_yet_arrived": "unknown at the as-of time",
+    "orphan": "the key matches no prediction",
+    "no_candidate": "fallback: no prediction of the entity has a window that holds the event",
+    "ambiguous": "fallback with rule unique: several predictions could claim the event",
+    "not_chosen": "fallback: another prediction of the entity claims the event",
+    "audit_row": "an audit statement; never sets the base label",
+    "contradicts_action": "an outcome of a row whose action hides the outcome",
+    "older_definition": "a label of another definition version",
+}
+
+NOTES: Final[dict[str, str]] = {
+    "late": "the label arrived after window plus grace",
+    "decision_disagrees": "the logged decision differs from score >= threshold",
+    "arrival_is_event_time": "no arrival time is logged; the event time stands in",
+    "cast": "a column was cast at load",
+    "mature": "the label window is closed at the as-of time",
+}
