@@ -22,7 +22,7 @@ OUT ?= out/incident
 FIND_PYTHON := for p in python3 python3.13 python3.12 python3.11 python; do \
 	if "$$p" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1; then echo "$$p"; exit 0; fi; done
 
-.PHONY: help lab triage test test-deep test-packaging check types format bench lock clean
+.PHONY: help lab triage test test-deep test-packaging coverage check format bench lock clean
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)$$/make \1\t\2/' | expand -t 22
@@ -42,12 +42,19 @@ test-deep: $(VENV)/.stamp-dev ## the same with the full fuzz and simulation budg
 test-packaging: $(VENV)/.stamp-dev ## the wheel in clean environments: newest and lowest allowed versions, every Python found
 	$(BIN)/python -m pytest -m packaging $(PYTEST_ARGS)
 
+coverage: $(VENV)/.stamp-dev ## branch coverage of the analysis layers by the unit tests, at least 95 %
+	$(BIN)/coverage erase
+	$(BIN)/coverage run -m pytest -q tests/unit fbkit $(PYTEST_ARGS)
+	$(BIN)/coverage combine --quiet
+	$(BIN)/coverage report --skip-covered --fail-under 95 \
+		--include "fbkit/schema/*,fbkit/load/*,fbkit/join/*,fbkit/ledger/*,fbkit/measure/*,fbkit/diagnose/*"
+
 check: $(VENV)/.stamp-dev ## what we agreed on, in seconds: style, layers, budgets, types
 	$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
 	$(BIN)/ruff check --quiet .
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q -p no:cacheprovider --no-header tests/test_budgets.py
-	$(BIN)/basedpyright --warnings
+	$(BIN)/basedpyright
 
 format: $(VENV)/.stamp-dev ## format the code and apply the safe repairs
 	$(BIN)/ruff check --quiet --fix-only .

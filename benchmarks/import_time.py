@@ -15,7 +15,9 @@ CLOCK = "import time; t = time.perf_counter(); {statement}; print(time.perf_coun
 
 def seconds(statement: str) -> float:
     """Time of one statement in a new interpreter, its start not counted."""
-    done = subprocess.run([sys.executable, "-c", CLOCK.format(statement=statement)], capture_output=True, text=True, check=True)
+    done = subprocess.run(
+        [sys.executable, "-c", CLOCK.format(statement=statement)], capture_output=True, text=True, check=True
+    )
     return float(done.stdout)
 
 

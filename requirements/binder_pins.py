@@ -1,4 +1,4 @@
-"""Write binder/requirements.txt: the part of the project's pins that Binder needs (fbkit and JupyterLab, not the test tools)."""
+"""Write binder/requirements.txt: those of the project's pins that fbkit and JupyterLab need, without the test tools."""
 
 import re
 import subprocess

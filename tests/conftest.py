@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 
-# Where a tool is missing its tests are skipped by name, with the command that brings it; FBKIT_REQUIRE turns that into a failure.
+# Where a tool is missing its tests are skipped, with the command that brings it; FBKIT_REQUIRE makes that a failure.
 HOW_TO_GET = {
     "chromium": "apt-get install chromium fonts-liberation",
     "jupyter-repo2docker": "pip install jupyter-repo2docker",
@@ -44,7 +44,7 @@ def _find(tool: str) -> str | None:
 
 @pytest.fixture
 def require_tool() -> Callable[[str], str]:
-    """``require_tool("chromium")``: the path of a program or package, or the test is skipped (failed under FBKIT_REQUIRE)."""
+    """``require_tool("chromium")``: the path of a program or package; missing: skip, or fail under FBKIT_REQUIRE."""
 
     def require(tool: str) -> str:
         found = _find(tool)

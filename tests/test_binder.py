@@ -1,4 +1,4 @@
-"""The Binder image is described by three small files; they must agree with the project and be accepted by repo2docker."""
+"""Three small files describe the Binder image; they must agree with the project and be accepted by repo2docker."""
 
 import os
 import re
@@ -19,7 +19,9 @@ def pins(path: Path) -> dict[str, str]:
 
 def test_binder_pins_equal_the_projects_pins() -> None:
     ours = pins(ROOT / "requirements" / "constraints.txt")
-    assert {name: version for name, version in pins(BINDER / "requirements.txt").items() if ours.get(name) != version} == {}
+    assert {
+        name: version for name, version in pins(BINDER / "requirements.txt").items() if ours.get(name) != version
+    } == {}
 
 
 def test_binder_pins_name_everything_that_fbkit_and_the_lab_need() -> None:
@@ -31,7 +33,7 @@ def test_binder_pins_name_everything_that_fbkit_and_the_lab_need() -> None:
 
 
 def test_binder_installs_a_python_that_fbkit_supports() -> None:
-    """Without runtime.txt Binder would take Python 3.10, and the root's requires-python is not read beside a binder folder."""
+    """Without runtime.txt Binder takes Python 3.10; beside a binder folder it does not read requires-python."""
     assert (BINDER / "runtime.txt").read_text(encoding="utf-8").strip() == "python-3.12"
 
 

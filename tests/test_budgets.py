@@ -50,7 +50,9 @@ def submodules() -> list[str]:
 
 @pytest.mark.parametrize("folder", FOLDERS)
 def test_no_file_is_longer_than_the_budget(folder: str) -> None:
-    lengths = {str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in sources(folder)}
+    lengths = {
+        str(path.relative_to(ROOT)): len(path.read_text(encoding="utf-8").splitlines()) for path in sources(folder)
+    }
     assert {name: n for name, n in lengths.items() if n > FILE_LINES and name not in FILES_ALLOWED_LONGER} == {}
 
 
@@ -101,11 +103,21 @@ def test_every_folder_of_the_package_is_a_package() -> None:
     assert sorted(str(folder.relative_to(ROOT)) for folder in folders if not (folder / "__init__.py").exists()) == []
 
 
-HEAVY = ("altair", "anywidget", "ipywidgets", "IPython", "pandas", "scipy.stats", "statsmodels", "vl_convert", "sklearn")
+HEAVY = (
+    "altair",
+    "anywidget",
+    "ipywidgets",
+    "IPython",
+    "pandas",
+    "scipy.stats",
+    "statsmodels",
+    "vl_convert",
+    "sklearn",
+)
 
 
 def test_importing_fbkit_stays_light() -> None:
-    """The half second of `import fbkit` is kept by what it does not load; benchmarks/import_time.py holds the clock to it."""
+    """Half a second for `import fbkit` is kept by what it does not load; benchmarks/import_time.py holds the clock."""
     code = f"import sys, fbkit; print([name for name in {HEAVY!r} if name in sys.modules])"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout.strip() == "[]"

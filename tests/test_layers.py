@@ -1,4 +1,4 @@
-"""Folders are layers of knowledge. A planted violation of each agreement must be caught, or the agreement is only a wish."""
+"""Folders are layers of knowledge. A planted violation of each agreement must be caught, or it is only a wish."""
 
 import shutil
 import subprocess
@@ -19,18 +19,30 @@ VIOLATIONS = {
         "fbkit.diagnose -> pandas",
     ),
     "the schema imports a widget": ("schema/planted.py", "from ipywidgets import Box", "fbkit.schema -> ipywidgets"),
-    "a lower layer imports a higher one": ("join/planted.py", "from fbkit import measure", "fbkit.join -> fbkit.measure"),
+    "a lower layer imports a higher one": (
+        "join/planted.py",
+        "from fbkit import measure",
+        "fbkit.join -> fbkit.measure",
+    ),
     "a lower layer imports the contents page": (
         "load/planted.py",
         "def f():\n    import fbkit.session",
         "fbkit.load -> fbkit.session",
     ),
     "a chart computes": ("charts/planted.py", "from fbkit.measure import intervals", "fbkit.charts -> fbkit.measure"),
-    "a chart knows a diagnosis being made": ("charts/planted.py", "import fbkit.diagnose", "fbkit.charts -> fbkit.diagnose"),
+    "a chart knows a diagnosis being made": (
+        "charts/planted.py",
+        "import fbkit.diagnose",
+        "fbkit.charts -> fbkit.diagnose",
+    ),
     "a report knows an explorer": ("report/planted.py", "import fbkit.explorers", "fbkit.report -> fbkit.explorers"),
     "an explorer knows a report": ("explorers/planted.py", "import fbkit.report", "fbkit.explorers -> fbkit.report"),
     "samples know an analysis": ("samples/planted.py", "import fbkit.join", "fbkit.samples -> fbkit.join"),
-    "an analysis leans on the samples": ("measure/planted.py", "import fbkit.samples", "fbkit.measure -> fbkit.samples"),
+    "an analysis leans on the samples": (
+        "measure/planted.py",
+        "import fbkit.samples",
+        "fbkit.measure -> fbkit.samples",
+    ),
     "a module that no layer claims": ("planted.py", "", "fbkit.planted"),
 }
 

@@ -35,7 +35,9 @@ def test_the_block_blocks() -> None:
     assert "ModuleNotFoundError" in run("import ipywidgets").stderr
 
 
-@pytest.mark.parametrize("layer", ["schema", "load", "join", "measure", "diagnose", "charts", "report", "session", "cli"])
+@pytest.mark.parametrize(
+    "layer", ["schema", "load", "join", "measure", "diagnose", "charts", "report", "session", "cli"]
+)
 def test_layer_imports_with_all_its_modules(layer: str) -> None:
     code = f"""
 import importlib, pkgutil

@@ -1,4 +1,4 @@
-"""The wheel in clean environments: newest and lowest allowed versions of everything, every supported Python found here."""
+"""The wheel in clean environments: newest and lowest allowed versions, every supported Python found here."""
 
 import json
 import shutil
@@ -87,6 +87,9 @@ def test_lowest_allowed_versions(uv: Callable[..., str], wheel: Path, tmp_path: 
     python = environment(uv, tmp_path, found)
     lowest = ("--resolution", "lowest-direct", *project["dependencies"])
     uv("pip", "install", "--quiet", "--python", python, *lowest, wheel)
-    installed = {package["name"]: package["version"] for package in json.loads(uv("pip", "list", "--python", python, "--format", "json"))}
+    installed = {
+        package["name"]: package["version"]
+        for package in json.loads(uv("pip", "list", "--python", python, "--format", "json"))
+    }
     assert installed["polars"] == "2.0.0"
     smoke(python, tmp_path)

@@ -29,7 +29,9 @@ def test_every_module_is_in_the_wheel(names: list[str], root: Path) -> None:
 def test_nothing_but_the_package_is_in_the_wheel(names: list[str]) -> None:
     tops = {name.split("/")[0] for name in names}
     assert {top for top in tops if not top.startswith("fbkit")} == set()
-    assert [name for name in names if "/test_" in name or "__pycache__" in name or name.endswith(".ipynb_checkpoints")] == []
+    assert [
+        name for name in names if "/test_" in name or "__pycache__" in name or name.endswith(".ipynb_checkpoints")
+    ] == []
 
 
 def test_the_licence_is_in_the_wheel(names: list[str]) -> None:
