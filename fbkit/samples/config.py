@@ -15,7 +15,7 @@ class WorldConfig:
     """A fraud-like feedback loop: traffic, base rate, model quality, label lag and label availability.
 
     Rates are expectations over the simulator, not over one realisation. Times are UTC; weeks start on Monday.
-    `resolution` is the step (seconds) to which the logs' times are rounded down.
+    Steps in seconds: `resolution` of the prediction log, `event_step` of the event times, `batch` of the label feed's loads.
     """
 
     current_start: datetime = datetime(2026, 9, 28, tzinfo=UTC)
@@ -34,6 +34,8 @@ class WorldConfig:
     correction_share: float = 0.003
     outcome_accounts: bool = True
     resolution: int = 1
+    event_step: int = 1
+    batch: int = 900
     features: tuple[str, ...] = FEATURES
 
     @property

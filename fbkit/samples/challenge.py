@@ -1,0 +1,48 @@
+"""The mini challenge: weekly recall down about 15 % while label availability falls from 92 % to 70 %. Quality, labels, or both?"""
+
+from dataclasses import replace
+from typing import Final
+
+from fbkit.errors import ArgumentError
+from fbkit.samples.config import WorldConfig
+from fbkit.samples.faults import ConceptDrift, Injection, LabelSliceLoss
+from fbkit.samples.simulate import Simulation, simulate
+
+CHALLENGE: Final = WorldConfig(
+    reference_weeks=4, per_day=4500, resolution=60, event_step=600, batch=3600, outcome_accounts=False
+)
+REVIEW_REGIONS: Final = ("EU", "US")
+HEADLINE: Final = {"recall": (0.80, 0.68), "availability": (0.92, 0.70)}
+TRUE_RECALL: Final = {"labels": 0.80, "quality": 0.68, "both": 0.736}
+
+
+def _faults(*, drift: float, flagged: float, uniform: float) -> tuple[Injection, ...]:
+    quality = (ConceptDrift(severity=drift),) if drift else ()
+    review = (LabelSliceLoss(severity=flagged, where={"region": REVIEW_REGIONS, "decision": "flagged"}),)
+    return (*quality, *(review if flagged else ()), LabelSliceLoss(severity=uniform))
+
+
+VARIANTS: Final[dict[str, tuple[Injection, ...]]] = {
+    "labels": _faults(drift=0.0, flagged=0.741, uniform=0.151),
+    "quality": _faults(drift=0.166, flagged=0.0, uniform=0.239),
+    "both": _faults(drift=0.088, flagged=0.376, uniform=0.197),
+}
+"""Strengths found once so that all three have the headline in expectation."""
+
+
+def recall_drop(variant: str, seed: int, *, per_day: int | None = None) -> Simulation:
+    """One incident of the mini challenge.
+
+    `variant` is the truth: `labels` (review labels of flagged payments lost in two regions, and some everywhere; the model is as it
+    was), `quality` (fraud moved to where the score does not look; labels lost uniformly, which is harmless) or `both`. All three
+    have the same expected headline. Raises ArgumentError for another variant.
+
+    Examples
+    --------
+    >>> recall_drop("labels", 1, per_day=50).truth.verdict
+    'labels'
+    """
+    if variant not in VARIANTS:
+        raise ArgumentError("unknown variant of recall_drop", got=variant, allowed=tuple(VARIANTS))
+    config = CHALLENGE if per_day is None else replace(CHALLENGE, per_day=per_day)
+    return simulate(config, VARIANTS[variant], seed=seed)

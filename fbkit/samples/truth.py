@@ -1,0 +1,182 @@
+"""The truth of a simulated incident: what changed, and how much each cause contributed, in expectation over the simulator.
+
+Expectations use the true probabilities in place of drawn outcomes, on one large world per set of faults; the worlds share their random
+numbers, so that their differences are the faults' doing. Contributions are Shapley values over the causes.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import lru_cache
+from itertools import combinations
+from math import factorial
+from typing import Final
+
+import numpy as np
+
+from fbkit.errors import ArgumentError
+from fbkit.samples.config import WorldConfig
+from fbkit.samples.faults import Injection
+from fbkit.samples.world import Bools, Floats, World, build
+
+TRUTH_ROWS: Final = 600_000
+TRUTH_SEED: Final = 2
+MATERIAL: Final = 0.01
+WINDOWS: Final = ("reference", "current")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cell:
+    """One number of both windows."""
+
+    reference: float
+    current: float
+
+    @property
+    def change(self) -> float:
+        """Current minus reference."""
+        return self.current - self.reference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Share:
+    """What one cause contributed to the observed change and to the true change of the metric."""
+
+    cause: str
+    family: str
+    value: float
+    true_value: float
+    faults: tuple[dict[str, object], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truth:
+    """Expected values of one incident. `background` is the observed change that happens without any fault."""
+
+    metric: str
+    observed: Cell
+    true: Cell
+    availability: Cell
+    shares: tuple[Share, ...]
+    background: float
+    verdict: str
+    top_cause: str
+
+    def as_dict(self) -> dict[str, object]:
+        """The truth as JSON-able facts; `observed` and `true` carry their change."""
+        cells = {name: asdict(cell) | {"change": cell.change} for name, cell in self._cells()}
+        return asdict(self) | cells | {"shares": [asdict(share) for share in self.shares]}
+
+    def _cells(self) -> tuple[tuple[str, Cell], ...]:
+        return (("observed", self.observed), ("true", self.true), ("availability", self.availability))
+
+
+Metric = Callable[[Floats, Floats, Bools, Floats], float]
+"""A metric from the expected weight of the positive and of the negative outcome of each row, the decision and the score."""
+
+
+def _recall(positive: Floats, negative: Floats, flagged: Bools, score: Floats) -> float:
+    return float(positive[flagged].sum() / positive.sum())
+
+
+def _precision(positive: Floats, negative: Floats, flagged: Bools, score: Floats) -> float:
+    return float(positive[flagged].sum() / (positive[flagged].sum() + negative[flagged].sum()))
+
+
+def _base_rate(positive: Floats, negative: Floats, flagged: Bools, score: Floats) -> float:
+    return float(positive.sum() / (positive.sum() + negative.sum()))
+
+
+def _brier(positive: Floats, negative: Floats, flagged: Bools, score: Floats) -> float:
+    squares = positive * (1 - score) ** 2 + negative * score**2
+    return float(squares.sum() / (positive.sum() + negative.sum()))
+
+
+METRICS: Final[dict[str, Metric]] = {
+    "recall": _recall,
+    "precision": _precision,
+    "base_rate": _base_rate,
+    "brier": _brier,
+}
+
+
+def expected(world: World, *, metric: str, window: str) -> dict[str, float]:
+    """Expected `observed`, `true` metric and label `availability` in a window of this world."""
+    rows = world.window(window)
+    p, score, flagged = world.p[rows], world.score[rows], world.flagged[rows]
+    seen = world.visible_if()[:, rows]
+    positive, negative = p * seen[1], (1 - p) * seen[0]
+    f = METRICS[metric]
+    return {
+        "observed": f(positive, negative, flagged, score),
+        "true": f(p, 1 - p, flagged, score),
+        "availability": float(np.mean(positive + negative)),
+    }
+
+
+@lru_cache(maxsize=128)
+def truth(
+    config: WorldConfig, faults: tuple[Injection, ...], *, metric: str = "recall", rows: int = TRUTH_ROWS
+) -> Truth:
+    """Expected change of `metric` and what each cause contributed.
+
+    `rows` is the size of the worlds that stand for the expectation, half of them in each window. The contributions to the observed
+    change and `background` sum to the observed change. Raises ArgumentError for a metric that has no expectation here.
+    """
+    if metric not in METRICS:
+        raise ArgumentError("no exact truth for this metric", got=metric, allowed=sorted(METRICS))
+    causes = tuple(dict.fromkeys(fault.cause for fault in faults))
+    worlds: dict[frozenset[str], dict[str, Cell]] = {}
+    for size in range(len(causes) + 1):
+        for active in combinations(causes, size):
+            worlds[frozenset(active)] = _cells(config, [f for f in faults if f.cause in active], metric, rows)
+    change = {kind: {active: cells[kind].change for active, cells in worlds.items()} for kind in ("observed", "true")}
+    shares = tuple(
+        Share(
+            cause=cause,
+            family=next(f.family for f in faults if f.cause == cause),
+            value=shapley(cause, causes, change["observed"]),
+            true_value=shapley(cause, causes, change["true"]),
+            faults=tuple(f.as_dict() for f in faults if f.cause == cause),
+        )
+        for cause in causes
+    )
+    final = worlds[frozenset(causes)]
+    return Truth(
+        metric=metric,
+        shares=shares,
+        background=change["observed"][frozenset()],
+        verdict=verdict(shares),
+        top_cause=max(shares, key=lambda share: abs(share.value)).cause if _material(shares) else "noise",
+        **final,
+    )
+
+
+def _cells(config: WorldConfig, faults: Sequence[Injection], metric: str, rows: int) -> dict[str, Cell]:
+    world = build(config, faults, seed=TRUTH_SEED, rows=rows)
+    reference, current = (expected(world, metric=metric, window=window) for window in WINDOWS)
+    return {name: Cell(reference=reference[name], current=current[name]) for name in reference}
+
+
+def shapley(player: str, players: Sequence[str], value: dict[frozenset[str], float]) -> float:
+    """Exact Shapley value of a player (Shapley 1953) from the value of every coalition."""
+    others, n = [p for p in players if p != player], len(players)
+    total = 0.0
+    for size in range(n):
+        weight = factorial(size) * factorial(n - size - 1) / factorial(n)
+        for group in combinations(others, size):
+            total += weight * (value[frozenset((*group, player))] - value[frozenset(group)])
+    return total
+
+
+def _material(shares: Sequence[Share]) -> list[Share]:
+    return [share for share in shares if abs(share.value) >= MATERIAL]
+
+
+def verdict(shares: Sequence[Share]) -> str:
+    """The verdict that the material causes deserve."""
+    families = {share.family for share in _material(shares)}
+    if not families:
+        return "noise"
+    if families == {"quality", "labels"}:
+        return "both"
+    return families.pop() if len(families) == 1 else "several"
