@@ -1,0 +1,106 @@
+"""Pair statements with predictions: by key, else by entity and window; every statement keeps its fate."""
+
+from datetime import datetime
+
+import polars as pl
+
+from fbkit.errors import InputError
+from fbkit.load.columns import entity_key
+from fbkit.schema.contract import Contract
+from fbkit.schema.label import LabelWindow
+
+BY_ID, BY_FALLBACK = "by_id", "by_fallback"
+
+
+def number_statements(outcomes: pl.DataFrame) -> pl.DataFrame:
+    """Give each statement a number that does not depend on the order of the file."""
+    order = [name for name, dtype in outcomes.schema.items() if not dtype.is_nested()]
+    return outcomes.sort(order, nulls_last=True).with_row_index("statement")
+
+
+def pair(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, contract: Contract, as_of: datetime) -> pl.DataFrame:
+    """All pairings of numbered statements with predictions, and the statements that pair with none.
+
+    Columns: statement, prediction_id (null for those that pair with none), ts_pred, rule, n_rivals, fate
+    (null where the statement may count), and the statement's own columns.
+    """
+    window = LabelWindow.of(contract)
+    keys = list(contract.join.keys)
+    keyed = pl.all_horizontal([pl.col(key).is_not_null() for key in keys])
+    by_id = _by_key(predictions, outcomes.filter(keyed), keys=keys)
+    by_fallback = _by_window(predictions, outcomes.filter(~keyed), contract=contract, window=window)
+    pairs = pl.concat([by_id, by_fallback], how="diagonal_relaxed")
+    return pairs.with_columns(pl.coalesce("fate", _fate(contract, window=window, as_of=as_of)).alias("fate"))
+
+
+def _by_key(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, keys: list[str]) -> pl.DataFrame:
+    known = predictions.select(*dict.fromkeys(["prediction_id", "ts_pred", *keys]))
+    statements = outcomes.rename({key: f"__key_{key}" for key in keys})
+    known = known.with_columns([pl.col(key).cast(pl.String).alias(f"__key_{key}") for key in keys])
+    known = known.select("prediction_id", "ts_pred", *[f"__key_{key}" for key in keys], pl.lit(BY_ID).alias("rule"))
+    joined = statements.join(known, on=[f"__key_{key}" for key in keys], how="left")
+    orphan = pl.when(pl.col("rule").is_null()).then(pl.lit("orphan"))
+    # What the statement called its key stays visible, so that a reformatted id can be recognised later.
+    key_text = pl.concat_str([pl.col(f"__key_{key}") for key in keys], separator="|").alias("key")
+    return joined.with_columns(orphan.alias("fate"), pl.lit(0, dtype=pl.UInt32).alias("n_rivals"), key_text).drop(
+        [f"__key_{key}" for key in keys]
+    )
+
+
+def _by_window(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, contract: Contract, window: LabelWindow) -> pl.DataFrame:
+    fallback = contract.join.fallback
+    outcomes = outcomes.drop(contract.join.keys)
+    if fallback is None or outcomes.is_empty():
+        return outcomes.clear().with_columns(
+            pl.lit(None, dtype=pl.String).alias("prediction_id"), pl.lit(None, dtype=pl.String).alias("fate")
+        )
+    known = predictions.select("prediction_id", "ts_pred", _entity_of(predictions, contract=contract).alias("__entity"))
+    pairs = outcomes.join(known, on="__entity", how="inner")
+    pairs = pairs.filter((pl.col("ts_pred") <= pl.col("ts_event")) & (pl.col("ts_event") <= pl.col("ts_pred") + window.window))
+    pairs = pairs.with_columns((pl.len().over("statement") - 1).cast(pl.UInt32).alias("n_rivals"))
+    pairs = pairs.with_columns(_choose(fallback.rule).alias("fate"), pl.lit(BY_FALLBACK).alias("rule"))
+    without = outcomes.join(pairs.select("statement").unique(), on="statement", how="anti")
+    without = without.with_columns(pl.lit("no_candidate").alias("fate"), pl.lit(0, dtype=pl.UInt32).alias("n_rivals"))
+    return pl.concat([pairs, without], how="diagonal_relaxed")
+
+
+def _entity_of(predictions: pl.DataFrame, *, contract: Contract) -> pl.Expr:
+    fallback = contract.join.fallback
+    entity = list(fallback.entity) if fallback else []
+    mapped = contract.predictions.columns.get("entity_id")
+    listed = [mapped] if isinstance(mapped, str) else list(mapped or [])
+    if "entity_id" in predictions.columns and (listed == entity or entity == ["entity_id"]):
+        return pl.col("entity_id")
+    missing = [column for column in entity if column not in predictions.columns]
+    if missing:
+        raise InputError(
+            "the fallback names an entity column that the prediction log does not have",
+            got=", ".join(missing),
+            allowed=", ".join(predictions.columns),
+            next_step="mend [join.fallback] entity in the contract",
+        )
+    return entity_key(entity)
+
+
+def _choose(rule: str) -> pl.Expr:
+    """Fate of each candidate of a fallback statement: null for the one that claims it."""
+    if rule == "all":
+        return pl.lit(None, dtype=pl.String)
+    if rule == "unique":
+        return pl.when(pl.len().over("statement") > 1).then(pl.lit("ambiguous"))
+    # Two predictions of one entity at the same instant: the smaller id is the earlier one.
+    place = pl.struct("ts_pred", "prediction_id").rank("ordinal", descending=rule == "latest").over("statement")
+    return pl.when(place > 1).then(pl.lit("not_chosen"))
+
+
+def _fate(contract: Contract, *, window: LabelWindow, as_of: datetime) -> pl.Expr:
+    return (
+        pl.when(pl.col("ts_event") < pl.col("ts_pred"))
+        .then(pl.lit("before_prediction"))
+        .when(pl.col("ts_event") > pl.col("ts_pred") + window.window)
+        .then(pl.lit("after_window"))
+        .when(pl.col("ts_arrival") > pl.lit(as_of))
+        .then(pl.lit("not_yet_arrived"))
+        .when(pl.col("source") == "audit")
+        .then(pl.lit("audit_row"))
+    )

@@ -1,0 +1,75 @@
+"""Several statements about one prediction become one label, or none, by the contract's rule."""
+
+import polars as pl
+
+from fbkit.schema.contract import Contract
+
+_TIE = ["prediction_id", "ts_arrival", "__rank"]
+
+
+def settle(pairs: pl.DataFrame, *, contract: Contract) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Decide which statement counts.
+
+    Parameters
+    ----------
+    pairs
+        Pairings of :func:`fbkit.join.pair.pair`; those with a null ``fate`` compete.
+
+    Returns
+    -------
+    The pairings with every fate filled in, and one row per labelled prediction: prediction_id, label,
+    ts_event, ts_arrival, source, label_version, rule, n_rivals.
+    """
+    competing = pairs.filter(pl.col("fate").is_null())
+    decided = pairs.filter(pl.col("fate").is_not_null())
+    settled = _one(competing, contract=contract) if contract.label.combine == "one" else competing.with_columns(fate=pl.lit("used"))
+    labels = _labels(settled.filter(pl.col("fate") == "used"), contract=contract)
+    return pl.concat([settled.select(decided.columns), decided]), labels
+
+
+def _one(competing: pl.DataFrame, *, contract: Contract) -> pl.DataFrame:
+    """Statements about one outcome: the newest (or the first) arrival counts, ties by rank of source."""
+    keep_first = contract.label.corrections == "keep_first"
+    ranks = {name: rank for rank, name in enumerate(contract.label.sources)}
+    rank = pl.col("source").replace_strict(ranks, default=len(ranks), return_dtype=pl.Int64)
+    arrival = pl.col("ts_arrival")
+    marked = competing.with_columns(rank.alias("__rank"))
+    chosen_time = arrival == (arrival.min() if keep_first else arrival.max()).over("prediction_id")
+    marked = marked.with_columns(chosen_time.alias("__time"))
+    best_rank = pl.col("__rank").filter(pl.col("__time")).min().over("prediction_id")
+    marked = marked.with_columns((pl.col("__time") & (pl.col("__rank") == best_rank)).alias("__finalist"))
+    labels = pl.col("label").filter(pl.col("__finalist")).n_unique().over("prediction_id")
+    # Content, not file order, decides which of the agreeing statements stands for all.
+    first = pl.col("statement").filter(pl.col("__finalist")).min().over("prediction_id") == pl.col("statement")
+    fate = (
+        pl.when(~pl.col("__time"))
+        .then(pl.lit("superseded"))
+        .when(~pl.col("__finalist"))
+        .then(pl.lit("duplicate_statement"))
+        .when(labels > 1)
+        .then(pl.lit("conflicting_label"))
+        .when(first)
+        .then(pl.lit("used"))
+        .otherwise(pl.lit("duplicate_statement"))
+    )
+    return marked.with_columns(fate.alias("fate")).drop("__rank", "__time", "__finalist")
+
+
+def _labels(used: pl.DataFrame, *, contract: Contract) -> pl.DataFrame:
+    columns = ["prediction_id", "label", "ts_event", "ts_arrival", "source", "label_version", "rule", "n_rivals"]
+    combine = contract.label.combine
+    if combine == "one":
+        return used.select(columns)
+    ordered = used.sort("prediction_id", "ts_event", "ts_arrival", "statement")
+    label = pl.col("label")
+    value = {
+        "first": label.first(),
+        "last": label.last(),
+        "any": label.max(),
+        "max": label.max(),
+        "sum": label.sum(),
+        "count": label.len().cast(pl.Float64),
+    }[combine]
+    at = pl.first if combine == "first" else pl.last
+    rest = [at(name) for name in columns[2:]]
+    return ordered.group_by("prediction_id", maintain_order=True).agg(value.alias("label"), *rest).select(columns)

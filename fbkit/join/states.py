@@ -1,0 +1,62 @@
+"""The state of every prediction's label at one time: positive, negative, labelled, pending, missing, censored."""
+
+from datetime import datetime
+
+import polars as pl
+
+from fbkit.schema.contract import Contract
+from fbkit.schema.label import LabelWindow
+from fbkit.schema.results import CENSORED, LABEL_STATES, LABELLED, MISSING, NEGATIVE, PENDING, POSITIVE
+
+STATE = pl.Enum(LABEL_STATES)
+
+
+def feed_watermark(outcomes: pl.DataFrame, *, contract: Contract, as_of: datetime) -> datetime | None:
+    """Up to when the outcome feed is complete: the contract's word, else the newest arrival that is no backfill."""
+    stated = contract.outcomes.complete_through
+    if stated is not None:
+        return min(as_of, stated)
+    arrived = outcomes.filter((pl.col("ts_arrival") <= pl.lit(as_of)) & (pl.col("source") != "backfill"))["ts_arrival"].max()
+    return None if arrived is None else min(as_of, arrived)  # type: ignore[type-var]  # polars types max() as any literal
+
+
+def assign_states(frame: pl.DataFrame, *, contract: Contract, as_of: datetime, watermark: datetime | None) -> pl.DataFrame:
+    """Add mature, late, lag, arrival_lag and state; the states partition the rows.
+
+    Silence is ``missing`` when the window closes, or, with ``silence = "negative"``, a negative once the
+    window is closed and the feed is complete past that moment (then its arrival is that moment).
+    """
+    window = LabelWindow.of(contract)
+    closes = pl.col("ts_pred") + window.window + window.grace
+    mature = closes <= pl.lit(as_of)
+    frame = frame.with_columns(mature.alias("mature"))
+    frame = frame.with_columns(pl.when(~pl.col("blocked")).then("label").alias("label"))
+    if window.silence == "negative":
+        complete = pl.lit(value=False) if watermark is None else closes <= pl.lit(watermark)
+        silent = pl.col("label").is_null() & ~pl.col("blocked") & complete & ~pl.col("conflicted")
+        frame = frame.with_columns(
+            pl.when(silent).then(0.0).otherwise("label").alias("label"),
+            pl.when(silent).then(closes).otherwise("ts_arrival").alias("ts_arrival"),
+        )
+    frame = frame.with_columns(_state(contract).alias("state"))
+    # What is said of the label is said only where there is one.
+    known = pl.col("label").is_not_null()
+    said = ("ts_event", "ts_arrival", "rule", "source", "label_version")
+    frame = frame.with_columns([pl.when(known).then(name).alias(name) for name in said])
+    return frame.with_columns(
+        (pl.col("ts_event") - pl.col("ts_pred")).alias("lag"),
+        (pl.col("ts_arrival") - pl.col("ts_pred")).alias("arrival_lag"),
+        (pl.col("ts_arrival") > closes).fill_null(value=False).alias("late"),
+    ).drop("conflicted")
+
+
+def _state(contract: Contract) -> pl.Expr:
+    label = pl.col("label")
+    expr = pl.when(pl.col("blocked")).then(pl.lit(CENSORED))
+    if contract.model.task == "binary" and contract.label.combine not in ("sum", "count"):
+        expr = expr.when(label == 1.0).then(pl.lit(POSITIVE)).when(label == 0.0).then(pl.lit(NEGATIVE))
+    else:
+        expr = expr.when(label.is_not_null()).then(pl.lit(LABELLED))
+    # With silence = negative a closed window without a complete feed stays open: nobody knows yet.
+    closed = pl.col("mature") if contract.label.silence == "missing" else pl.lit(value=False)
+    return expr.when(closed).then(pl.lit(MISSING)).otherwise(pl.lit(PENDING)).cast(STATE)

@@ -1,0 +1,95 @@
+"""The outcome log: statements about what happened, each with the time we learned it."""
+
+import polars as pl
+
+from fbkit.load.checks import RULE, account, quarantine, split_duplicates, split_identical
+from fbkit.load.columns import canonical, entity_key
+from fbkit.load.times import absurd
+from fbkit.schema.contract import Contract
+from fbkit.schema.logs import OutcomeLog, SourceFile, audit_frame
+
+TABLE = "outcomes"
+
+
+def load_outcomes(frame: pl.DataFrame, *, contract: Contract, sources: tuple[SourceFile, ...]) -> OutcomeLog:
+    """Check an outcome log.
+
+    A log without ``ts_arrival`` is taken as known the moment it happened, and the audit says so.
+    A regression log may call its label ``value``.
+
+    Raises
+    ------
+    InputError
+        A required column is missing or unusable, or most rows break one rule.
+    """
+    rows_in = frame.height
+    label = contract.outcomes.columns
+    if "label" not in frame.columns and "label" not in label and ("value" in frame.columns or "value" in label):
+        frame = frame.rename({str(label.get("value", "value")): "label"})
+        part = contract.outcomes.model_copy(update={"columns": {key: item for key, item in label.items() if key != "value"}})
+    else:
+        part = contract.outcomes
+    frame, casts = canonical(frame, source=part, table=TABLE, required=("ts_event", "label"), zone=contract.time.timezone)
+    frame, notes = _complete(frame, contract=contract)
+    used, rejects = quarantine(frame, rules=_rules(frame, contract=contract), table=TABLE)
+    used, repeated = split_identical(used)
+    used, clashing = _unique_outcome_id(used)
+    refused = [part.select(RULE) for part in (rejects, repeated, clashing)]
+    audit = account(table=TABLE, rows_in=rows_in, used=used.height, rejects=refused, casts=casts)
+    everything = pl.concat([rejects, repeated, clashing], how="diagonal_relaxed")
+    return OutcomeLog(frame=used, rejects=everything, audit=pl.concat([audit, audit_frame(notes)]), sources=sources)
+
+
+def _unique_outcome_id(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    if "outcome_id" not in frame.columns:
+        return frame, frame.clear().with_columns(pl.lit(None, dtype=pl.String).alias(RULE))
+    named = frame.filter(pl.col("outcome_id").is_not_null())
+    kept, rejects = split_duplicates(named, key=["outcome_id"])
+    return pl.concat([kept, frame.filter(pl.col("outcome_id").is_null())]), rejects
+
+
+def _complete(frame: pl.DataFrame, *, contract: Contract) -> tuple[pl.DataFrame, list[tuple[str, str, int, str | None]]]:
+    """Add the optional columns that the join relies on, and the usable-key columns."""
+    notes: list[tuple[str, str, int, str | None]] = []
+    if "ts_arrival" not in frame.columns:
+        frame = frame.with_columns(pl.col("ts_event").alias("ts_arrival"))
+        notes.append((TABLE, "arrival_is_event_time", frame.height, "no arrival time is logged"))
+    else:
+        frame = frame.with_columns(pl.coalesce("ts_arrival", "ts_event").alias("ts_arrival"))
+    for name, default in (("source", "auto"), ("label_version", None)):
+        filled = pl.lit(default, dtype=pl.String) if name not in frame.columns else pl.col(name).fill_null(default) if default else pl.col(name)
+        frame = frame.with_columns(filled.alias(name))
+    for key in contract.join.keys:
+        if key in frame.columns:
+            text = pl.col(key).cast(pl.String)
+            frame = frame.with_columns(pl.when(text.str.strip_chars() != "").then(text).alias(key))
+        else:
+            frame = frame.with_columns(pl.lit(None, dtype=pl.String).alias(key))
+    return frame.with_columns(_fallback_key(frame, contract=contract).alias("__entity")), notes
+
+
+def _fallback_key(frame: pl.DataFrame, *, contract: Contract) -> pl.Expr:
+    fallback = contract.join.fallback
+    if fallback is None:
+        return pl.lit(None, dtype=pl.String)
+    mapped = contract.predictions.columns.get("entity_id")
+    listed = [mapped] if isinstance(mapped, str) else list(mapped or [])
+    if "entity_id" in frame.columns and (listed == list(fallback.entity) or fallback.entity == ("entity_id",)):
+        return entity_key(["entity_id"])
+    if all(column in frame.columns for column in fallback.entity):
+        return entity_key(list(fallback.entity))
+    return pl.lit(None, dtype=pl.String)
+
+
+def _rules(frame: pl.DataFrame, *, contract: Contract) -> list[tuple[str, pl.Expr]]:
+    keyed = pl.all_horizontal([pl.col(key).is_not_null() for key in contract.join.keys])
+    rules = [
+        ("no_key", ~keyed & pl.col("__entity").is_null()),
+        ("null_time", pl.col("ts_event").is_null()),
+        ("absurd_time", absurd("ts_event") | absurd("ts_arrival")),
+        ("arrival_before_event", pl.col("ts_arrival") < pl.col("ts_event")),
+        ("null_label", pl.col("label").is_null() | ~pl.col("label").is_finite()),
+    ]
+    if contract.model.task == "binary" and contract.label.combine not in ("sum", "count"):
+        rules.append(("label_not_binary", ~pl.col("label").is_in([0.0, 1.0])))
+    return rules

@@ -1,0 +1,93 @@
+"""Every time becomes an instant in UTC with microseconds; a time without a zone is refused."""
+
+import zoneinfo
+
+import polars as pl
+
+from fbkit.errors import ContractError, InputError
+
+_UTC = pl.Datetime("us", "UTC")
+_OFFSET = r"(?:[zZ]|[+-]\d{2}:?\d{2})$"
+_EARLIEST, _LATEST = pl.datetime(1990, 1, 1, time_zone="UTC"), pl.datetime(2100, 1, 1, time_zone="UTC")
+
+
+def to_utc(frame: pl.DataFrame, *, column: str, table: str, zone: str | None) -> pl.DataFrame:
+    """Convert a column to ``Datetime("us", "UTC")``; text that is no time becomes null.
+
+    Raises
+    ------
+    InputError
+        The column has no zone and the contract names none, or is not a time at all.
+    """
+    dtype = frame.schema[column]
+    if dtype == _UTC:
+        return frame
+    if dtype == pl.Date:
+        frame = frame.with_columns(pl.col(column).cast(pl.Datetime("us")))
+        dtype = frame.schema[column]
+    if isinstance(dtype, pl.Datetime):
+        return frame.with_columns(_localise(pl.col(column), dtype=dtype, zone=zone, column=column, table=table).alias(column))
+    if dtype == pl.Null:
+        return frame.with_columns(pl.col(column).cast(_UTC))
+    if dtype == pl.String:
+        return _parse_text(frame, column=column, table=table, zone=zone)
+    raise InputError(
+        f"column {column} of the {table} log is not a time",
+        got=f"{dtype}, for example {frame[column].drop_nulls().head(1).to_list()}",
+        allowed="a timestamp with a zone, or ISO 8601 text such as 2013-05-27T14:05:00Z",
+        next_step="write timestamps instead of epoch numbers",
+    )
+
+
+def _localise(expr: pl.Expr, *, dtype: pl.Datetime, zone: str | None, column: str, table: str) -> pl.Expr:
+    expr = expr.dt.cast_time_unit("us")
+    if dtype.time_zone is not None:
+        return expr.dt.convert_time_zone("UTC")
+    if zone is None:
+        raise _naive(column, table=table, example=None)
+    # In the hour that the clock repeats the earlier instant is taken; in the hour it skips there is no instant.
+    return expr.dt.replace_time_zone(check_zone(zone), ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+
+
+def _parse_text(frame: pl.DataFrame, *, column: str, table: str, zone: str | None) -> pl.DataFrame:
+    text = frame[column].str.strip_chars().str.replace(" ", "T", literal=True)
+    has_offset = text.str.contains(_OFFSET) & text.str.contains("T", literal=True)
+    naive = frame.filter(text.is_not_null() & ~has_offset)
+    if zone is None and naive.height * 2 > text.drop_nulls().len():
+        raise _naive(column, table=table, example=naive[column].head(1).to_list())
+    clean = text.str.replace(r"[zZ]$", "+00:00").str.replace(r"([+-]\d{2})(\d{2})$", "${1}:${2}")
+    aware = clean.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", time_unit="us", time_zone="UTC", strict=False)
+    short = clean.str.to_datetime("%Y-%m-%dT%H:%M%:z", time_unit="us", time_zone="UTC", strict=False)
+    parsed = pl.select(pl.coalesce(aware, short)).to_series()
+    if zone is not None:
+        plain = pl.coalesce(
+            text.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False),
+            text.str.to_datetime("%Y-%m-%dT%H:%M", time_unit="us", strict=False),
+            text.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us")),
+        )
+        local = _localise(plain, dtype=pl.Datetime("us"), zone=zone, column=column, table=table)
+        parsed = pl.select(pl.when(has_offset).then(parsed).otherwise(local)).to_series()
+    return frame.with_columns(parsed.alias(column))
+
+
+def check_zone(zone: str) -> str:
+    """The zone's name if the machine knows it."""
+    try:
+        zoneinfo.ZoneInfo(zone)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ContractError("the contract names an unknown time zone", got=zone, allowed="an IANA name such as Europe/Berlin") from error
+    return zone
+
+
+def absurd(column: str) -> pl.Expr:
+    """True where the time is outside 1990..2100, which is a wrong unit rather than a late label."""
+    return (pl.col(column) < _EARLIEST) | (pl.col(column) >= _LATEST)
+
+
+def _naive(column: str, *, table: str, example: object) -> InputError:
+    return InputError(
+        f"column {column} of the {table} log has no time zone",
+        got=example if example is not None else "naive timestamps",
+        allowed="timestamps with a zone (UTC), or a zone named in the contract",
+        next_step=f'set timezone = "UTC" (or the right zone) under [{table}] in the contract',
+    )
