@@ -16,6 +16,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constr
 LAB_ARGS ?=
 PYTEST_ARGS ?=
 JOBS ?= auto
+# A file's tests share its servers and data, so they stay on one worker; the browser's, slowest, come first and start first.
+DIST := --dist loadfile --no-loadscope-reorder
 OUT ?= out/incident
 
 # The first interpreter that starts, is new enough and can make an environment. `make lab PYTHON=/path/to/python` overrides it.
@@ -34,10 +36,10 @@ triage: $(VENV)/.stamp-runtime ## the main job without a browser: verdicts, and 
 	$(BIN)/fbkit demo --out $(OUT)
 
 test: $(VENV)/.stamp-dev ## every test that guards correctness (PYTEST_ARGS="-k lag" selects)
-	$(BIN)/python -m pytest -n $(JOBS) $(PYTEST_ARGS)
+	$(BIN)/python -m pytest -n $(JOBS) $(DIST) $(PYTEST_ARGS)
 
 test-deep: $(VENV)/.stamp-dev ## the same with the full fuzz and simulation budgets
-	FBKIT_PROFILE=deep $(BIN)/python -m pytest -n $(JOBS) -m "not packaging" $(PYTEST_ARGS)
+	FBKIT_PROFILE=deep $(BIN)/python -m pytest -n $(JOBS) $(DIST) -m "not packaging" $(PYTEST_ARGS)
 
 test-packaging: $(VENV)/.stamp-dev ## the wheel in clean environments: newest and lowest allowed versions, every Python found
 	$(BIN)/python -m pytest -m packaging $(PYTEST_ARGS)
