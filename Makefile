@@ -16,6 +16,11 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet install --constr
 LAB_ARGS ?=
 PYTEST_ARGS ?=
 JOBS ?= auto
+# In a container one is often root, which JupyterLab wants to hear confirmed.
+AS_ROOT := $(shell [ "$$(id -u)" != 0 ] || echo --allow-root)
+# JupyterLab's own news and update questions would open over the notebook, and ask the network.
+NO_NEWS := {"@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false}}
+LAB_SETTINGS := $(VENV)/share/jupyter/lab/settings
 # A file's tests share its servers and data, so they stay on one worker; the browser's, slowest, come first and start first.
 DIST := --dist loadfile --no-loadscope-reorder
 OUT ?= out/incident
@@ -30,7 +35,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)$$/make \1\t\2/' | expand -t 22
 
 lab: $(VENV)/.stamp-lab ## JupyterLab on the triage notebook (LAB_ARGS="--no-browser" passes options on)
-	$(BIN)/jupyter lab notebooks/triage.ipynb $(LAB_ARGS)
+	$(BIN)/jupyter lab $(AS_ROOT) notebooks/triage.ipynb $(LAB_ARGS)
 
 triage: $(VENV)/.stamp-runtime ## the main job without a browser: verdicts, and the incident bundle in out/incident
 	$(BIN)/fbkit demo --out $(OUT)
@@ -93,9 +98,11 @@ $(VENV)/.stamp-runtime: pyproject.toml $(PINS) | $(BIN)/python
 $(VENV)/.stamp-lab: pyproject.toml $(PINS) | $(BIN)/python
 	@echo "installing fbkit and JupyterLab into $(VENV) (once)"
 	@$(PIP) --editable ".[lab]"
+	@mkdir -p $(LAB_SETTINGS) && echo '$(NO_NEWS)' > $(LAB_SETTINGS)/overrides.json
 	@touch $(VENV)/.stamp-runtime $@
 
 $(VENV)/.stamp-dev: pyproject.toml $(PINS) | $(BIN)/python
 	@echo "installing fbkit, JupyterLab and the test tools into $(VENV) (once)"
 	@$(PIP) --editable ".[lab,dev]"
+	@mkdir -p $(LAB_SETTINGS) && echo '$(NO_NEWS)' > $(LAB_SETTINGS)/overrides.json
 	@touch $(VENV)/.stamp-runtime $(VENV)/.stamp-lab $@
