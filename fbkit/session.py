@@ -1,0 +1,264 @@
+"""The face of the house: what a user opens, joins, asks and holds."""
+
+import json
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from fbkit.diagnose.preflight import preflight
+from fbkit.errors import ArgumentError, InputError
+from fbkit.join.join import join
+from fbkit.join.joined import Joined as JoinedTable
+from fbkit.load.loop import Logs, load_logs
+from fbkit.schema.contract import Contract
+from fbkit.schema.diagnosis import Diagnosis as DiagnosisFacts
+from fbkit.schema.label import LabelWindow
+from fbkit.schema.period import Comparison, floor_day, parse_instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Joined(JoinedTable):
+    """The joined table as a user holds it; analysis functions take it first."""
+
+    def compare(self, comparison: Comparison | None = None) -> Comparison:
+        """Fix the periods of a comparison against these logs.
+
+        Left open, the current period is the last seven full days that are mature, the reference the
+        eight weeks before it.
+        """
+        return resolve(self, comparison)
+
+    def _repr_html_(self) -> str:
+        from fbkit.report.card import joined_card
+
+        return joined_card(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis(DiagnosisFacts):
+    """The verdict as a user holds it: a card in the notebook, text in the terminal, a document on disk."""
+
+    joined: Joined = field(repr=False)
+    call: str = field(default="", repr=False)
+
+    @property
+    def ladder(self) -> pl.DataFrame:
+        """The contributions as a frame; their values sum to ``observed.change``."""
+        return self.evidence["ladder"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The diagnosis under its documented JSON keys."""
+        from fbkit.report.serial import diagnosis_dict
+
+        return diagnosis_dict(self)
+
+    def to_json(self) -> str:
+        """The diagnosis as JSON with 10 significant digits."""
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+
+    def status_line(self) -> str:
+        """Three sentences to paste into the incident channel."""
+        from fbkit.report.sentences import status_line
+
+        return status_line(self)
+
+    def incident(self, folder: str | Path, *, clock: datetime | None = None) -> Path:
+        """Write the incident bundle (Markdown, HTML, figures, data, manifest) and return its folder.
+
+        The folder appears whole or not at all; an earlier bundle is replaced only by a complete one.
+
+        Raises
+        ------
+        OutputError
+            The folder cannot be written, or holds something that is not a bundle.
+        """
+        from fbkit.report.incident import write
+
+        sources = tuple((source.name, source.sha256, source.rows) for source in self.joined.sources)
+        return write(
+            self, folder, contract=self.joined.contract, sources=sources, audit=self.joined.audit, call=self.call, clock=clock
+        )
+
+    def __str__(self) -> str:
+        from fbkit.report.card import verdict_text
+
+        return verdict_text(self)
+
+    def _repr_html_(self) -> str:
+        from fbkit.report.card import verdict_card
+
+        return verdict_card(self)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loop:
+    """A feedback loop that is open: its contract and its checked logs."""
+
+    name: str
+    contract: Contract
+    logs: Logs = field(repr=False)
+    assumptions: tuple[str, ...] = ()
+
+    @property
+    def audit(self) -> pl.DataFrame:
+        """What was read, used and refused, by log and rule."""
+        return self.logs.audit
+
+    def join(self, *, as_of: str | datetime | None = None) -> Joined:
+        """Join predictions and outcomes as known at ``as_of`` (the newest arrival by default).
+
+        Examples
+        --------
+        >>> import fbkit as fb
+        >>> loop = fb.open_loop(fb.samples.path("recall_drop") / "variant_a")
+        >>> joined = loop.join()
+        >>> joined.frame["state"].null_count()
+        0
+        """
+        at = None if as_of is None else parse_instant(as_of)
+        table = join(self.logs, contract=self.contract, as_of=at)
+        return Joined(**{item.name: getattr(table, item.name) for item in fields(table)})
+
+    def check(self, *, as_of: str | datetime | None = None) -> pl.DataFrame:
+        """The pre-flight checklist: id, question, status, evidence, fix."""
+        return preflight(self.join(as_of=as_of))
+
+    def _repr_html_(self) -> str:
+        from fbkit.report.card import loop_card
+
+        return loop_card(self)
+
+
+def open_loop(
+    path: str | Path | None = None,
+    *,
+    contract: Contract | str | Path | None = None,
+    predictions: Any = None,
+    outcomes: Any = None,
+    actions: Any = None,
+    changes: Any = None,
+    window: str | timedelta | None = None,
+) -> Loop:
+    """Open a loop from its folder, or from two logs.
+
+    Parameters
+    ----------
+    path
+        A folder with ``contract.toml`` and the logs it names, or the contract file itself.
+    contract
+        A contract (or its file) when ``path`` is not given, or to replace the folder's own.
+    predictions, outcomes, actions, changes
+        Frames (Polars, pandas, Arrow) or file paths that replace what the contract names.
+    window
+        The label window when there is no contract; then columns are guessed and each guess is listed in
+        :attr:`Loop.assumptions`.
+
+    Raises
+    ------
+    ContractError, InputError
+        What is wrong with the contract or a log.
+    """
+    given = {"predictions": predictions, "outcomes": outcomes, "actions": actions, "changes": changes}
+    frames = {name: _frame(data, table=name) for name, data in given.items() if data is not None}
+    if path is None and contract is None:
+        return _guessed(frames, window=window)
+    root, made = _contract(path, contract)
+    logs = load_logs(made, root=root, frames=frames)
+    return Loop(name=made.model.name, contract=made, logs=logs)
+
+
+def _contract(path: str | Path | None, contract: Contract | str | Path | None) -> tuple[Path, Contract]:
+    folder = Path(path) if path is not None else Path()
+    if isinstance(contract, Contract):
+        return folder, contract
+    if contract is not None:
+        return (folder if path is not None else Path(contract).parent), Contract.load(contract)
+    if folder.is_dir():
+        return folder, Contract.load(folder / "contract.toml")
+    if not folder.exists():
+        raise InputError("there is no such loop", got=str(path), allowed="a folder with contract.toml, or a contract file")
+    return folder.parent, Contract.load(folder)
+
+
+def _frame(data: Any, *, table: str) -> Any:
+    from fbkit.load.read import find_files, read_file, stack
+
+    if not isinstance(data, str | Path):
+        return data
+    files = find_files(str(data), root=Path(), table=table)
+    return stack([read_file(file, table=table) for file in files], names=[file.name for file in files], table=table)
+
+
+def _guessed(frames: dict[str, Any], *, window: str | timedelta | None) -> Loop:
+    from fbkit.load.guess import guess_contract
+
+    if "predictions" not in frames or "outcomes" not in frames or window is None:
+        raise ArgumentError(
+            "without a contract the predictions, the outcomes and the label window are needed",
+            got=", ".join(frames) or "nothing",
+            next_step='open_loop(predictions=..., outcomes=..., window="7d"), or give a folder with contract.toml',
+        )
+    contract, assumptions = guess_contract(frames, window=window)
+    logs = load_logs(contract, root=Path(), frames=frames)
+    return Loop(name=contract.model.name, contract=contract, logs=logs, assumptions=assumptions)
+
+
+def resolve(joined: JoinedTable, comparison: Comparison | None = None) -> Comparison:
+    """Fix a comparison's periods: see :meth:`Joined.compare`."""
+    wanted = comparison or Comparison()
+    window = LabelWindow.of(joined.contract)
+    first, newest = joined.frame["ts_pred"].min(), joined.frame["ts_pred"].max()
+    if not isinstance(first, datetime) or not isinstance(newest, datetime):
+        raise InputError("there are no predictions to compare")
+    end_of_log = end_of_last_full_day(newest)
+    last_mature = min(end_of_log, floor_day(joined.as_of - window.window - window.grace))
+    return wanted.resolve(last_mature=last_mature, first=first, latest=end_of_log)
+
+
+def end_of_last_full_day(newest: datetime) -> datetime:
+    """The end of the newest day that is (nearly) full: a log that stops after 22:00 has seen its day."""
+    midnight = floor_day(newest)
+    return midnight + timedelta(days=1) if newest - midnight >= timedelta(hours=22) else midnight
+
+
+def triage(
+    joined: Joined, comparison: Comparison | None = None, *, metric: str | None = None, draws: int = 200, seed: int = 0
+) -> Diagnosis:
+    """Say why the metric moved: the model, the labels, both, or undecidable from these logs.
+
+    Parameters
+    ----------
+    joined
+        From :meth:`Loop.join`.
+    comparison
+        Reference and current period; by default the last seven mature days against the eight weeks before.
+    metric
+        A metric name; the contract's primary by default.
+    draws, seed
+        Bootstrap draws for the intervals, and their seed.
+
+    Returns
+    -------
+    A verdict whose contributions sum to the observed change.
+
+    Examples
+    --------
+    >>> import fbkit as fb
+    >>> joined = fb.open_loop(fb.samples.path("recall_drop") / "variant_a").join()
+    >>> diagnosis = fb.triage(joined, draws=20)
+    >>> total = sum(row.value for row in diagnosis.contributions)
+    >>> abs(total - diagnosis.observed.change) < 1e-9
+    True
+    """
+    from fbkit.diagnose.triage import triage as diagnose
+
+    fixed = resolve(joined, comparison)
+    facts = diagnose(joined, fixed, metric=metric, draws=draws, seed=seed)
+    call = (
+        f'fb.triage(loop.join(as_of="{joined.as_of.isoformat()}"), fb.Comparison(reference="{fixed.reference}", '
+        f'current="{fixed.current}"), metric="{facts.metric}", draws={draws}, seed={seed})'
+    )
+    return Diagnosis(**{item.name: getattr(facts, item.name) for item in fields(facts)}, joined=joined, call=call)
