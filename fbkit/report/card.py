@@ -1,0 +1,220 @@
+"""The verdict at a glance: a card for the notebook and the head of a document, and the same for a terminal."""
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import polars as pl
+
+from fbkit.report import numbers, sentences, words
+from fbkit.report.escape import html, terminal
+from fbkit.report.style import CARD
+from fbkit.schema.diagnosis import Check, Contribution, Diagnosis
+
+_BAR: Final = 22
+
+
+def card_html(diagnosis: Diagnosis, *, full: bool = True, style: bool = True) -> str:
+    """The card as an HTML fragment: static, escaped, with its own style, no script.
+
+    Parameters
+    ----------
+    full
+        With ladder, checks and actions (notebook); without them only verdict and figures (head of a document).
+    style
+        Put the style sheet in front; a page that has it already leaves it out.
+    """
+    parts = [
+        f'<p class="verdict">{html(words.verdict(diagnosis.verdict))}</p>',
+        f'<p class="where">{html(diagnosis.metric)}, {html(diagnosis.current)} against {html(diagnosis.reference)}, '
+        f"as of {html(numbers.instant(diagnosis.as_of))}</p>",
+        f'<p class="headline">{html(diagnosis.headline)}</p>',
+        _tiles(diagnosis),
+    ]
+    if full:
+        parts += [_rungs(diagnosis), _checks(diagnosis.checks), _actions(diagnosis), _foot(diagnosis)]
+    sheet = f"<style>{CARD}</style>" if style else ""
+    colour = words.FAMILY_COLOURS.get(diagnosis.top_family, words.FAMILY_COLOURS["unexplained"])
+    return f'{sheet}<div class="fbkit-card" style="--mark:{colour}">{"".join(parts)}</div>'
+
+
+def _tiles(diagnosis: Diagnosis) -> str:
+    tiles = "".join(
+        f'<div class="tile"><b>{html(value)}</b><span>{html(name)}</span></div>' for name, value in tiles_of(diagnosis)
+    )
+    return f'<div class="tiles">{tiles}</div>'
+
+
+def tiles_of(diagnosis: Diagnosis) -> list[tuple[str, str]]:
+    """The four figures to look at first, as (name, value)."""
+    observed, true, metric = diagnosis.observed, diagnosis.true_change, diagnosis.metric
+    arrow = f"{numbers.plain(observed.reference)} → {numbers.plain(observed.current)}"
+    change = numbers.change_interval(observed.change, observed.lower, observed.upper, metric=metric)
+    tiles = [
+        (f"observed {metric}: {change}", arrow),
+        ("change once labels are repaired", numbers.change_interval(true.value, true.lower, true.upper, metric=metric)),
+    ]
+    shares = availability(diagnosis.evidence.get("availability_by_decision"))
+    if shares:
+        tiles.append(
+            ("labels available", " → ".join(numbers.share(shares.get(window)) for window in ("reference", "current")))
+        )
+    if diagnosis.decidable_at is not None:
+        tiles.append(("decidable", numbers.instant(diagnosis.decidable_at)))
+    return tiles
+
+
+def availability(frame: pl.DataFrame | None) -> dict[str, float]:
+    """Share of predictions with a label per window, from the evidence by decision."""
+    if frame is None or frame.is_empty():
+        return {}
+    parts = frame.filter(pl.col("decision").cast(pl.String) != "all")
+    sums = (
+        (parts if parts.height else frame)
+        .group_by(pl.col("window").cast(pl.String), maintain_order=True)
+        .agg(pl.col("n", "n_labelled").sum())
+    )
+    return {window: labelled / n for window, n, labelled in sums.select("window", "n", "n_labelled").iter_rows() if n}
+
+
+def _rungs(diagnosis: Diagnosis) -> str:
+    items = sentences.by_size(diagnosis)
+    ends = [
+        abs(number)
+        for item in items
+        for number in (item.value, item.lower, item.upper)
+        if numbers.finite(number) is not None and number is not None
+    ]
+    scale = max(ends, default=1.0) or 1.0
+    rows = "".join(_rung(item, metric=diagnosis.metric, scale=scale) for item in items)
+    return f"<h4>What the change is made of (adds up exactly)</h4>{rows}"
+
+
+def _rung(item: Contribution, *, metric: str, scale: float) -> str:
+    colour = words.FAMILY_COLOURS.get(item.family, words.FAMILY_COLOURS["unexplained"])
+    note = " · ".join(text for text in (item.where, item.strength if item.material else "not material") if text)
+    amount = numbers.change_interval(item.value, item.lower, item.upper, metric=metric)
+    bars = '<s style="left:50%"></s>'
+    if numbers.finite(item.value) is not None:
+        bars += _span(
+            "i", 0.0, item.value, scale=scale, more=f"background:{colour}" + ("" if item.material else ";opacity:.45")
+        )
+        if numbers.finite(item.lower) is not None and numbers.finite(item.upper) is not None:
+            bars += _span("u", item.lower, item.upper, scale=scale)
+    state = "" if item.material else " idle"
+    return (
+        f'<div class="rung{state}"><div>{html(words.cause(item.cause))}<small>{html(note)}</small></div>'
+        f'<div class="track">{bars}</div><div>{html(amount)}</div></div>'
+    )
+
+
+def _span(tag: str, start: float | None, end: float | None, *, scale: float, more: str = "") -> str:
+    low, high = sorted((start or 0.0, end or 0.0))
+    left, width = 50 + 50 * low / scale, 50 * (high - low) / scale
+    return f'<{tag} style="left:{left:.2f}%;width:{width:.2f}%;{more}"></{tag}>'
+
+
+def _checks(checks: Sequence[Check]) -> str:
+    items = "".join(f"<li><b>{html(check.question)}</b> {html(check.answer)}</li>" for check in checks)
+    return f"<h4>The checks</h4><ol>{items}</ol>" if items else ""
+
+
+def _actions(diagnosis: Diagnosis) -> str:
+    lists = (
+        ("Do now", diagnosis.do_now),
+        ("Do not", diagnosis.do_not),
+        ("What would change this verdict", diagnosis.would_change_verdict),
+    )
+    parts = [
+        f"<div><h4>{heading}</h4><ul>{''.join(f'<li>{html(item)}</li>' for item in items)}</ul></div>"
+        for heading, items in lists
+        if items
+    ]
+    return f'<div class="two">{"".join(parts)}</div>'
+
+
+def _foot(diagnosis: Diagnosis) -> str:
+    through = ", ".join(f"{name} through {when}" for name, when in diagnosis.data_through.items() if when)
+    facts = [through, f"evaluation {diagnosis.evaluation_id[:12]}", f"{diagnosis.seconds:.1f} s"]
+    return f'<p class="foot">{html(" · ".join(fact for fact in facts if fact))}</p>'
+
+
+def card_text(diagnosis: Diagnosis, *, width: int = 100) -> str:
+    """The card for a terminal: plain text, at most ``width`` characters a line, no escape sequence from a user's text."""
+    lines = [words.verdict(diagnosis.verdict).upper(), *_wrapped(diagnosis.headline, width=width), ""]
+    lines += [f"  {_clean(name)}: {_clean(value)}" for name, value in tiles_of(diagnosis)]
+    lines += ["", "What the change is made of (adds up exactly)", *_text_rungs(diagnosis, width=width)]
+    if diagnosis.checks:
+        lines += ["", "The checks"]
+    for number, check in enumerate(diagnosis.checks, start=1):
+        lines += _wrapped(f"{number}. {check.question}", width=width, indent="  ")
+        lines += _wrapped(check.answer, width=width, indent="     ")
+    for heading, items in (
+        ("What would change this verdict", diagnosis.would_change_verdict),
+        ("Do now", diagnosis.do_now),
+        ("Do not", diagnosis.do_not),
+    ):
+        if items:
+            lines += ["", heading]
+            for item in items:
+                lines += _wrapped(item, width=width, indent="  - ")
+    return "\n".join(lines) + "\n"
+
+
+def _text_rungs(diagnosis: Diagnosis, *, width: int) -> list[str]:
+    items, metric = sentences.by_size(diagnosis), diagnosis.metric
+    scale = max((abs(item.value or 0.0) for item in items), default=0.0) or 1.0
+    rows = [
+        (words.cause(item.cause), numbers.change_interval(item.value, item.lower, item.upper, metric=metric), item)
+        for item in items
+    ]
+    first = min(40, max((len(name) for name, _, _ in rows), default=0))
+    second = max((len(amount) for _, amount, _ in rows), default=0)
+    lines = []
+    for name, amount, item in rows:
+        bar = _bar(item.value, scale=scale)
+        note = _clean(
+            " · ".join(text for text in (item.where, item.strength if item.material else "not material") if text)
+        )
+        lines.append(f"  {name:<{first}}  {amount:<{second}}  {bar:<{_BAR}}  {note}"[: max(width, 60)].rstrip())
+    return lines
+
+
+def _bar(value: float | None, *, scale: float) -> str:
+    if numbers.finite(value) is None or value is None:
+        return "?"
+    eighths = round(8 * _BAR * abs(value) / scale)
+    return "█" * (eighths // 8) + ("", "▏", "▎", "▍", "▌", "▋", "▊", "▉")[eighths % 8]
+
+
+def _wrapped(text: str, *, width: int, indent: str = "") -> list[str]:
+    return textwrap.wrap(_clean(text), width=width, initial_indent=indent, subsequent_indent=" " * len(indent)) or [
+        indent.rstrip()
+    ]
+
+
+def _clean(text: object) -> str:
+    return terminal(text, limit=2000)
+
+
+def loop_html(title: str, facts: Mapping[str, object], *, missing: Sequence[str] = ()) -> str:
+    """The card of a loop: what is logged, and what is missing with what that costs.
+
+    ``facts`` are shown in their order; ``missing`` are sentences.
+    """
+    rows = "".join(
+        f'<div class="tile"><b>{html(value)}</b><span>{html(name)}</span></div>' for name, value in facts.items()
+    )
+    lacks = "".join(f"<li>{html(item)}</li>" for item in missing)
+    absent = f"<h4>Not logged</h4><ul>{lacks}</ul>" if lacks else ""
+    style = f"<style>{CARD}</style>"
+    return f'{style}<div class="fbkit-card" style="--mark:#44546a"><p class="verdict">{html(title)}</p><div class="tiles">{rows}</div>{absent}</div>'
+
+
+def loop_text(title: str, facts: Mapping[str, object], *, missing: Sequence[str] = ()) -> str:
+    """The card of a loop for a terminal."""
+    first = max((len(_clean(name)) for name in facts), default=0)
+    lines = [_clean(title), *(f"  {_clean(name):<{first}}  {_clean(value)}" for name, value in facts.items())]
+    if missing:
+        lines += ["  not logged:", *(f"    - {_clean(item)}" for item in missing)]
+    return "\n".join(lines) + "\n"

@@ -1,0 +1,225 @@
+"""A diagnosis as an ordered document: what to say, in which order; no format, no colour."""
+
+from collections.abc import Mapping, Sequence
+
+import polars as pl
+
+from fbkit.report import numbers, sentences, tables, words
+from fbkit.report.document import Block, Bullets, Document, Fields, Figure, Paragraph, Section, Table
+from fbkit.schema.contract import Contract
+from fbkit.schema.diagnosis import Check, Diagnosis
+
+Frames = Mapping[str, pl.DataFrame]
+
+
+def document(
+    diagnosis: Diagnosis,
+    contract: Contract,
+    *,
+    frames: Frames,
+    figures: Sequence[Figure] = (),
+    provenance: Sequence[Block] = (),
+) -> Document:
+    """The incident document.
+
+    Parameters
+    ----------
+    diagnosis, contract
+        What was found, and the contract it was found under.
+    frames
+        The evidence frames as they may be exported (personal columns dropped, thin slices masked).
+    figures
+        The pictures that could be drawn, by key.
+    provenance
+        The blocks of the last section.
+    """
+    drawn = {figure.key: figure for figure in figures}
+    sections = [
+        _section("summary", "Summary", [Paragraph(text=text) for text in sentences.status_sentences(diagnosis)]),
+        _section("impact", "Impact", _impact(diagnosis, contract)),
+        _section("moved", "What moved", _moved(diagnosis, drawn)),
+        _section("ladder", "Why: the ladder of causes", _ladder(diagnosis, drawn)),
+        *_checks(diagnosis, frames, drawn),
+        _section("slices", "Slices hit", _slices(diagnosis, frames)),
+        _section("known", "What we know and do not know", _known(diagnosis)),
+        _section("overturn", "What would change this verdict", _bullets(diagnosis.would_change_verdict)),
+        _section("actions", "Do now, and do not", _actions(diagnosis)),
+        _section("decisions", "Decisions and owner", _decisions(diagnosis, contract)),
+        _section("provenance", "Provenance", list(provenance)),
+    ]
+    return Document(
+        title=title(diagnosis, contract),
+        subtitle=subtitle(diagnosis),
+        sections=[part for part in sections if part.blocks],
+    )
+
+
+def title(diagnosis: Diagnosis, contract: Contract) -> str:
+    """One line that names the model, the metric and the verdict."""
+    return f"{contract.model.name}: {diagnosis.metric} {_arrow(diagnosis)}. {words.verdict(diagnosis.verdict)}"
+
+
+def subtitle(diagnosis: Diagnosis) -> str:
+    """Both periods and the as-of time."""
+    return f"{diagnosis.current} against {diagnosis.reference}, as of {numbers.instant(diagnosis.as_of)}"
+
+
+def _arrow(diagnosis: Diagnosis) -> str:
+    return f"{numbers.plain(diagnosis.observed.reference)} → {numbers.plain(diagnosis.observed.current)}"
+
+
+def _section(key: str, heading: str, blocks: Sequence[Block | None], *, level: int = 2) -> Section:
+    return Section(key=key, title=heading, blocks=[block for block in blocks if block is not None], level=level)
+
+
+def _bullets(items: Sequence[str]) -> list[Block]:
+    return [Bullets(items=list(items))] if items else []
+
+
+def _impact(diagnosis: Diagnosis, contract: Contract) -> list[Block]:
+    fields = [(words.column(str(name)), _impact_value(value)) for name, value in diagnosis.impact.items()]
+    if contract.model.business_metric:
+        fields.append(("business metric of this model", contract.model.business_metric))
+    fields.append(("people affected, tickets, money (fill in)", ""))
+    return [Fields(items=fields)]
+
+
+def _impact_value(value: object) -> str:
+    if isinstance(value, bool) or value is None:
+        return "not estimable" if value is None else str(value)
+    if isinstance(value, int):
+        return numbers.count(value)
+    return numbers.plain(value) if isinstance(value, float) else str(value)
+
+
+def _moved(diagnosis: Diagnosis, drawn: Mapping[str, Figure]) -> list[Block]:
+    blocks: list[Block | None] = [drawn.get("weekly"), tables.weekly_table(diagnosis), _changes(diagnosis)]
+    return [block for block in blocks if block is not None]
+
+
+def _changes(diagnosis: Diagnosis) -> Table | None:
+    if not diagnosis.changes:
+        return None
+    rows = [
+        [
+            str(item.get("ts", "")),
+            str(item.get("kind", "")),
+            str(item.get("what", "")),
+            "yes" if item.get("coincides") else "no",
+        ]
+        for item in diagnosis.changes
+    ]
+    note = "A change on the same day is a coincidence in time, not a proof."
+    return Table(columns=["when", "kind", "what", "coincides"], rows=rows, caption="Logged changes", note=note)
+
+
+def _ladder(diagnosis: Diagnosis, drawn: Mapping[str, Figure]) -> list[Block]:
+    blocks: list[Block | None] = [drawn.get("ladder"), tables.ladder_table(diagnosis)]
+    if diagnosis.worlds:
+        blocks.append(Paragraph(text="More than one explanation fits these logs equally well:", strong=True))
+        blocks.append(Bullets(items=[_world(world) for world in diagnosis.worlds]))
+    return [block for block in blocks if block is not None]
+
+
+def _world(world: Mapping[str, object]) -> str:
+    causes = world.get("causes")
+    named = (
+        " with ".join(words.cause(str(name)) for name in causes)
+        if isinstance(causes, tuple | list)
+        else words.cause(str(causes))
+    )
+    decided = world.get("decided_by")
+    return f"{named}; decided by: {decided}" if decided else named
+
+
+def _checks(diagnosis: Diagnosis, frames: Frames, drawn: Mapping[str, Figure]) -> list[Section]:
+    if not diagnosis.checks:
+        return []
+    lead = Paragraph(text="Three questions that any metric drop is put to, in this order, each answered from the logs.")
+    parts = [_section("checks", "The checks", [lead])]
+    for number, check in enumerate(diagnosis.checks, start=1):
+        heading = f"{number}. {check.question}"
+        parts.append(_section(f"check-{number}", heading, _check(check, diagnosis, frames, drawn), level=3))
+    return parts
+
+
+def _check(check: Check, diagnosis: Diagnosis, frames: Frames, drawn: Mapping[str, Figure]) -> list[Block | None]:
+    frame = frames.get(check.table)
+    table = None
+    if frame is not None and not frame.is_empty() and check.table != "checks":
+        table = tables.evidence_table(frame, metric=diagnosis.metric, caption=f"Evidence: {words.column(check.table)}")
+    return [Paragraph(text=check.answer, strong=True), drawn.get(check.table), table]
+
+
+def _slices(diagnosis: Diagnosis, frames: Frames) -> list[Block | None]:
+    blocks: list[Block | None] = [tables.slice_table(diagnosis, frames.get("availability_by_slice"))]
+    remainder = frames.get("remainder_by_slice")
+    if remainder is not None and not remainder.is_empty():
+        caption = "What is left per slice once labels are repaired and known changes replayed"
+        blocks.append(tables.evidence_table(remainder, metric=diagnosis.metric, caption=caption))
+    return blocks
+
+
+def _known(diagnosis: Diagnosis) -> list[Block]:
+    observed, true, metric = diagnosis.observed, diagnosis.true_change, diagnosis.metric
+    fields = [
+        ("observed change", numbers.change_interval(observed.change, observed.lower, observed.upper, metric=metric)),
+        (
+            "change once the labels are repaired",
+            numbers.change_interval(true.value, true.lower, true.upper, metric=metric),
+        ),
+    ]
+    for window, (lower, upper) in diagnosis.worst_case.items():
+        bounds = (
+            numbers.NONE
+            if lower is None or upper is None
+            else f"{numbers.plain(lower, places=2)} to {numbers.plain(upper, places=2)}"
+        )
+        fields.append((f"worst case over the missing labels, {window}", bounds))
+    if numbers.finite(diagnosis.tipping_ratio) is not None:
+        fields.append(("tipping ratio", numbers.plain(diagnosis.tipping_ratio)))
+    if numbers.finite(diagnosis.minimum_detectable_change) is not None:
+        smallest = numbers.change(diagnosis.minimum_detectable_change, metric=metric).lstrip("+")
+        fields.append(("smallest change this many rows can show", smallest))
+    fields.append(("decidable", numbers.instant(diagnosis.decidable_at)))
+    fields += [
+        (f"{name} known through", str(value) if value else "not known")
+        for name, value in diagnosis.data_through.items()
+    ]
+    blocks: list[Block] = [Fields(items=fields)]
+    if numbers.finite(diagnosis.tipping_ratio) is not None:
+        blocks.append(Paragraph(text=_tipping(diagnosis)))
+    if diagnosis.reason:
+        blocks.append(Paragraph(text=diagnosis.reason))
+    return blocks
+
+
+def _tipping(diagnosis: Diagnosis) -> str:
+    ratio = numbers.plain(diagnosis.tipping_ratio)
+    if diagnosis.metric == "recall":
+        return (
+            f"Labels alone would explain the whole change if positives that the model flagged kept their labels {ratio} times "
+            "as often as positives that it missed. Availability as such moves recall not at all; only this ratio does."
+        )
+    return f"Labels alone would explain the whole change if label rates of the two sides of {diagnosis.metric} differed by the factor {ratio}."
+
+
+def _actions(diagnosis: Diagnosis) -> list[Block]:
+    blocks: list[Block] = []
+    for heading, items in (("Do now", diagnosis.do_now), ("Do not", diagnosis.do_not)):
+        if items:
+            blocks += [Paragraph(text=f"{heading}:", strong=True), Bullets(items=list(items))]
+    return blocks
+
+
+def _decisions(diagnosis: Diagnosis, contract: Contract) -> list[Block]:
+    owner = diagnosis.owner or ", ".join(contract.model.owners)
+    fields = [
+        ("owner by contract", owner or "none named"),
+        ("runbook", diagnosis.runbook or contract.model.runbook or "none named"),
+        ("incident commander", ""),
+        ("decision", ""),
+        ("decided by, when", ""),
+        ("follow-up, by when", ""),
+    ]
+    return [Fields(items=fields)]

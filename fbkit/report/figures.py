@@ -1,0 +1,62 @@
+"""The pictures of an incident document: evidence frame -> chart -> SVG and PNG."""
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import polars as pl
+
+from fbkit.report import numbers, sentences
+from fbkit.report.document import Figure
+from fbkit.schema.diagnosis import Diagnosis
+
+# Beyond this an inline SVG is heavier than its picture in pixels is worth.
+_SVG_LIMIT = 250_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Picture:
+    """A drawn figure in both formats."""
+
+    figure: Figure
+    svg: bytes
+    png: bytes
+
+    def data_uri(self) -> str:
+        """For the ``src`` of an image inside a single-file page."""
+        if len(self.svg) <= _SVG_LIMIT:
+            return "data:image/svg+xml;base64," + base64.b64encode(self.svg).decode("ascii")
+        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+
+
+def draw(diagnosis: Diagnosis, frames: Mapping[str, pl.DataFrame]) -> list[Picture]:
+    """Every figure whose evidence frame has rows, in reading order."""
+    from fbkit.charts.series import series_chart
+    from fbkit.charts.triage import ladder_chart
+
+    metric = diagnosis.metric
+    drawn = []
+    weekly, ladder = frames.get("weekly"), frames.get("ladder")
+    if weekly is not None and weekly.height:
+        figure = Figure(key="weekly", title=f"{metric} by week", alt=_weekly_alt(diagnosis))
+        drawn.append(_picture(figure, series_chart(weekly, metric=metric)))
+    if ladder is not None and ladder.height:
+        figure = Figure(key="ladder", title="The ladder of causes", alt=_ladder_alt(diagnosis))
+        drawn.append(_picture(figure, ladder_chart(ladder, metric=metric)))
+    return drawn
+
+
+def _picture(figure: Figure, chart: object) -> Picture:
+    from fbkit.charts.render import to_png, to_spec, to_svg
+
+    spec = to_spec(chart)
+    return Picture(figure=figure, svg=to_svg(spec).encode(), png=to_png(spec))
+
+
+def _weekly_alt(diagnosis: Diagnosis) -> str:
+    return f"{diagnosis.metric} by week with its interval, and the share of labels available beneath. {sentences.what_happened(diagnosis)}"
+
+
+def _ladder_alt(diagnosis: Diagnosis) -> str:
+    total = numbers.change(diagnosis.observed.change, metric=diagnosis.metric)
+    return f"Waterfall of the causes that add up to {total}. {sentences.why(diagnosis)}"

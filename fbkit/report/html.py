@@ -1,0 +1,83 @@
+"""The document as one HTML file: no network, no script, figures inside."""
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from fbkit.report.document import Block, Bullets, Document, Fields, Figure, Paragraph, Section, Table
+from fbkit.report.escape import html
+from fbkit.report.style import CARD, PAGE
+
+POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
+
+
+def render(document: Document, *, pictures: Mapping[str, str], head: str = "") -> str:
+    """A whole page.
+
+    Parameters
+    ----------
+    document
+        What to say.
+    pictures
+        ``data:`` address by figure key.
+    head
+        HTML to stand above the sections: a card made by :mod:`fbkit.report.card`.
+    """
+    parts = [_section(section, pictures=pictures) for section in document.sections]
+    links = "".join(
+        f'<a href="#{section.key}">{html(section.title)}</a>' for section in document.sections if section.level == 2
+    )
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="referrer" content="no-referrer">\n'
+        f"<title>{html(document.title)}</title>\n<style>{PAGE}{CARD}</style>\n</head>\n<body>\n"
+        f'<h1>{html(document.title)}</h1>\n<p class="sub">{html(document.subtitle)}</p>\n{head}\n'
+        f'<nav aria-label="Sections">{links}</nav>\n<main>\n{"".join(parts)}</main>\n</body>\n</html>\n'
+    )
+
+
+def _section(section: Section, *, pictures: Mapping[str, str]) -> str:
+    tag = f"h{section.level}"
+    blocks = "".join(_block(block, pictures=pictures) for block in section.blocks)
+    return f'<section id="{html(section.key)}">\n<{tag}>{html(section.title)}</{tag}>\n{blocks}</section>\n'
+
+
+def _block(block: Block, *, pictures: Mapping[str, str]) -> str:
+    match block:
+        case Paragraph():
+            mark = ' class="strong"' if block.strong else ""
+            return f"<p{mark}>{html(block.text)}</p>\n"
+        case Bullets():
+            tag = "ol" if block.numbered else "ul"
+            return f"<{tag}>{''.join(f'<li>{html(item)}</li>' for item in block.items)}</{tag}>\n"
+        case Table():
+            return _table(block)
+        case Figure():
+            return _figure(block, pictures)
+        case Fields():
+            return f"<dl>{''.join(_field(name, value) for name, value in block.items)}</dl>\n"
+
+
+def _figure(figure: Figure, pictures: Mapping[str, str]) -> str:
+    return f'<figure><img src="{pictures[figure.key]}" alt="{html(figure.alt)}"></figure>\n'
+
+
+def _field(name: str, value: str) -> str:
+    mark = "" if value else ' class="empty"'
+    return f"<dt>{html(name)}</dt><dd{mark}>{html(value)}</dd>"
+
+
+def _table(table: Table) -> str:
+    caption = f"<caption>{html(table.caption)}</caption>" if table.caption else ""
+    head = _cells(table.columns, table.numeric, tag="th")
+    rows = "".join(f"<tr>{_cells(row, table.numeric, tag='td')}</tr>\n" for row in table.rows)
+    note = f'<p class="note">{html(table.note)}</p>' if table.note else ""
+    return f'<div class="scroll"><table>{caption}<thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table>{note}</div>\n'
+
+
+def _cells(cells: Sequence[str], numeric: frozenset[int], *, tag: str) -> str:
+    marks = [' class="n"' if i in numeric else "" for i in range(len(cells))]
+    scope = ' scope="col"' if tag == "th" else ""
+    return "".join(
+        f"<{tag}{scope}{mark}>{html(cell, limit=640)}</{tag}>" for mark, cell in zip(marks, cells, strict=True)
+    )

@@ -1,0 +1,109 @@
+"""The incident bundle: one folder that says what happened, why, and how anyone can check it."""
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+import polars as pl
+
+from fbkit.report import facts, figures, html, markdown, provenance
+from fbkit.report.card import card_html
+from fbkit.report.files import MANIFEST, sha256, write_folder
+from fbkit.report.mask import export_frame
+from fbkit.report.serial import diagnosis_json, to_csv, to_json
+from fbkit.schema.contract import Contract
+from fbkit.schema.diagnosis import Diagnosis
+
+FORMAT: Final = "fbkit-incident-1"
+
+
+def write(
+    diagnosis: Diagnosis,
+    folder: str | Path,
+    *,
+    contract: Contract,
+    sources: Iterable[Sequence[object] | Mapping[str, object]] = (),
+    call: str = "",
+    frames: Mapping[str, pl.DataFrame] | None = None,
+    clock: datetime | None = None,
+) -> Path:
+    """Write the incident bundle and return its folder.
+
+    Parameters
+    ----------
+    diagnosis
+        What was found; only its aggregated evidence frames are exported, never rows of users.
+    folder
+        New, empty, or an unedited older bundle (replaced in one step).
+    contract
+        Names the thinnest slice that is shown, the personal columns, the owners.
+    sources
+        (name, sha256, rows) of each log that was read.
+    call
+        The call or command that made the diagnosis, as its reader would repeat it.
+    frames
+        More small result frames for the data folder, for example the join's audit.
+    clock
+        The time of writing; pin it and equal input gives equal bytes.
+
+    Raises
+    ------
+    OutputError
+        The folder holds other files, or cannot be written; nothing half-written stays behind.
+    """
+    files = render(diagnosis, contract=contract, sources=sources, call=call, frames=frames, clock=clock)
+    return write_folder(folder, files)
+
+
+def render(
+    diagnosis: Diagnosis,
+    *,
+    contract: Contract,
+    sources: Iterable[Sequence[object] | Mapping[str, object]] = (),
+    call: str = "",
+    frames: Mapping[str, pl.DataFrame] | None = None,
+    clock: datetime | None = None,
+) -> dict[str, bytes]:
+    """The bundle's files by name, without writing them; parameters as in :func:`write`."""
+    exported = _exported({**diagnosis.evidence, **(frames or {})}, contract)
+    pictures = figures.draw(diagnosis, exported)
+    known = provenance.facts(
+        diagnosis, contract, sources=provenance.source_rows(sources), call=call, written=clock or datetime.now(UTC)
+    )
+    document = facts.document(
+        diagnosis,
+        contract,
+        frames=exported,
+        figures=[picture.figure for picture in pictures],
+        provenance=provenance.blocks(known),
+    )
+    addresses = {picture.figure.key: picture.data_uri() for picture in pictures}
+    head = card_html(diagnosis, full=False, style=False)
+    files = {
+        "incident.md": markdown.render(document).encode(),
+        "incident.html": html.render(document, pictures=addresses, head=head).encode(),
+        "diagnosis.json": diagnosis_json(diagnosis).encode(),
+    }
+    for picture in pictures:
+        files[f"figures/{picture.figure.key}.svg"] = picture.svg
+        files[f"figures/{picture.figure.key}.png"] = picture.png
+    files |= {f"data/{_file_name(name)}.csv": to_csv(frame) for name, frame in exported.items()}
+    return {**files, MANIFEST: _manifest(files, known)}
+
+
+def _exported(frames: Mapping[str, pl.DataFrame], contract: Contract) -> dict[str, pl.DataFrame]:
+    minimum, personal = contract.slices.minimum, contract.privacy.personal
+    return {name: export_frame(frame, minimum=minimum, personal=personal) for name, frame in frames.items()}
+
+
+def _file_name(name: str) -> str:
+    return re.sub(r"[^a-z0-9_]+", "_", name.lower()).strip("_")[:60] or "frame"
+
+
+def _manifest(files: Mapping[str, bytes], known: Mapping[str, object]) -> bytes:
+    listed = [
+        {"name": name, "sha256": sha256(content), "bytes": len(content)} for name, content in sorted(files.items())
+    ]
+    return to_json({"format": FORMAT, **known, "files": listed}).encode()
