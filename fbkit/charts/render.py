@@ -1,0 +1,67 @@
+"""A chart as SVG, PNG or a plain specification: offline, and the same bytes for the same chart."""
+
+import json
+from typing import Any
+
+VEGA_LITE = "6.4"
+
+
+def to_spec(chart: Any) -> dict[str, Any]:
+    """The Vega-Lite specification as a dictionary, without the names that Altair counts up from call to call."""
+    spec: dict[str, Any] = chart.to_dict()
+    renamed: dict[str, str] = {}
+    _collect_view_names(spec, renamed)
+    return _rename(spec, renamed) if renamed else spec
+
+
+def to_json(chart: Any) -> str:
+    """The specification as JSON that may stand inside an HTML script element."""
+    text = json.dumps(to_spec(chart), ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    for sign, escaped in (
+        ("<", "\\u003c"),
+        (">", "\\u003e"),
+        ("&", "\\u0026"),
+        ("\u2028", "\\u2028"),
+        ("\u2029", "\\u2029"),
+    ):
+        text = text.replace(sign, escaped)
+    return text
+
+
+def to_svg(chart: Any) -> str:
+    """The chart as SVG text. Accepts a chart or a specification."""
+    import vl_convert
+
+    return vl_convert.vegalite_to_svg(_spec_of(chart), vl_version=VEGA_LITE, allowed_base_urls=[])
+
+
+def to_png(chart: Any, *, scale: float = 2.0) -> bytes:
+    """The chart as PNG; ``scale=2`` is sharp on dense screens and in documents."""
+    import vl_convert
+
+    return vl_convert.vegalite_to_png(_spec_of(chart), vl_version=VEGA_LITE, scale=scale, allowed_base_urls=[])
+
+
+def _spec_of(chart: Any) -> dict[str, Any]:
+    return chart if isinstance(chart, dict) else to_spec(chart)
+
+
+def _collect_view_names(node: Any, renamed: dict[str, str]) -> None:
+    if isinstance(node, dict):
+        name = node.get("name")
+        if isinstance(name, str) and name.startswith("view_") and name[5:].isdigit():
+            renamed.setdefault(name, f"view_{len(renamed) + 1}")
+        for key, value in node.items():
+            if key != "datasets":
+                _collect_view_names(value, renamed)
+    elif isinstance(node, list):
+        for value in node:
+            _collect_view_names(value, renamed)
+
+
+def _rename(node: Any, renamed: dict[str, str]) -> Any:
+    if isinstance(node, dict):
+        return {key: value if key == "datasets" else _rename(value, renamed) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_rename(value, renamed) for value in node]
+    return renamed.get(node, node) if isinstance(node, str) else node

@@ -1,0 +1,110 @@
+"""One look for every chart: calm, safe for colour-blind readers, readable on a white card in light and dark pages."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+
+from fbkit.charts.text import clean
+
+INK = "#24292f"
+FAINT = "#57606a"
+RULE = "#d0d7de"
+GRID = "#eaeef2"
+PAPER = "#ffffff"
+
+# Okabe and Ito's palette (2008), which stays apart under the three common colour-vision deficiencies.
+REFERENCE = "#6e7781"
+CURRENT = "#0072b2"
+OTHER = "#b6bdc5"
+FAMILY_COLOURS: Mapping[str, str] = {
+    "quality": "#d55e00",
+    "labels": "#e69f00",
+    "mix": "#009e73",
+    "policy": "#cc79a7",
+    "pipeline": "#56b4e9",
+    "noise": "#999999",
+    "unexplained": "#b6bdc5",
+    "total": "#44546a",
+}
+ROLE_NAMES = ("reference", "current")
+ROLE_COLOURS = (REFERENCE, CURRENT)
+
+FONT = "system-ui, 'Segoe UI', 'Liberation Sans', 'DejaVu Sans', Arial, sans-serif"
+DATA_NAME = "rows"
+WIDTH = 520
+
+Row = dict[str, Any]
+
+CONFIG: dict[str, Any] = {
+    "background": PAPER,
+    "padding": 14,
+    "font": FONT,
+    "view": {"stroke": None},
+    "axis": {
+        "domainColor": RULE,
+        "grid": True,
+        "gridColor": GRID,
+        "labelColor": FAINT,
+        "labelFontSize": 12,
+        "labelLimit": 220,
+        "tickColor": RULE,
+        "titleColor": FAINT,
+        "titleFontSize": 12,
+        "titleFontWeight": "normal",
+        "titlePadding": 8,
+    },
+    "axisBand": {"grid": False, "ticks": False},
+    "header": {"labelColor": INK, "labelFontSize": 12, "title": None},
+    "legend": {
+        "labelColor": INK,
+        "labelFontSize": 12,
+        "orient": "top",
+        "symbolOpacity": 1,
+        "symbolSize": 90,
+        "title": None,
+        "offset": 6,
+    },
+    "title": {
+        "anchor": "start",
+        "color": INK,
+        "fontSize": 15,
+        "fontWeight": 600,
+        "frame": "group",
+        "offset": 12,
+        "subtitleColor": FAINT,
+        "subtitleFontSize": 12,
+        "subtitlePadding": 5,
+    },
+    "text": {"color": INK, "fontSize": 12},
+}
+
+
+def data(rows: Sequence[Row]) -> alt.InlineData:
+    """The rows of a chart under the one name that a live view updates."""
+    return alt.InlineData(values=list(rows), name=DATA_NAME)
+
+
+def finish(chart: Any, *, title: str, subtitle: str, description: str | None = None) -> Any:
+    """Give a chart its headline, its small print (as-of, n, stage) and the house look."""
+    finished = chart.properties(
+        title=alt.TitleParams(text=clean(title, limit=160), subtitle=clean(subtitle, limit=240)),
+        description=clean(description or f"{title}. {subtitle}", limit=400),
+    )
+    return finished.configure(**CONFIG)
+
+
+def role_scale(present: Sequence[str] = ROLE_NAMES) -> alt.Scale:
+    """Reference grey, current blue, everywhere."""
+    colours = dict(zip(ROLE_NAMES, ROLE_COLOURS, strict=True)) | {"other": OTHER}
+    return alt.Scale(domain=list(present), range=[colours[name] for name in present])
+
+
+def empty_rows_note(rows: Sequence[Row]) -> str:
+    """What to say where a chart has nothing to draw."""
+    return "" if rows else "nothing to draw: no row is estimable"
+
+
+def tips(*pairs: tuple[str, str]) -> list[alt.Tooltip]:
+    """Tooltips of prepared text columns: (column, what the reader sees)."""
+    return [alt.Tooltip(field=column, type="nominal", title=title) for column, title in pairs]

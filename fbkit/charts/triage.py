@@ -1,0 +1,110 @@
+"""The ladder: from the observed reference to the observed current value, one bar per cause."""
+
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from fbkit.charts import theme
+from fbkit.charts.text import (
+    change_interval_text,
+    change_text,
+    clean,
+    interval_text,
+    is_share,
+    metric_name,
+    number_format,
+    value_text,
+)
+
+TOTAL = "total"
+
+
+def ladder_rows(ladder: pl.DataFrame, *, metric: str) -> list[theme.Row]:
+    """Rows of the waterfall.
+
+    ``ladder`` has label, family, kind ("total" or "step"), value, lower, upper, start, end in the
+    metric's unit; a rung without a value (not estimable) keeps its line and says so.
+    """
+    rows = [_ladder_row(row, metric=metric) for row in ladder.to_dicts()]
+    seen: dict[str, int] = {}
+    for row in rows:  # two rungs with the same label stay two lines
+        count = seen[row["label"]] = seen.get(row["label"], 0) + 1
+        if count > 1:
+            row["label"] = f"{row['label']} ({count})"
+    for row, following in zip(rows, rows[1:], strict=False):
+        row["next_label"] = following["label"]
+    return rows
+
+
+def _ladder_row(row: dict[str, Any], *, metric: str) -> theme.Row:
+    total = row["kind"] == TOTAL
+    value, lower, upper, start = row["value"], row.get("lower"), row.get("upper"), row.get("start")
+    family = TOTAL if total else clean(row.get("family") or "unexplained")
+    drawn: theme.Row = {
+        "label": clean(row["label"], limit=44),
+        "family": family if family in theme.FAMILY_COLOURS else "unexplained",
+        "kind": row["kind"],
+        "end": row.get("end"),
+        "next_label": None,
+        "said": value_text(value, metric=metric) if total else change_text(value, metric=metric),
+        "said_interval": (interval_text if total else change_interval_text)(lower, upper, metric=metric),
+    }
+    if not total and start is not None:
+        drawn["start"] = start
+        if lower is not None and upper is not None:
+            drawn["low"], drawn["high"] = start + lower, start + upper
+    return drawn
+
+
+def ladder_chart(ladder: pl.DataFrame, *, metric: str = "recall", title: str | None = None, subtitle: str = "") -> Any:
+    """Waterfall of a diagnosis (evidence frame ``ladder``): totals as marks, causes as floating bars with whiskers."""
+    rows = ladder_rows(ladder, metric=metric)
+    unit = "share" if is_share(metric) else "score"
+    name = metric_name(metric)
+    order = [row["label"] for row in rows]
+    y = alt.Y("label:N", sort=order, title=None, axis=alt.Axis(labelLimit=300, labelColor=theme.INK, labelPadding=8))
+    x_axis = alt.Axis(format=number_format(metric), title=f"{name} ({unit})", tickCount=6)
+    x_scale = alt.Scale(zero=False, nice=True)
+    drawn = {row["family"] for row in rows if row["kind"] == TOTAL or row.get("start") is not None}
+    families = [family for family in theme.FAMILY_COLOURS if family in drawn]
+    shown = [family for family in families if family != TOTAL]
+    colour = alt.Color(
+        "family:N",
+        scale=alt.Scale(domain=families, range=[theme.FAMILY_COLOURS[family] for family in families]),
+        legend=alt.Legend(values=shown) if len(shown) > 1 else None,
+    )
+    tooltip = theme.tips(("label", "cause"), ("said", "explains"), ("said_interval", "interval"))
+    base = alt.Chart().encode(y=y)
+    drawn_bars = base.transform_filter("isValid(datum.start)")
+    bars = drawn_bars.mark_bar(height=15, cornerRadius=2).encode(
+        x=alt.X("start:Q", scale=x_scale, axis=x_axis), x2="end:Q", color=colour, tooltip=tooltip
+    )
+    whiskers = (
+        base.transform_filter("isValid(datum.low)")
+        .mark_rule(color=theme.INK, strokeWidth=1.2)
+        .encode(x=alt.X("low:Q"), x2="high:Q")
+    )
+    totals = (
+        base.transform_filter(alt.datum.kind == TOTAL)
+        .mark_tick(thickness=4, size=22, color=theme.FAMILY_COLOURS[TOTAL])
+        .encode(x=alt.X("end:Q", scale=x_scale, axis=x_axis), tooltip=tooltip)
+    )
+    links = (
+        alt.Chart()
+        .transform_filter("isValid(datum.next_label) && isValid(datum.end)")
+        .mark_rule(color=theme.OTHER, strokeDash=[3, 3])
+        .encode(x="end:Q", y=alt.Y("label:N", sort=order), y2="next_label:N")
+    )
+    said = base.mark_text(align="left", fontWeight=600).encode(x=alt.value(theme.WIDTH + 14), text="said:N")
+    said_interval = (
+        base.transform_filter(alt.datum.kind != TOTAL)
+        .mark_text(align="left", color=theme.FAINT, dx=74)
+        .encode(x=alt.value(theme.WIDTH + 14), text="said_interval:N")
+    )
+    layered = alt.layer(links, bars, whiskers, totals, said, said_interval, data=theme.data(rows)).properties(
+        width=theme.WIDTH, height=alt.Step(28)
+    )
+    return theme.finish(
+        layered, title=title or f"What moved {name}", subtitle=subtitle or "bars are causes, whiskers their intervals"
+    )
