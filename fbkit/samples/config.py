@@ -4,6 +4,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
+GENERATOR: Final = "1"
+"""Raised whenever the same seed would give other rows than before."""
+
 REGIONS: Final = ("EU", "US", "APAC", "LATAM")
 DEVICES: Final = ("web", "android", "ios")
 CUSTOMERS: Final = ("returning", "new", "business")
@@ -14,8 +17,8 @@ FEATURES: Final = ("log_amount", "payments_24h", "ip_risk")
 class WorldConfig:
     """A fraud-like feedback loop: traffic, base rate, model quality, label lag and label availability.
 
-    Rates are expectations over the simulator, not over one realisation. Times are UTC; weeks start on Monday.
-    Steps in seconds: `resolution` of the prediction log, `event_step` of the event times, `batch` of the label feed's loads.
+    Rates are expectations over the simulator, not over one realisation. Times are UTC; weeks start on Monday. Steps in
+    seconds: `resolution` of the prediction log, `event_step` of the event times, `batch` of the label feed's loads.
     """
 
     current_start: datetime = datetime(2026, 9, 28, tzinfo=UTC)
@@ -33,6 +36,7 @@ class WorldConfig:
     orphan_share: float = 0.002
     correction_share: float = 0.003
     outcome_accounts: bool = True
+    change_log: bool = True
     resolution: int = 1
     event_step: int = 1
     batch: int = 900

@@ -7,6 +7,7 @@ def contract_text(config: WorldConfig, *, threshold: float) -> str:
     """contract.toml of a loop simulated from `config`."""
     features = ", ".join(f'"{name}"' for name in config.features)
     window = f"{config.window_days}d"
+    changes = '[changes]\npath = "changes.csv"\n\n' if config.change_log else ""
     return f"""format = 1
 
 [model]
@@ -72,7 +73,7 @@ every = "1d"
 lasting = "1d"
 slices = "all"
 
-[value]
+{changes}[value]
 true_positive = 120.0
 false_positive = -8.0
 false_negative = -120.0

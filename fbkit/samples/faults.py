@@ -1,13 +1,13 @@
 """Faults with a known cause: one class each, applied to the world after the stage it belongs to.
 
-Faults on what happens or on what serves change the predictions or the true outcome; faults on labels change only what comes back.
-A fault acts on rows predicted in `[start, end)` (days after the beginning of the current window; `end=None`: until the end), except
-`LabelOutage`, whose days are days of arrival. `where` limits it to slices, for example `{"region": ("EU", "US")}`; the key
-`decision` (`flagged`, `not flagged`) is open to faults on labels.
+Faults on what happens or on what serves change the predictions or the true outcome; faults on labels change only what
+comes back. A fault acts on rows predicted in `[start, end)`, in days after the beginning of the current window
+(`end=None`: until the end); for `LabelOutage` they are days of arrival. `where` limits it to slices, for example
+`{"region": ("EU", "US")}`; the key `decision` (`flagged`, `not flagged`) is open to faults on labels.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
@@ -18,9 +18,9 @@ from fbkit.samples.world import DAY, MODEL_NOISE, Bools, World, expit, solve
 Where = tuple[tuple[str, tuple[str, ...]], ...]
 
 
-def _where(where: Mapping[str, object] | Where) -> Where:
+def _where(where: Mapping[str, str | Sequence[str]] | Where) -> Where:
     pairs = where.items() if isinstance(where, Mapping) else where
-    return tuple((name, (value,) if isinstance(value, str) else tuple(value)) for name, value in pairs)  # pyright: ignore[reportArgumentType]  # checked by use
+    return tuple((name, (value,) if isinstance(value, str) else tuple(value)) for name, value in pairs)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +32,7 @@ class Injection:
     stage: ClassVar[str]
 
     severity: float
-    where: Where = field(default=())
+    where: Mapping[str, str | Sequence[str]] | Where = ()
     start: float = 0.0
     end: float | None = None
 
@@ -43,17 +43,21 @@ class Injection:
         """Change the world in place."""
         raise NotImplementedError
 
+    def logged_change(self) -> tuple[str, str] | None:
+        """Kind and text of the entry that a team's change log would hold; None if nobody would have written one."""
+        return None
+
     def active(self, world: World) -> Bools:
         """Rows that the fault touches."""
         day = (world.second / DAY) - world.config.reference_days
         rows = (day >= self.start) & (day < (np.inf if self.end is None else self.end))
-        for column, values in self.where:
+        for column, values in _where(self.where):
             rows &= _member(world, column, values)
         return rows
 
     def as_dict(self) -> dict[str, object]:
         """The fault as JSON-able facts."""
-        where = {name: list(values) for name, values in self.where}
+        where = {name: list(values) for name, values in _where(self.where)}
         own = {k: v for k, v in self.__dict__.items() if k not in {"where", "severity", "start", "end"}}
         window = {"start_day": self.start, "end_day": self.end}
         return {"cause": self.cause, "family": self.family, "severity": self.severity, "where": where, **window, **own}
@@ -72,7 +76,7 @@ def _member(world: World, column: str, values: tuple[str, ...]) -> Bools:
 
 @dataclass(frozen=True, kw_only=True)
 class ConceptDrift(Injection):
-    """Fraud moves to where the score does not look: the share `severity` of the visible log odds becomes invisible to the model.
+    """Fraud moves to where the score does not look: the share `severity` of the visible log odds becomes invisible.
 
     The base rate of the touched rows stays as it was.
     """
@@ -104,6 +108,10 @@ class VersionRegression(Injection):
     version: str = "8.0"
     share: float = 1.0
 
+    def logged_change(self) -> tuple[str, str] | None:
+        """Deploys are logged."""
+        return "deploy", f"payment-fraud {self.version} serves {self.share:.0%} of the traffic"
+
     def apply(self, world: World) -> None:
         """Serve the worse version."""
         rows = self.active(world) & (world.uniform("canary") < self.share)
@@ -118,6 +126,10 @@ class ThresholdChange(Injection):
     cause = "threshold_change"
     family = "policy"
     stage = "serving"
+
+    def logged_change(self) -> tuple[str, str] | None:
+        """Changes of the operating point are logged."""
+        return "product", f"flagging threshold changed by {self.severity:+.0%}"
 
     def apply(self, world: World) -> None:
         """Serve with the new threshold."""
@@ -137,14 +149,17 @@ class MixShift(Injection):
         """Change who is active on the days of the fault."""
         day = np.arange(world.config.days) - world.config.reference_days
         days = (day >= self.start) & (day < (np.inf if self.end is None else self.end))
-        for column, values in self.where:
+        for column, values in _where(self.where):
             weights, members = world.mix(column, values)
             weights[np.ix_(days, members)] *= 1 + self.severity
 
 
 @dataclass(frozen=True, kw_only=True)
 class LabelSliceLoss(Injection):
-    """The share `severity` of the labels of the rows in `where` never arrives, whatever their outcome (uniform without `where`)."""
+    """The share `severity` of the labels of the rows in `where` never arrives, whatever their outcome.
+
+    Without `where` the loss is uniform: it costs precision and biases nothing.
+    """
 
     cause = "label_slice_loss"
     family = "labels"
@@ -157,7 +172,7 @@ class LabelSliceLoss(Injection):
 
 @dataclass(frozen=True, kw_only=True)
 class LabelLossNonrandom(Injection):
-    """The share `severity` of the labels of rows *with outcome `outcome`* never arrives: not repairable from the logs alone."""
+    """The share `severity` of the labels of rows *with outcome `outcome`* never arrives: no log can repair that."""
 
     cause = "label_loss_nonrandom"
     family = "labels"
@@ -172,7 +187,7 @@ class LabelLossNonrandom(Injection):
 
 @dataclass(frozen=True, kw_only=True)
 class LabelOutage(Injection):
-    """The share `severity` of the labels that would arrive on the days `[start, end)` is lost, those of older predictions too."""
+    """The share `severity` of the labels that would arrive on the days `[start, end)` is lost, old rows too."""
 
     cause = "label_outage"
     family = "labels"
@@ -182,7 +197,7 @@ class LabelOutage(Injection):
         """Lose what arrives while the feed is down."""
         day = world.arrival / DAY - world.config.reference_days
         down = (day >= self.start) & (day < (np.inf if self.end is None else self.end))
-        for column, values in self.where:
+        for column, values in _where(self.where):
             down &= _member(world, column, values)
         world.lost |= down & (world.uniform("outage") < self.severity)
 
@@ -207,7 +222,7 @@ class SlowLabels(Injection):
 
 @dataclass(frozen=True, kw_only=True)
 class JoinBreak(Injection):
-    """The share `severity` of the outcomes carries an id that no prediction has: another format (`reformat`) or none (`blank`)."""
+    """The share `severity` of the outcomes carries an unknown id: `reformat` (another format) or `blank`."""
 
     cause = "join_break"
     family = "labels"

@@ -12,8 +12,9 @@ import polars as pl
 from fbkit.samples.config import CUSTOMERS, DEVICES, REGIONS, WorldConfig
 from fbkit.samples.contract_text import contract_text
 from fbkit.samples.faults import Injection, JoinBreak
+from fbkit.samples.stages import build
 from fbkit.samples.truth import Truth, truth
-from fbkit.samples.world import DAY, Bools, Ints, World, build
+from fbkit.samples.world import DAY, Bools, Ints, World
 
 UTC_US = pl.Datetime("us", "UTC")
 
@@ -47,7 +48,7 @@ class Simulation:
             for (week,), part in frame.group_by(pl.col(time).dt.truncate("1w").alias("week"), maintain_order=True):
                 part.write_parquet(root / name / f"{week:%Y-%m-%d}.parquet", compression="zstd", compression_level=19)
         if self.changes is not None:
-            self.changes.write_csv(root / "changes.csv")
+            self.changes.write_csv(root / "changes.csv", datetime_format="%Y-%m-%dT%H:%M:%SZ")
         (root / "contract.toml").write_text(self.contract_toml, encoding="utf-8")
         return root
 
@@ -62,7 +63,8 @@ def simulate(config: WorldConfig | None = None, faults: Sequence[Injection] = ()
     faults
         What goes wrong, from `fbkit.samples.faults`.
     seed
-        The same configuration, faults and seed give the same bytes. Switching a fault off leaves every other random draw as it was.
+        The same configuration, faults and seed give the same bytes. Switching a fault off leaves every other random
+        draw as it was.
 
     Returns
     -------
@@ -86,7 +88,7 @@ def simulate(config: WorldConfig | None = None, faults: Sequence[Injection] = ()
         predictions=_predictions(world),
         outcomes=_outcomes(world, reformats=any(isinstance(fault, JoinBreak) for fault in faults)),
         actions=None,
-        changes=None,
+        changes=_changes(config, faults) if config.change_log else None,
         contract_toml=contract_text(config, threshold=world.constants.threshold),
     )
 
@@ -164,7 +166,7 @@ def _broken(ids: pl.Series, broken: Bools, *, how: str) -> pl.Series:
 
 
 def _dirt(world: World, frame: pl.DataFrame, emitted: Bools) -> list[pl.DataFrame]:
-    """Duplicates, first statements that were corrected later, labels of unknown predictions, events after the window."""
+    """Duplicates, statements that were corrected later, labels of unknown predictions, events after the window."""
     config, u = world.config, world.uniform("dirt")
     low = config.duplicate_share
     twice = frame.filter(pl.Series(emitted & (u < low)))
@@ -200,6 +202,13 @@ def _as_log(world: World, statements: pl.DataFrame) -> pl.DataFrame:
     return frame.sort(week, "prediction_id", "ts_arrival", "label", maintain_order=True)
 
 
-def default_as_of(config: WorldConfig) -> str:
-    """The evaluation time of a simulated loop as text."""
-    return (config.as_of + timedelta(0)).isoformat()
+def _changes(config: WorldConfig, faults: Sequence[Injection]) -> pl.DataFrame:
+    """The log of deploys and product changes: harmless ones, and those of the faults that a team would have logged."""
+    middle = config.start + timedelta(days=config.reference_days // 2)
+    entries = [(middle, "deploy", "payment-fraud 7.3: retrained on newer data, same features")]
+    for fault in faults:
+        change = fault.logged_change()
+        if change is not None:
+            entries.append((config.current_start + timedelta(days=fault.start), *change))
+    schema = {"ts": UTC_US, "kind": pl.String, "what": pl.String}
+    return pl.DataFrame(entries, schema=schema, orient="row").sort("ts", maintain_order=True)

@@ -1,7 +1,7 @@
-"""The truth of a simulated incident: what changed, and how much each cause contributed, in expectation over the simulator.
+"""The truth of a simulated incident: what changed and what each cause contributed, in expectation over the simulator.
 
-Expectations use the true probabilities in place of drawn outcomes, on one large world per set of faults; the worlds share their random
-numbers, so that their differences are the faults' doing. Contributions are Shapley values over the causes.
+Expectations use the true probabilities in place of drawn outcomes, on one large world per set of faults; the worlds
+share their random numbers, so that their differences are the faults' doing. Contributions are Shapley values.
 """
 
 from collections.abc import Callable, Sequence
@@ -9,14 +9,15 @@ from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import combinations
 from math import factorial
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from fbkit.errors import ArgumentError
 from fbkit.samples.config import WorldConfig
 from fbkit.samples.faults import Injection
-from fbkit.samples.world import Bools, Floats, World, build
+from fbkit.samples.stages import build
+from fbkit.samples.world import Bools, Floats, World
 
 TRUTH_ROWS: Final = 600_000
 TRUTH_SEED: Final = 2
@@ -38,14 +39,14 @@ class Cell:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Share:
+class CauseTruth:
     """What one cause contributed to the observed change and to the true change of the metric."""
 
     cause: str
     family: str
     value: float
     true_value: float
-    faults: tuple[dict[str, object], ...]
+    faults: tuple[dict[str, Any], ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,22 +57,22 @@ class Truth:
     observed: Cell
     true: Cell
     availability: Cell
-    shares: tuple[Share, ...]
+    contributions: tuple[CauseTruth, ...]
     background: float
     verdict: str
     top_cause: str
 
-    def as_dict(self) -> dict[str, object]:
+    def as_dict(self) -> dict[str, Any]:
         """The truth as JSON-able facts; `observed` and `true` carry their change."""
         cells = {name: asdict(cell) | {"change": cell.change} for name, cell in self._cells()}
-        return asdict(self) | cells | {"shares": [asdict(share) for share in self.shares]}
+        return asdict(self) | cells | {"contributions": [asdict(c) for c in self.contributions]}
 
     def _cells(self) -> tuple[tuple[str, Cell], ...]:
         return (("observed", self.observed), ("true", self.true), ("availability", self.availability))
 
 
 Metric = Callable[[Floats, Floats, Bools, Floats], float]
-"""A metric from the expected weight of the positive and of the negative outcome of each row, the decision and the score."""
+"""A metric from each row's expected weight as a positive and as a negative, its decision and its score."""
 
 
 def _recall(positive: Floats, negative: Floats, flagged: Bools, score: Floats) -> float:
@@ -119,8 +120,8 @@ def truth(
 ) -> Truth:
     """Expected change of `metric` and what each cause contributed.
 
-    `rows` is the size of the worlds that stand for the expectation, half of them in each window. The contributions to the observed
-    change and `background` sum to the observed change. Raises ArgumentError for a metric that has no expectation here.
+    `rows` is the size of the worlds that stand for the expectation, half of them in each window. The contributions and
+    `background` sum to the observed change. Raises ArgumentError for a metric that has no expectation here.
     """
     if metric not in METRICS:
         raise ArgumentError("no exact truth for this metric", got=metric, allowed=sorted(METRICS))
@@ -130,8 +131,8 @@ def truth(
         for active in combinations(causes, size):
             worlds[frozenset(active)] = _cells(config, [f for f in faults if f.cause in active], metric, rows)
     change = {kind: {active: cells[kind].change for active, cells in worlds.items()} for kind in ("observed", "true")}
-    shares = tuple(
-        Share(
+    contributions = tuple(
+        CauseTruth(
             cause=cause,
             family=next(f.family for f in faults if f.cause == cause),
             value=shapley(cause, causes, change["observed"]),
@@ -143,10 +144,10 @@ def truth(
     final = worlds[frozenset(causes)]
     return Truth(
         metric=metric,
-        shares=shares,
+        contributions=contributions,
         background=change["observed"][frozenset()],
-        verdict=verdict(shares),
-        top_cause=max(shares, key=lambda share: abs(share.value)).cause if _material(shares) else "noise",
+        verdict=verdict(contributions),
+        top_cause=max(contributions, key=lambda c: abs(c.value)).cause if _material(contributions) else "noise",
         **final,
     )
 
@@ -168,13 +169,13 @@ def shapley(player: str, players: Sequence[str], value: dict[frozenset[str], flo
     return total
 
 
-def _material(shares: Sequence[Share]) -> list[Share]:
-    return [share for share in shares if abs(share.value) >= MATERIAL]
+def _material(contributions: Sequence[CauseTruth]) -> list[CauseTruth]:
+    return [c for c in contributions if abs(c.value) >= MATERIAL]
 
 
-def verdict(shares: Sequence[Share]) -> str:
+def verdict(contributions: Sequence[CauseTruth]) -> str:
     """The verdict that the material causes deserve."""
-    families = {share.family for share in _material(shares)}
+    families = {c.family for c in _material(contributions)}
     if not families:
         return "noise"
     if families == {"quality", "labels"}:
