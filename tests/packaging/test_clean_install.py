@@ -1,6 +1,7 @@
 """The wheel in clean environments: newest and lowest allowed versions, every supported Python found here."""
 
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -93,3 +94,20 @@ def test_lowest_allowed_versions(uv: Callable[..., str], wheel: Path, tmp_path: 
     }
     assert installed["polars"] == "2.0.0"
     smoke(python, tmp_path)
+
+
+def test_the_binder_environment_builds(uv: Callable[..., str], tmp_path: Path, root: Path) -> None:
+    """What Binder would do after its base image: install the pins, then run postBuild."""
+    found = interpreter("3.12")
+    if found is None:
+        pytest.skip("Python 3.12 is not on this machine")
+    uv("venv", "--quiet", "--no-project", "--seed", "--python", found, tmp_path / "env")
+    python = tmp_path / "env" / "bin" / "python"
+    uv("pip", "install", "--quiet", "--python", python, "--requirement", root / "binder" / "requirements.txt")
+    search = os.pathsep.join([str(python.parent), os.environ["PATH"]])
+    command = [str(root / "binder" / "postBuild")]
+    done = subprocess.run(
+        command, cwd=root, env=os.environ | {"PATH": search}, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "with JupyterLab" in done.stdout
