@@ -1,0 +1,1 @@
+"""L3: one pass over joined rows to additive counts."""

@@ -1,0 +1,60 @@
+"""For how many predictions do we know the label, by slice and day."""
+
+from typing import Final
+
+import polars as pl
+
+from fbkit.measure.metrics import all_cells, check_level, total_frames
+from fbkit.measure.registry import choose
+from fbkit.measure.scope import MATURE, Slices, open_scope
+from fbkit.measure.totals import count_cells
+from fbkit.schema import results
+from fbkit.schema.period import Period
+from fbkit.schema.protocols import JoinedLike
+
+_STATE: Final = "\0state"
+_STATES: Final = {results.N_PENDING: results.PENDING, results.N_MISSING: results.MISSING, results.N_CENSORED: results.CENSORED}
+COLUMNS: Final = (
+    results.PERIOD_START,
+    results.PERIOD_END,
+    results.VALUE,
+    results.LOWER,
+    results.UPPER,
+    results.N,
+    results.N_LABELLED,
+    results.N_PENDING,
+    results.N_MISSING,
+    results.N_CENSORED,
+    results.N_MATURE,
+    results.STAGE,
+    results.METHOD,
+    results.REASON,
+)
+
+
+def availability(
+    joined: JoinedLike, *, by: Slices = None, every: str | None = None, period: str | Period | None = None, level: float = 0.95
+) -> pl.DataFrame:
+    """Share of all predictions of a cohort whose label is known at the as-of time.
+
+    Nothing is left out of the denominator: pending, missing and censored rows count, so
+    n = n_labelled + n_pending + n_missing + n_censored.
+
+    Returns
+    -------
+    The ``by`` columns as text, then period_start, period_end, value, lower, upper (Wilson, or cluster-robust where entities
+    repeat), n, n_labelled, n_pending, n_missing, n_censored, n_mature, stage ("final" if every row is mature, "young" if
+    none is, else "mixed"), method, reason; sorted by slice, then time.
+    """
+    check_level(level)
+    scope = open_scope(joined, by=by, every=every, period=period, stage=results.STAGE_ANY, extra={_STATE: pl.col("state").cast(pl.String)})
+    cells = all_cells(scope, count_cells(scope.frame, scope.keys))
+    measures = [measure for measure in choose("availability", task="ranking") if measure.needs == "counts"]
+    frame = total_frames(scope, cells, measures, level=level, bounded=False, weighted=False)["availability"]
+    counts = scope.frame.group_by(scope.keys).agg(
+        *((pl.col(_STATE) == state).sum().cast(pl.Int64).alias(name) for name, state in _STATES.items()),
+        pl.col(MATURE).sum().cast(pl.Int64).alias(results.N_MATURE),
+    )
+    frame = frame.join(counts, on=scope.keys, how="left", nulls_equal=True)
+    frame = frame.with_columns(pl.col(*_STATES, results.N_MATURE).fill_null(0)).sort(scope.keys, nulls_last=True)
+    return scope.with_period_end(frame).select(*scope.by, *COLUMNS)

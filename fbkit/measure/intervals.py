@@ -1,0 +1,163 @@
+"""Intervals, each by its published formula; arrays in, arrays out, NaN where there is nothing to say.
+
+Levels are two-sided coverages such as 0.95. ``scipy.special`` only: the heavy statistics packages stay unloaded.
+"""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy.special import ndtri, stdtrit
+
+Array = NDArray[np.float64]
+Bounds = tuple[Array, Array]
+
+
+def quantile(level: float, *, df: ArrayLike | None = None) -> Array:
+    """Two-sided quantile of the normal law, or of Student's t where ``df`` (1 or more) is given.
+
+    >>> round(float(quantile(0.95)), 6)
+    1.959964
+    """
+    upper = 0.5 + level / 2
+    if df is None:
+        return np.asarray(ndtri(upper), dtype=np.float64)
+    return np.asarray(stdtrit(np.maximum(np.asarray(df, dtype=np.float64), 1.0), upper), dtype=np.float64)
+
+
+def wilson(k: ArrayLike, n: ArrayLike, *, level: float = 0.95, z: ArrayLike | None = None) -> Bounds:
+    """Wilson's score interval of a proportion (Wilson 1927, doi:10.1080/01621459.1927.10502953).
+
+    ``k`` successes of ``n``; both may be fractional (effective counts). n = 0 gives NaN.
+
+    >>> [round(float(x), 4) for x in wilson(8, 10)]
+    [0.4902, 0.9433]
+    """
+    successes, total = np.asarray(k, dtype=np.float64), np.asarray(n, dtype=np.float64)
+    z2 = np.square(quantile(level) if z is None else np.asarray(z, dtype=np.float64))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = successes / total
+        centre = (successes + z2 / 2) / (total + z2)
+        spread = np.maximum(share * (1 - share) * total + z2 / 4, 0.0)
+        half = np.sqrt(z2) * np.sqrt(spread) / (total + z2)
+        lower = np.where(successes <= 0, 0.0, np.maximum(centre - half, 0.0))
+        upper = np.where(successes >= total, 1.0, np.minimum(centre + half, 1.0))
+    empty = ~(total > 0)
+    return np.where(empty, np.nan, lower), np.where(empty, np.nan, upper)
+
+
+def difference(first: tuple[ArrayLike, ArrayLike, ArrayLike], second: tuple[ArrayLike, ArrayLike, ArrayLike]) -> Bounds:
+    """Interval of second - first from two independent (value, lower, upper): squared distances add (MOVER).
+
+    Donner and Zou 2012, doi:10.1002/sim.4193; with Wilson limits it is Newcombe's hybrid score interval.
+    """
+    v1, l1, u1 = (np.asarray(part, dtype=np.float64) for part in first)
+    v2, l2, u2 = (np.asarray(part, dtype=np.float64) for part in second)
+    gap = v2 - v1
+    return gap - np.hypot(v2 - l2, u1 - v1), gap + np.hypot(u2 - v2, v1 - l1)
+
+
+def newcombe(k1: ArrayLike, n1: ArrayLike, k2: ArrayLike, n2: ArrayLike, *, level: float = 0.95) -> Bounds:
+    """Newcombe's hybrid score interval of p2 - p1 (method 10, doi:10.1002/(SICI)1097-0258(19980430)17:8<873).
+
+    >>> [round(float(x), 4) for x in newcombe(48, 80, 56, 70)]
+    [0.0524, 0.3339]
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        p1 = np.asarray(k1, dtype=np.float64) / np.asarray(n1, dtype=np.float64)
+        p2 = np.asarray(k2, dtype=np.float64) / np.asarray(n2, dtype=np.float64)
+    return difference((p1, *wilson(k1, n1, level=level)), (p2, *wilson(k2, n2, level=level)))
+
+
+def ratio_variance(a: ArrayLike, b: ArrayLike, aa: ArrayLike, ab: ArrayLike, bb: ArrayLike, *, units: ArrayLike) -> Array:
+    """Linearised variance of the ratio a / b of two totals over independent units (rows or clusters).
+
+    ``aa``, ``ab``, ``bb`` are the sums over units of products of the units' own totals; ``units`` is
+    their number. Taylor linearisation, Cochran 1977 (Sampling Techniques, 6.4), with m / (m - 1). One unit gives NaN.
+    """
+    top, bottom = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    m = np.asarray(units, dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        r = top / bottom
+        squares = np.asarray(aa, dtype=np.float64) - 2 * r * np.asarray(ab, dtype=np.float64) + r * r * np.asarray(bb, dtype=np.float64)
+        variance = np.maximum(squares, 0.0) / np.square(bottom) * m / (m - 1)
+    return np.where((m > 1) & (bottom > 0), variance, np.nan)
+
+
+def proportion_by_variance(value: ArrayLike, variance: ArrayLike, n: ArrayLike, *, units: ArrayLike, level: float = 0.95) -> Bounds:
+    """Wilson's interval at the effective sample size that the variance implies; Student's t with ``units`` - 1.
+
+    The effective size is never more than ``n`` (a lucky negative correlation earns nothing) and, where all
+    units agree (value 0 or 1, no visible variance), not more than the number of units.
+    """
+    p, size, m = (np.asarray(part, dtype=np.float64) for part in (value, n, units))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        effective = np.where((p <= 0) | (p >= 1), m, p * (1 - p) / np.asarray(variance, dtype=np.float64))
+    effective = np.minimum(np.where(np.isnan(effective), np.minimum(m, size), effective), size)
+    return wilson(p * effective, effective, z=quantile(level, df=m - 1))
+
+
+def mean_by_variance(
+    value: ArrayLike, variance: ArrayLike, *, units: ArrayLike, level: float = 0.95, low: float = -np.inf, high: float = np.inf
+) -> Bounds:
+    """value +- t * standard error, cut at the range of the quantity; NaN where the variance is unknown."""
+    v = np.asarray(value, dtype=np.float64)
+    with np.errstate(invalid="ignore"):
+        half = quantile(level, df=np.asarray(units, dtype=np.float64) - 1) * np.sqrt(np.asarray(variance, dtype=np.float64))
+    return np.clip(v - half, low, high), np.clip(v + half, low, high)
+
+
+def cluster_ratio(a: ArrayLike, b: ArrayLike, clusters: ArrayLike, *, level: float = 0.95) -> tuple[float, float, float]:
+    """Ratio of totals from rows that repeat within clusters: (value, lower, upper), linearised by cluster.
+
+    >>> value, lower, upper = cluster_ratio([1, 1, 0, 0], [1, 1, 1, 1], ["u", "u", "v", "w"])
+    >>> value
+    0.5
+    """
+    codes = np.unique(np.asarray(clusters), return_inverse=True)[1]
+    top = np.bincount(codes, weights=np.asarray(a, dtype=np.float64))
+    bottom = np.bincount(codes, weights=np.asarray(b, dtype=np.float64))
+    total_a, total_b = top.sum(), bottom.sum()
+    variance = ratio_variance(total_a, total_b, top @ top, top @ bottom, bottom @ bottom, units=len(top))
+    value = total_a / total_b if total_b else np.nan
+    lower, upper = mean_by_variance(value, variance, units=len(top), level=level)
+    return float(value), float(lower), float(upper)
+
+
+def logit_interval(value: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> Bounds:
+    """Normal interval on the logit scale, for statistics in (0, 1); at 0 or 1 there is none (NaN)."""
+    v = np.asarray(value, dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        centre = np.log(v / (1 - v))
+        half = quantile(level) * np.sqrt(np.asarray(variance, dtype=np.float64)) / (v * (1 - v))
+        lower, upper = 1 / (1 + np.exp(half - centre)), 1 / (1 + np.exp(-half - centre))
+    inside = (v > 0) & (v < 1)
+    return np.where(inside, lower, np.nan), np.where(inside, upper, np.nan)
+
+
+def benjamini_hochberg(p_values: ArrayLike) -> Array:
+    """Adjusted p-values that control the false discovery rate (doi:10.1111/j.2517-6161.1995.tb02031.x); NaN stays NaN.
+
+    >>> [round(float(p), 3) for p in benjamini_hochberg([0.01, 0.04, 0.03])]
+    [0.03, 0.04, 0.04]
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    adjusted = np.full_like(p, np.nan)
+    known = np.flatnonzero(~np.isnan(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    ranks = np.arange(1, len(order) + 1)
+    adjusted[order] = np.minimum(np.minimum.accumulate((p[order] * len(order) / ranks)[::-1])[::-1], 1.0)
+    return adjusted
+
+
+def holm(p_values: ArrayLike) -> Array:
+    """Adjusted p-values that control the family-wise error (Holm 1979); NaN stays NaN.
+
+    >>> [round(float(p), 3) for p in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
+    """
+    p = np.asarray(p_values, dtype=np.float64)
+    adjusted = np.full_like(p, np.nan)
+    known = np.flatnonzero(~np.isnan(p))
+    order = known[np.argsort(p[known], kind="stable")]
+    factors = np.arange(len(order), 0, -1)
+    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1.0)
+    return adjusted

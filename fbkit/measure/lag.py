@@ -1,0 +1,98 @@
+"""How fast do labels come: the share of predictions whose label had arrived by each age."""
+
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from fbkit.errors import ArgumentError
+from fbkit.measure.intervals import Array, wilson
+from fbkit.measure.metrics import check_level
+from fbkit.measure.scope import Slices, open_scope
+from fbkit.schema import results
+from fbkit.schema.period import Period
+from fbkit.schema.protocols import JoinedLike
+
+AGE_DAYS: Final = "age_days"
+_AGE, _LAG = "\0age", "\0lag"
+_DAY = 86_400e6
+_STEPS = 60
+
+
+def label_lag(
+    joined: JoinedLike,
+    *,
+    by: Slices = None,
+    period: str | Period | None = None,
+    points: Sequence[float] | None = None,
+    level: float = 0.95,
+) -> pl.DataFrame:
+    """Label arrival curve: of the predictions at least as old as an age, the share whose label had arrived by then.
+
+    Each age has its own denominator (young predictions are not asked about ages they have not reached),
+    so the curve need not rise everywhere. A negative that silence made has no arrival and never counts.
+
+    Parameters
+    ----------
+    points
+        Ages in days; by default 61 from zero to the label window plus grace, or to the oldest prediction if that is younger.
+
+    Returns
+    -------
+    The ``by`` columns as text, then age_days, value, lower, upper (Wilson), n (predictions at least that old), method.
+    Where n is 0 the value is null.
+    """
+    check_level(level)
+    age = (pl.lit(joined.as_of) - pl.col("ts_pred")).dt.total_microseconds()
+    arrival = pl.when(pl.col("label").is_not_null()).then(pl.col("arrival_lag").dt.total_microseconds())
+    scope = open_scope(joined, by=by, period=period, stage=results.STAGE_ANY, extra={_AGE: age, _LAG: arrival})
+    ages = _points(points, joined, scope.frame.get_column(_AGE))
+    keys = list(scope.by)
+    groups = scope.frame.group_by(keys).agg(pl.col(_AGE), pl.col(_LAG)) if keys else scope.frame.select(pl.col(_AGE, _LAG).implode())
+    parts = [_curve(row, keys, ages, level) for row in groups.iter_rows(named=True)]
+    schema = dict.fromkeys(keys, pl.String) | dict.fromkeys((AGE_DAYS, results.VALUE, results.LOWER, results.UPPER), pl.Float64)
+    frame = pl.concat(parts) if parts else pl.DataFrame(schema=schema | {results.N: pl.Int64, results.METHOD: pl.String})
+    return frame.sort(*keys, AGE_DAYS, nulls_last=True)
+
+
+def _points(points: Sequence[float] | None, joined: JoinedLike, ages: pl.Series) -> Array:
+    if points is not None:
+        asked = np.asarray(points, dtype=np.float64)
+        if not len(asked) or not np.isfinite(asked).all() or (asked < 0).any():
+            raise ArgumentError("ages must be finite and not negative", got=points, next_step="give days such as [1, 2, 7]")
+        return np.unique(asked) * _DAY
+    window = joined.contract.label.window
+    oldest = float(ages.max() or 0)  # pyright: ignore[reportArgumentType]  # a microsecond count
+    end = (window + joined.contract.label.grace) / timedelta(microseconds=1) if isinstance(window, timedelta) else oldest
+    return np.linspace(0, min(end, max(oldest, 1.0)), _STEPS + 1)
+
+
+def _curve(row: dict[str, object], keys: list[str], ages: Array, level: float) -> pl.DataFrame:
+    age = pl.Series(row[_AGE], dtype=pl.Float64).to_numpy()
+    lag = pl.Series(row[_LAG], dtype=pl.Float64).to_numpy()
+    known = ~np.isnan(lag)
+    # Known at as-of means lag <= age, so "arrived by a and at least a old" = arrived by a, less the labelled that are younger than a.
+    arrived = np.searchsorted(np.sort(lag[known]), ages, side="right") - np.searchsorted(np.sort(age[known]), ages, side="left")
+    arrived = arrived + _late_among_young(age[known], lag[known], ages)
+    old = len(age) - np.searchsorted(np.sort(age), ages, side="left")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        share = arrived / old
+    lower, upper = wilson(arrived, old, level=level)
+    numbers = {AGE_DAYS: ages / _DAY, results.VALUE: share, results.LOWER: lower, results.UPPER: upper}
+    made = pl.DataFrame([pl.Series(name, values, nan_to_null=True) for name, values in numbers.items()])
+    return made.select(
+        *(pl.lit(row[key], dtype=pl.String).alias(key) for key in keys),
+        pl.all(),
+        pl.Series(results.N, old, dtype=pl.Int64),
+        pl.when(pl.col(results.VALUE).is_not_null()).then(pl.lit("Wilson")).alias(results.METHOD),
+    )
+
+
+def _late_among_young(age: Array, lag: Array, ages: Array) -> Array:
+    """Rows younger than ``a`` that were subtracted although their lag exceeds ``a``: none while lag <= age holds."""
+    odd = lag > age
+    if not odd.any():
+        return np.zeros(len(ages), dtype=np.int64)
+    return np.array([np.count_nonzero((age[odd] < a) & (lag[odd] > a)) for a in ages])

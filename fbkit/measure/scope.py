@@ -1,0 +1,180 @@
+"""Which rows a question is about: period, time cells, slices and label stage, decided in one place."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+import polars as pl
+
+from fbkit.errors import ArgumentError, nearest
+from fbkit.measure.registry import F, S, W, Y
+from fbkit.schema import results as names
+from fbkit.schema.durations import parse_duration
+from fbkit.schema.period import Period, floor_day
+from fbkit.schema.protocols import JoinedLike
+
+IN: Final = "\0in"
+ENTITY: Final = "\0entity"
+MATURE: Final = "\0mature"
+EVERY: Final = ("1h", "1d", "1w", "1mo")
+INSTANT: Final = pl.Datetime("us", "UTC")
+
+Slices = str | Sequence[str] | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """``final`` (mature rows), ``any`` (all rows), or ``provisional@AGE`` (rows that old, as known at that age)."""
+
+    name: str
+    age: timedelta | None = None
+
+    @classmethod
+    def parse(cls, text: "str | Stage") -> "Stage":
+        """Read a stage.
+
+        >>> Stage.parse("provisional@30d").age.days
+        30
+        """
+        if isinstance(text, Stage):
+            return text
+        kind, at, age = str(text).partition("@")
+        if kind == "provisional" and at:
+            return cls(name=str(text), age=parse_duration(age))
+        if text in (names.STAGE_FINAL, names.STAGE_ANY):
+            return cls(name=str(text))
+        raise ArgumentError("an unknown stage", got=text, allowed='"final", "any" or "provisional@30d"')
+
+    def expressions(self, joined: JoinedLike) -> tuple[pl.Expr, pl.Expr]:
+        """Whether a row counts, and its label as this stage knows it (null = unlabelled)."""
+        label = pl.col("label")
+        if self.age is None:
+            return (pl.col("mature") if self.name == names.STAGE_FINAL else pl.lit(value=True)), label
+        counts = pl.col("ts_pred") <= joined.as_of - self.age
+        window = joined.contract.label.window
+        closed = isinstance(window, timedelta) and self.age >= window + joined.contract.label.grace
+        # A label without an arrival is a silence that became a negative when the window closed.
+        known = (pl.col("arrival_lag") <= self.age).fill_null(value=closed)
+        return counts, pl.when(known).then(label)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """The rows of a question. ``frame`` holds the key columns and the working columns of :mod:`registry`."""
+
+    frame: pl.DataFrame
+    by: tuple[str, ...]
+    every: str | None
+    limits: Period | None
+    stage: Stage
+
+    @property
+    def keys(self) -> list[str]:
+        return [*self.by, names.PERIOD_START]
+
+    def with_period_end(self, cells: pl.DataFrame) -> pl.DataFrame:
+        """Add the end of each cell, and cut cells that reach over the asked period."""
+        if self.every is None:
+            end = pl.lit(self.limits.end if self.limits else None, dtype=INSTANT)
+            return cells.with_columns(end.alias(names.PERIOD_END))
+        cells = cells.with_columns(pl.col(names.PERIOD_START).dt.offset_by(self.every).alias(names.PERIOD_END))
+        if self.limits is None:
+            return cells
+        return cells.with_columns(
+            pl.max_horizontal(names.PERIOD_START, pl.lit(self.limits.start, dtype=INSTANT)).alias(names.PERIOD_START),
+            pl.min_horizontal(names.PERIOD_END, pl.lit(self.limits.end, dtype=INSTANT)).alias(names.PERIOD_END),
+        )
+
+
+def open_scope(
+    joined: JoinedLike,
+    *,
+    by: Slices = None,
+    every: str | None = None,
+    period: str | Period | None = None,
+    stage: str | Stage = names.STAGE_FINAL,
+    weights: str | None = None,
+    extra: Mapping[str, pl.Expr] | None = None,
+) -> Scope:
+    """Select the rows and name the cells.
+
+    All rows of the period stay (column ``IN`` says which count at the stage), so that a cell whose
+    window is still open appears as "window open" instead of vanishing. Slice values become text; null stays null.
+    """
+    slices = slice_columns(joined.frame, by)
+    _check_every(every)
+    wanted = None if period is None else Period.parse(period)
+    chosen = Stage.parse(stage)
+    rows = joined.frame
+    if wanted is not None:
+        rows = rows.filter((pl.col("ts_pred") >= wanted.start) & (pl.col("ts_pred") < wanted.end))
+    limits = wanted or _span(joined.frame)
+    counts, label = chosen.expressions(joined)
+    frame = rows.select(
+        *(pl.col(name).cast(pl.String) for name in slices),
+        _cell_start(every, limits).alias(names.PERIOD_START),
+        counts.alias(IN),
+        pl.col("mature").alias(MATURE),
+        label.alias(Y),
+        pl.col("flagged").cast(pl.Float64).alias(F),
+        pl.col("score").alias(S),
+        _weight(joined.frame, weights).alias(W),
+        pl.col("entity").alias(ENTITY),
+        *(expression.alias(name) for name, expression in (extra or {}).items()),
+    )
+    return Scope(frame=frame, by=slices, every=every, limits=limits, stage=chosen)
+
+
+def slice_columns(frame: pl.DataFrame, by: Slices) -> tuple[str, ...]:
+    """The slice columns as a tuple; an unknown one, or one named like a result column, is an ArgumentError."""
+    asked = () if by is None else (by,) if isinstance(by, str) else tuple(dict.fromkeys(by))
+    for name in asked:
+        if name not in frame.columns:
+            close = nearest(str(name), frame.columns)
+            raise ArgumentError(
+                "a slice column does not exist",
+                got=name,
+                allowed=", ".join(frame.columns),
+                next_step=f"did you mean {close!r}?" if close else None,
+            )
+        if name in names.ESTIMATE_COLUMNS:
+            raise ArgumentError("a slice column is named like a result column", got=name, next_step="rename it in the contract's columns")
+    return asked
+
+
+def evaluation_id(joined: JoinedLike, **call: object) -> str:
+    """Sixteen hex digits of contract, sources, as-of and the call: the same question has the same id."""
+    written = json.dumps([joined.evaluation_key, call], sort_keys=True, default=str)
+    return hashlib.sha256(written.encode()).hexdigest()[:16]
+
+
+def _check_every(every: str | None) -> None:
+    if every is not None and every not in EVERY:
+        raise ArgumentError("an unknown time grain", got=every, allowed=", ".join(EVERY))
+
+
+def _span(frame: pl.DataFrame) -> Period | None:
+    first, last = frame.select(pl.col("ts_pred").min().alias("first"), pl.col("ts_pred").max().alias("last")).row(0)
+    if not isinstance(first, datetime) or not isinstance(last, datetime):
+        return None
+    return Period(start=floor_day(first), end=floor_day(last) + timedelta(days=1))
+
+
+def _cell_start(every: str | None, limits: Period | None) -> pl.Expr:
+    if every is not None:
+        return pl.col("ts_pred").dt.truncate(every)
+    return pl.lit(limits.start if limits else None, dtype=INSTANT)
+
+
+def _weight(frame: pl.DataFrame, weights: str | None) -> pl.Expr:
+    if weights is None:
+        return pl.lit(1.0)
+    if weights not in frame.columns:
+        raise ArgumentError("the weight column does not exist", got=weights, allowed=", ".join(frame.columns))
+    values = frame.get_column(weights)
+    if not values.dtype.is_numeric() or values.null_count() or not values.cast(pl.Float64).is_between(0, float("inf"), closed="left").all():
+        raise ArgumentError("weights must be finite, not negative and never null", got=weights)
+    return pl.col(weights).cast(pl.Float64)

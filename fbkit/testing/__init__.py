@@ -1,0 +1,1 @@
+"""Side: small joined tables with known content, for tests of the layers above the join."""
