@@ -1,6 +1,7 @@
 """The flights sample: files as recorded, laws of the logs, and times and features judged against the source itself."""
 
 import hashlib
+import importlib
 import importlib.util
 import os
 import subprocess
@@ -11,6 +12,7 @@ from pathlib import Path
 from types import ModuleType
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
@@ -325,6 +327,35 @@ def test_operational_features_equal_a_plain_count(events: ModuleType, storm: pl.
         if down:
             mean = sum(f["arr_delay"] for f in down) / len(down)
             assert row["carrier_landed_delay"] == pytest.approx(mean, abs=0.0501)
+
+
+def test_weather_served_is_the_last_whole_hour_before_the_prediction(
+    events: ModuleType, source: pl.DataFrame, predictions: pl.DataFrame
+) -> None:
+    raw = pl.read_csv(events.source_folder() / "weather.csv", null_values="NA", infer_schema_length=None)
+    readings = {(row["origin"], row["time_hour"]): row for row in raw.iter_rows(named=True)}
+    exact = 0
+    for row in predictions.sample(300, seed=5).iter_rows(named=True):
+        began = row["ts_pred"].replace(minute=0) - timedelta(hours=1)
+        reading = readings.get((row["origin"], began.strftime("%Y-%m-%dT%H:%M:%SZ")))
+        if reading is None:  # an hour without a reading: an older one is served
+            continue
+        exact += 1
+        assert [row["temp"], row["visib"]] == pytest.approx([reading["temp"], reading["visib"]], abs=1e-4)
+    assert exact > 290
+    # The file's hour column is New York's clock, its time_hour is UTC: five hours apart in winter, four in summer.
+    assert {(readings["EWR", f"2013-{day}T18:00:00Z"]["hour"]) for day in ("01-15", "05-15")} == {13, 14}
+
+
+def test_the_threshold_is_the_one_with_the_highest_f1(monkeypatch: pytest.MonkeyPatch) -> None:
+    metrics = pytest.importorskip("sklearn.metrics")
+    monkeypatch.syspath_prepend(BUILDER.parent)
+    builder = importlib.import_module("flights_2013")
+    rng = np.random.default_rng(8)
+    late = rng.random(500) < 0.2
+    score = np.clip(rng.normal(0.3 + 0.2 * late, 0.15), 0, 1)
+    f1 = {threshold / 100: metrics.f1_score(late, score >= threshold / 100) for threshold in range(5, 96)}
+    assert builder.choose_threshold(score, late) == max(f1, key=lambda threshold: f1[threshold])
 
 
 def test_shipped_features_are_those_of_the_builder(
