@@ -10,15 +10,16 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 ABSENT = ("ipywidgets", "anywidget", "IPython", "jupyterlab", "ipykernel", "notebook", "comm", "traitlets")
 
-# As if the packages were not installed: every import of them, at any depth, fails the way Python itself makes it fail.
+# As if the packages were not installed: no finder knows them, so `import` fails and `find_spec` answers None.
 BLOCK = f"""
 import sys
-class Absent:
+class Without:
+    def __init__(self, finder):
+        self.finder = finder
     def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in {ABSENT!r}:
-            raise ModuleNotFoundError(f"No module named {{name!r}}", name=name)
-        return None
-sys.meta_path.insert(0, Absent())
+        absent = name.partition(".")[0] in {ABSENT!r}
+        return None if absent else self.finder.find_spec(name, path, target)
+sys.meta_path[:] = [Without(finder) for finder in sys.meta_path]
 """
 
 
