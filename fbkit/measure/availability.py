@@ -13,7 +13,11 @@ from fbkit.schema.period import Period
 from fbkit.schema.protocols import JoinedLike
 
 _STATE: Final = "\0state"
-_STATES: Final = {results.N_PENDING: results.PENDING, results.N_MISSING: results.MISSING, results.N_CENSORED: results.CENSORED}
+_STATES: Final = {
+    results.N_PENDING: results.PENDING,
+    results.N_MISSING: results.MISSING,
+    results.N_CENSORED: results.CENSORED,
+}
 COLUMNS: Final = (
     results.PERIOD_START,
     results.PERIOD_END,
@@ -33,7 +37,12 @@ COLUMNS: Final = (
 
 
 def availability(
-    joined: JoinedLike, *, by: Slices = None, every: str | None = None, period: str | Period | None = None, level: float = 0.95
+    joined: JoinedLike,
+    *,
+    by: Slices = None,
+    every: str | None = None,
+    period: str | Period | None = None,
+    level: float = 0.95,
 ) -> pl.DataFrame:
     """Share of all predictions of a cohort whose label is known at the as-of time.
 
@@ -42,12 +51,19 @@ def availability(
 
     Returns
     -------
-    The ``by`` columns as text, then period_start, period_end, value, lower, upper (Wilson, or cluster-robust where entities
-    repeat), n, n_labelled, n_pending, n_missing, n_censored, n_mature, stage ("final" if every row is mature, "young" if
-    none is, else "mixed"), method, reason; sorted by slice, then time.
+    The ``by`` columns as text, then period_start, period_end, value, lower, upper (Wilson, or cluster-robust where
+    entities repeat), n, n_labelled, n_pending, n_missing, n_censored, n_mature, stage ("final" if every row is
+    mature, "young" if none is, else "mixed"), method, reason; sorted by slice, then time.
     """
     check_level(level)
-    scope = open_scope(joined, by=by, every=every, period=period, stage=results.STAGE_ANY, extra={_STATE: pl.col("state").cast(pl.String)})
+    scope = open_scope(
+        joined,
+        by=by,
+        every=every,
+        period=period,
+        stage=results.STAGE_ANY,
+        extra={_STATE: pl.col("state").cast(pl.String)},
+    )
     cells = all_cells(scope, count_cells(scope.frame, scope.keys))
     measures = [measure for measure in choose("availability", task="ranking") if measure.needs == "counts"]
     frame = total_frames(scope, cells, measures, level=level, bounded=False, weighted=False)["availability"]

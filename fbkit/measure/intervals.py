@@ -47,7 +47,7 @@ def wilson(k: ArrayLike, n: ArrayLike, *, level: float = 0.95, z: ArrayLike | No
 def difference(first: tuple[ArrayLike, ArrayLike, ArrayLike], second: tuple[ArrayLike, ArrayLike, ArrayLike]) -> Bounds:
     """Interval of second - first from two independent (value, lower, upper): squared distances add (MOVER).
 
-    Donner and Zou 2012, doi:10.1002/sim.4193; with Wilson limits it is Newcombe's hybrid score interval.
+    Zou and Donner 2008, doi:10.1002/sim.3095; with Wilson limits it is Newcombe's hybrid score interval.
     """
     v1, l1, u1 = (np.asarray(part, dtype=np.float64) for part in first)
     v2, l2, u2 = (np.asarray(part, dtype=np.float64) for part in second)
@@ -56,7 +56,9 @@ def difference(first: tuple[ArrayLike, ArrayLike, ArrayLike], second: tuple[Arra
 
 
 def newcombe(k1: ArrayLike, n1: ArrayLike, k2: ArrayLike, n2: ArrayLike, *, level: float = 0.95) -> Bounds:
-    """Newcombe's hybrid score interval of p2 - p1 (method 10, doi:10.1002/(SICI)1097-0258(19980430)17:8<873).
+    """Newcombe's hybrid score interval of p2 - p1
+
+    Newcombe 1998, method 10, doi:10.1002/(SICI)1097-0258(19980430)17:8<873::AID-SIM779>3.0.CO;2-I.
 
     >>> [round(float(x), 4) for x in newcombe(48, 80, 56, 70)]
     [0.0524, 0.3339]
@@ -67,7 +69,9 @@ def newcombe(k1: ArrayLike, n1: ArrayLike, k2: ArrayLike, n2: ArrayLike, *, leve
     return difference((p1, *wilson(k1, n1, level=level)), (p2, *wilson(k2, n2, level=level)))
 
 
-def ratio_variance(a: ArrayLike, b: ArrayLike, aa: ArrayLike, ab: ArrayLike, bb: ArrayLike, *, units: ArrayLike) -> Array:
+def ratio_variance(
+    a: ArrayLike, b: ArrayLike, aa: ArrayLike, ab: ArrayLike, bb: ArrayLike, *, units: ArrayLike
+) -> Array:
     """Linearised variance of the ratio a / b of two totals over independent units (rows or clusters).
 
     ``aa``, ``ab``, ``bb`` are the sums over units of products of the units' own totals; ``units`` is
@@ -77,12 +81,18 @@ def ratio_variance(a: ArrayLike, b: ArrayLike, aa: ArrayLike, ab: ArrayLike, bb:
     m = np.asarray(units, dtype=np.float64)
     with np.errstate(invalid="ignore", divide="ignore"):
         r = top / bottom
-        squares = np.asarray(aa, dtype=np.float64) - 2 * r * np.asarray(ab, dtype=np.float64) + r * r * np.asarray(bb, dtype=np.float64)
+        squares = (
+            np.asarray(aa, dtype=np.float64)
+            - 2 * r * np.asarray(ab, dtype=np.float64)
+            + r * r * np.asarray(bb, dtype=np.float64)
+        )
         variance = np.maximum(squares, 0.0) / np.square(bottom) * m / (m - 1)
     return np.where((m > 1) & (bottom > 0), variance, np.nan)
 
 
-def proportion_by_variance(value: ArrayLike, variance: ArrayLike, n: ArrayLike, *, units: ArrayLike, level: float = 0.95) -> Bounds:
+def proportion_by_variance(
+    value: ArrayLike, variance: ArrayLike, n: ArrayLike, *, units: ArrayLike, level: float = 0.95
+) -> Bounds:
     """Wilson's interval at the effective sample size that the variance implies; Student's t with ``units`` - 1.
 
     The effective size is never more than ``n`` (a lucky negative correlation earns nothing) and, where all
@@ -96,16 +106,26 @@ def proportion_by_variance(value: ArrayLike, variance: ArrayLike, n: ArrayLike, 
 
 
 def mean_by_variance(
-    value: ArrayLike, variance: ArrayLike, *, units: ArrayLike, level: float = 0.95, low: float = -np.inf, high: float = np.inf
+    value: ArrayLike,
+    variance: ArrayLike,
+    *,
+    units: ArrayLike,
+    level: float = 0.95,
+    low: float = -np.inf,
+    high: float = np.inf,
 ) -> Bounds:
     """value +- t * standard error, cut at the range of the quantity; NaN where the variance is unknown."""
     v = np.asarray(value, dtype=np.float64)
     with np.errstate(invalid="ignore"):
-        half = quantile(level, df=np.asarray(units, dtype=np.float64) - 1) * np.sqrt(np.asarray(variance, dtype=np.float64))
+        half = quantile(level, df=np.asarray(units, dtype=np.float64) - 1) * np.sqrt(
+            np.asarray(variance, dtype=np.float64)
+        )
     return np.clip(v - half, low, high), np.clip(v + half, low, high)
 
 
-def cluster_ratio(a: ArrayLike, b: ArrayLike, clusters: ArrayLike, *, level: float = 0.95) -> tuple[float, float, float]:
+def cluster_ratio(
+    a: ArrayLike, b: ArrayLike, clusters: ArrayLike, *, level: float = 0.95
+) -> tuple[float, float, float]:
     """Ratio of totals from rows that repeat within clusters: (value, lower, upper), linearised by cluster.
 
     >>> value, lower, upper = cluster_ratio([1, 1, 0, 0], [1, 1, 1, 1], ["u", "u", "v", "w"])

@@ -37,7 +37,7 @@ def label_lag(
     Parameters
     ----------
     points
-        Ages in days; by default 61 from zero to the label window plus grace, or to the oldest prediction if that is younger.
+        Ages in days; by default 61 from zero to the label window plus grace, or to the oldest prediction's age.
 
     Returns
     -------
@@ -50,10 +50,18 @@ def label_lag(
     scope = open_scope(joined, by=by, period=period, stage=results.STAGE_ANY, extra={_AGE: age, _LAG: arrival})
     ages = _points(points, joined, scope.frame.get_column(_AGE))
     keys = list(scope.by)
-    groups = scope.frame.group_by(keys).agg(pl.col(_AGE), pl.col(_LAG)) if keys else scope.frame.select(pl.col(_AGE, _LAG).implode())
+    groups = (
+        scope.frame.group_by(keys).agg(pl.col(_AGE), pl.col(_LAG))
+        if keys
+        else scope.frame.select(pl.col(_AGE, _LAG).implode())
+    )
     parts = [_curve(row, keys, ages, level) for row in groups.iter_rows(named=True)]
-    schema = dict.fromkeys(keys, pl.String) | dict.fromkeys((AGE_DAYS, results.VALUE, results.LOWER, results.UPPER), pl.Float64)
-    frame = pl.concat(parts) if parts else pl.DataFrame(schema=schema | {results.N: pl.Int64, results.METHOD: pl.String})
+    schema = dict.fromkeys(keys, pl.String) | dict.fromkeys(
+        (AGE_DAYS, results.VALUE, results.LOWER, results.UPPER), pl.Float64
+    )
+    frame = (
+        pl.concat(parts) if parts else pl.DataFrame(schema=schema | {results.N: pl.Int64, results.METHOD: pl.String})
+    )
     return frame.sort(*keys, AGE_DAYS, nulls_last=True)
 
 
@@ -61,11 +69,15 @@ def _points(points: Sequence[float] | None, joined: JoinedLike, ages: pl.Series)
     if points is not None:
         asked = np.asarray(points, dtype=np.float64)
         if not len(asked) or not np.isfinite(asked).all() or (asked < 0).any():
-            raise ArgumentError("ages must be finite and not negative", got=points, next_step="give days such as [1, 2, 7]")
+            raise ArgumentError(
+                "ages must be finite and not negative", got=points, next_step="give days such as [1, 2, 7]"
+            )
         return np.unique(asked) * _DAY
     window = joined.contract.label.window
     oldest = float(ages.max() or 0)  # pyright: ignore[reportArgumentType]  # a microsecond count
-    end = (window + joined.contract.label.grace) / timedelta(microseconds=1) if isinstance(window, timedelta) else oldest
+    end = (
+        (window + joined.contract.label.grace) / timedelta(microseconds=1) if isinstance(window, timedelta) else oldest
+    )
     return np.linspace(0, min(end, max(oldest, 1.0)), _STEPS + 1)
 
 
@@ -73,8 +85,10 @@ def _curve(row: dict[str, object], keys: list[str], ages: Array, level: float) -
     age = pl.Series(row[_AGE], dtype=pl.Float64).to_numpy()
     lag = pl.Series(row[_LAG], dtype=pl.Float64).to_numpy()
     known = ~np.isnan(lag)
-    # Known at as-of means lag <= age, so "arrived by a and at least a old" = arrived by a, less the labelled that are younger than a.
-    arrived = np.searchsorted(np.sort(lag[known]), ages, side="right") - np.searchsorted(np.sort(age[known]), ages, side="left")
+    # Known at as-of means lag <= age: "arrived by a, and a old" = arrived by a, less the labelled younger than a.
+    arrived = np.searchsorted(np.sort(lag[known]), ages, side="right") - np.searchsorted(
+        np.sort(age[known]), ages, side="left"
+    )
     arrived = arrived + _late_among_young(age[known], lag[known], ages)
     old = len(age) - np.searchsorted(np.sort(age), ages, side="left")
     with np.errstate(invalid="ignore", divide="ignore"):

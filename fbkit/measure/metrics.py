@@ -8,9 +8,19 @@ import polars as pl
 
 from fbkit.errors import ArgumentError
 from fbkit.measure import ranking
-from fbkit.measure.registry import F, Measure, Ranked, S, Total, W, Y, choose
+from fbkit.measure.registry import Measure, Ranked, S, Total, W, Y, choose
 from fbkit.measure.scope import ENTITY, IN, INSTANT, Scope, Slices, Stage, evaluation_id, open_scope
-from fbkit.measure.totals import CLUSTERED, COUNTS, INDEPENDENT, add_losses, count_cells, estimate, finish, sum_cells, widen
+from fbkit.measure.totals import (
+    CLUSTERED,
+    COUNTS,
+    INDEPENDENT,
+    add_losses,
+    count_cells,
+    estimate,
+    finish,
+    sum_cells,
+    widen,
+)
 from fbkit.schema import results
 from fbkit.schema.period import Period
 from fbkit.schema.protocols import JoinedLike
@@ -45,7 +55,8 @@ def metrics(
     period
         Half-open ``A..B`` of prediction times; None is everything.
     stage
-        "final" (mature rows), "any" (every labelled row, young ones too), "provisional@30d" (rows that old, with what was known then).
+        "final" (mature rows), "any" (every labelled row, young ones too), "provisional@30d" (rows that old, with
+        what was known then).
     level
         Coverage of the intervals.
     weights
@@ -60,27 +71,40 @@ def metrics(
 
     Notes
     -----
-    ``lower``/``upper`` is sampling uncertainty of the labelled rows: Wilson for proportions, Student t for means, DeLong
-    for roc_auc, infinitesimal jackknife for average_precision; cluster-robust where entities repeat within the cell.
-    ``bound_lower``/``bound_upper`` is the range of values over every labelling of the unlabelled rows (pending, missing, censored;
-    Manski 2003), and holds the value itself; null for average_precision, for roc_auc with weights and for numeric labels.
+    ``lower``/``upper`` is sampling uncertainty of the labelled rows: Wilson for proportions, Student t for means,
+    DeLong for roc_auc, infinitesimal jackknife for average_precision; cluster-robust where entities repeat within
+    the cell. ``bound_lower``/``bound_upper`` is the range of values over every labelling of the unlabelled rows
+    (pending, missing, censored; Manski 2003), stretched to hold the value itself; null for average_precision, for
+    roc_auc with weights and for numeric labels.
     """
     measures = choose(names, task=joined.contract.model.task)
     check_level(level)
     scope = open_scope(joined, by=by, every=every, period=period, stage=stage, weights=weights)
-    call = {"names": [m.name for m in measures], "by": scope.by, "every": every, "period": str(scope.limits), "stage": scope.stage.name}
+    call = {
+        "names": [m.name for m in measures],
+        "by": scope.by,
+        "every": every,
+        "period": str(scope.limits),
+        "stage": scope.stage.name,
+    }
     identity = evaluation_id(joined, call="metrics", level=level, weights=weights, **call)
     cells = all_cells(scope, count_cells(scope.frame, scope.keys))
     totals = [measure for measure in measures if isinstance(measure, Total)]
-    parts = total_frames(scope, cells, totals, level=level, bounded=joined.contract.model.task == "binary", weighted=weights is not None)
-    parts |= _ranked_frames(scope, cells, [m for m in measures if isinstance(m, Ranked)], level=level, weighted=weights is not None)
+    parts = total_frames(
+        scope, cells, totals, level=level, bounded=joined.contract.model.task == "binary", weighted=weights is not None
+    )
+    parts |= _ranked_frames(
+        scope, cells, [m for m in measures if isinstance(m, Ranked)], level=level, weighted=weights is not None
+    )
     return assemble(scope, measures, parts, identity)
 
 
 def check_level(level: float) -> None:
     """Refuse a coverage that is not strictly between 0 and 1."""
     if not 0 < level < 1:
-        raise ArgumentError("the level of an interval must lie between 0 and 1", got=level, next_step="write 0.95 for 95 %")
+        raise ArgumentError(
+            "the level of an interval must lie between 0 and 1", got=level, next_step="write 0.95 for 95 %"
+        )
 
 
 def all_cells(scope: Scope, cells: pl.DataFrame) -> pl.DataFrame:
@@ -132,7 +156,9 @@ def _with_entities(frame: pl.DataFrame) -> tuple[pl.DataFrame, bool]:
     return frame.with_columns(codes.zip_with(codes.is_not_null(), own).alias(ENTITY)), True
 
 
-def _ranked_frames(scope: Scope, cells: pl.DataFrame, measures: list[Ranked], *, level: float, weighted: bool) -> dict[str, pl.DataFrame]:
+def _ranked_frames(
+    scope: Scope, cells: pl.DataFrame, measures: list[Ranked], *, level: float, weighted: bool
+) -> dict[str, pl.DataFrame]:
     if not measures:
         return {}
     frame, clustered = _with_entities(scope.frame)
@@ -148,7 +174,9 @@ def _ranked_frames(scope: Scope, cells: pl.DataFrame, measures: list[Ranked], *,
             made[measure.name].append(numbers)
             methods[measure.name].append(method)
     return {
-        measure.name: _rank_frame(cells, measure, np.array(made[measure.name], dtype=np.float64), methods[measure.name], scope.stage)
+        measure.name: _rank_frame(
+            cells, measure, np.array(made[measure.name], dtype=np.float64), methods[measure.name], scope.stage
+        )
         for measure in measures
     }
 
@@ -157,10 +185,15 @@ def _split(joined: pl.DataFrame, columns: list[str]) -> list[dict[str, Any]]:
     lengths = joined.get_column(S).list.len().fill_null(0).to_numpy().astype(np.int64)
     ends = np.cumsum(lengths)
     flat = {name: joined.get_column(name).drop_nulls().explode(empty_as_null=False).to_numpy() for name in columns}
-    return [{name: values[end - size : end] for name, values in flat.items()} for size, end in zip(lengths, ends, strict=True)]
+    return [
+        {name: values[end - size : end] for name, values in flat.items()}
+        for size, end in zip(lengths, ends, strict=True)
+    ]
 
 
-def _rank_cell(name: str, cell: dict[str, Any], *, level: float, weighted: bool) -> tuple[tuple[float, ...], str | None]:
+def _rank_cell(
+    name: str, cell: dict[str, Any], *, level: float, weighted: bool
+) -> tuple[tuple[float, ...], str | None]:
     known = ~np.isnan(cell[Y])
     clusters = cell[ENTITY][known] if ENTITY in cell else None
     if clusters is not None and len(np.unique(clusters)) == len(clusters):
@@ -174,7 +207,9 @@ def _rank_cell(name: str, cell: dict[str, Any], *, level: float, weighted: bool)
     return (result.value, result.lower, result.upper, least, greatest), result.method
 
 
-def _rank_frame(cells: pl.DataFrame, measure: Ranked, numbers: np.ndarray, methods: list[str | None], stage: Stage) -> pl.DataFrame:
+def _rank_frame(
+    cells: pl.DataFrame, measure: Ranked, numbers: np.ndarray, methods: list[str | None], stage: Stage
+) -> pl.DataFrame:
     value, lower, upper, least, greatest = numbers.reshape(-1, 5).T
     least, greatest = np.where(np.isnan(least), np.nan, widen(least, greatest, value))
     columns = {results.VALUE: value, results.LOWER: lower, results.UPPER: upper}

@@ -1,11 +1,11 @@
-"""Order of scores: ROC AUC (DeLong) and average precision, with weights, fractional labels and clusters; one sort each."""
+"""Order of scores: ROC AUC (DeLong) and average precision, with weights, fractional labels and clusters."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fbkit.measure.intervals import Array, logit_interval, mean_by_variance, quantile, wilson
+from fbkit.measure.intervals import Array, logit_interval, quantile, wilson
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,9 @@ class Sample:
     unit: bool
 
     @classmethod
-    def of(cls, scores: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None) -> tuple["Sample", NDArray[np.int64]]:
+    def of(
+        cls, scores: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None
+    ) -> tuple["Sample", NDArray[np.int64]]:
         """Sort rows; also returns the order, so that companions (clusters) can follow."""
         score, label = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=np.float64)
         order = np.argsort(score, kind="stable")
@@ -62,12 +64,18 @@ NOTHING = RankResult(value=np.nan, lower=np.nan, upper=np.nan, method=None)
 
 
 def roc_auc(
-    scores: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None, clusters: ArrayLike | None = None, level: float = 0.95
+    scores: ArrayLike,
+    labels: ArrayLike,
+    *,
+    weights: ArrayLike | None = None,
+    clusters: ArrayLike | None = None,
+    level: float = 0.95,
 ) -> RankResult:
     """Area under the ROC curve, ties counting one half, with DeLong's interval (doi:10.2307/2531595).
 
     With ``clusters`` the variance is Obuchowski's for clustered data (doi:10.2307/2533958) in linearised form.
-    One class only: all NaN. Perfect separation has no visible variance; Wilson's interval at the smaller class's size stands in.
+    One class only: all NaN. Perfect separation has no visible variance; Wilson's interval at the smaller class's
+    size stands in.
 
     >>> round(roc_auc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1]).value, 2)
     0.75
@@ -85,7 +93,9 @@ def roc_auc(
             variance = np.dot(pos, (below - value) ** 2) / (p - 1) / p + np.dot(neg, (above - value) ** 2) / (n - 1) / n
         method = "DeLong"
     else:
-        influence = sample.positive * (below - value)[sample.run] / p + sample.negative * (above - value)[sample.run] / n
+        influence = (
+            sample.positive * (below - value)[sample.run] / p + sample.negative * (above - value)[sample.run] / n
+        )
         variance, method = _influence_variance(influence, clusters, order, name="DeLong")
     if min(p, n) <= 1:
         return RankResult(value=value, lower=np.nan, upper=np.nan, method=None)
@@ -97,7 +107,12 @@ def roc_auc(
 
 
 def average_precision(
-    scores: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None, clusters: ArrayLike | None = None, level: float = 0.95
+    scores: ArrayLike,
+    labels: ArrayLike,
+    *,
+    weights: ArrayLike | None = None,
+    clusters: ArrayLike | None = None,
+    level: float = 0.95,
 ) -> RankResult:
     """Sum over thresholds of (recall step) x precision, as scikit-learn defines it; no interpolation.
 
@@ -128,7 +143,9 @@ def average_precision(
     return RankResult(value=value, lower=float(lower), upper=float(upper), method=method)
 
 
-def _influence_variance(influence: Array, clusters: ArrayLike | None, order: NDArray[np.int64], *, name: str) -> tuple[float, str]:
+def _influence_variance(
+    influence: Array, clusters: ArrayLike | None, order: NDArray[np.int64], *, name: str
+) -> tuple[float, str]:
     if clusters is None:
         return float(influence @ influence), name
     codes = np.unique(np.asarray(clusters)[order], return_inverse=True)[1]

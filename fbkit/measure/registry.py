@@ -1,8 +1,8 @@
 """Every measure, written once: what it counts, what the missing labels could do to it, what it needs.
 
 A *total* measure is a ratio of two sums over rows. Its columns (see :mod:`fbkit.measure.scope`): ``Y`` label
-(null = unlabelled, may be fractional), ``F`` flag, ``W`` weight, ``E1`` and ``E0`` the loss (times weight) if the label were
-1 or 0. The same expressions serve rows (W = 1) and ledgers (W = number of rows, E = sums of losses).
+(null = unlabelled, may be fractional), ``F`` flag, ``W`` weight, ``E1`` and ``E0`` the loss (times weight) if the
+label were 1 or 0. The same expressions serve rows (W = 1) and ledgers (W = number of rows, E = sums of losses).
 
 Worst case: each measure says what an unlabelled row adds to both sums in the least and in the most favourable
 world; these extremes do not compete between rows, so the bounds are sharp (Manski 2003).
@@ -119,7 +119,9 @@ _TOTALS: Final = (
         transform_name="of TP / (TP + FP + FN)",
     ),
     Total(name="base_rate", numerator=_w * _y, denominator=_w, low=(_zero, _w), high=(_w, _w)),
-    Total(name="flag_rate", uses_flag=True, uses_label=False, numerator=_w * _f, denominator=_w, empty="no predictions"),
+    Total(
+        name="flag_rate", uses_flag=True, uses_label=False, numerator=_w * _f, denominator=_w, empty="no predictions"
+    ),
     Total(
         name="availability",
         uses_label=False,
@@ -171,7 +173,9 @@ REGISTRY: Final[Mapping[str, Measure]] = {
 FOR_ANY_TASK: Final = ("availability", "flag_rate", "mae", "rmse", "bias")
 
 
-def choose(names: str | Sequence[str], *, task: str = "binary", allowed: Mapping[str, Measure] = REGISTRY) -> tuple[Measure, ...]:
+def choose(
+    names: str | Sequence[str], *, task: str = "binary", allowed: Mapping[str, Measure] = REGISTRY
+) -> tuple[Measure, ...]:
     """The measures of these names, in the order asked; an unknown or unfitting one is an ArgumentError."""
     asked = [names] if isinstance(names, str) else list(names)
     known = [name for name in allowed if task == "binary" or name in FOR_ANY_TASK]

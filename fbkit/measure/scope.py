@@ -141,7 +141,11 @@ def slice_columns(frame: pl.DataFrame, by: Slices) -> tuple[str, ...]:
                 next_step=f"did you mean {close!r}?" if close else None,
             )
         if name in names.ESTIMATE_COLUMNS:
-            raise ArgumentError("a slice column is named like a result column", got=name, next_step="rename it in the contract's columns")
+            raise ArgumentError(
+                "a slice column is named like a result column",
+                got=name,
+                next_step="rename it in the contract's columns",
+            )
     return asked
 
 
@@ -175,6 +179,10 @@ def _weight(frame: pl.DataFrame, weights: str | None) -> pl.Expr:
     if weights not in frame.columns:
         raise ArgumentError("the weight column does not exist", got=weights, allowed=", ".join(frame.columns))
     values = frame.get_column(weights)
-    if not values.dtype.is_numeric() or values.null_count() or not values.cast(pl.Float64).is_between(0, float("inf"), closed="left").all():
+    if (
+        not values.dtype.is_numeric()
+        or values.null_count()
+        or not values.cast(pl.Float64).is_between(0, float("inf"), closed="left").all()
+    ):
         raise ArgumentError("weights must be finite, not negative and never null", got=weights)
     return pl.col(weights).cast(pl.Float64)

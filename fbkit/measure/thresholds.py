@@ -28,13 +28,13 @@ def threshold_curve(
 ) -> pl.DataFrame:
     """Recall, precision and flag rate if every row were flagged at ``score >= threshold``.
 
-    Thresholds are ``points`` equal steps from 0 to 1 (quantiles of the scores if some lie outside), and the contract's own.
-    Recall and precision are of the labelled rows, the flag rate of all rows at the stage. Intervals: Wilson.
+    Thresholds are ``points`` equal steps from 0 to 1 (quantiles of the scores if some lie outside), and the
+    contract's own. Recall and precision are of the labelled rows, the flag rate of all rows at the stage. Intervals: Wilson.
 
     Returns
     -------
-    threshold, then for each of recall, precision, flag_rate: value, ``_lower``, ``_upper``; n, n_labelled, stage, method.
-    Null where the denominator is 0.
+    threshold, then for each of recall, precision, flag_rate: value, ``_lower``, ``_upper``; n, n_labelled, stage,
+    method.    Null where the denominator is 0.
     """
     check_level(level)
     if points < 2:
@@ -53,7 +53,9 @@ def threshold_curve(
     columns |= _share("recall", hits_above, np.full_like(hits_above, labels.sum()), level)
     columns |= _share("precision", hits_above, flagged_known, level)
     columns |= _share("flag_rate", flagged, np.full(len(flagged), len(everything)), level)
-    frame = pl.DataFrame([pl.Series(name, values, dtype=pl.Float64, nan_to_null=True) for name, values in columns.items()])
+    frame = pl.DataFrame(
+        [pl.Series(name, values, dtype=pl.Float64, nan_to_null=True) for name, values in columns.items()]
+    )
     return frame.with_columns(
         pl.lit(len(everything), dtype=pl.Int64).alias(results.N),
         pl.lit(len(scores), dtype=pl.Int64).alias(results.N_LABELLED),

@@ -23,7 +23,7 @@ CLUSTERED: Final = "entity"
 
 
 def count_cells(frame: pl.DataFrame, keys: list[str], *, rows: pl.Expr | None = None) -> pl.DataFrame:
-    """Rows per cell: all, at the stage, mature, with a decision, with a label, with both. ``rows`` = rows per frame line."""
+    """Rows per cell: all, at the stage, mature, with a decision, with a label, with both; ``rows`` per frame line."""
     one = pl.lit(1) if rows is None else rows
     inside, flag, label = pl.col(IN), pl.col(F).is_not_null(), pl.col(Y).is_not_null()
     marks = {
@@ -43,16 +43,22 @@ def add_losses(frame: pl.DataFrame, measures: Sequence[Total]) -> dict[str, pl.D
     made = {"": frame}
     score = pl.col(S)
     if any(measure.loss == "square" for measure in measures):
-        made["square"] = frame.with_columns((pl.col(W) * (1 - score).pow(2)).alias(E1), (pl.col(W) * score.pow(2)).alias(E0))
+        made["square"] = frame.with_columns(
+            (pl.col(W) * (1 - score).pow(2)).alias(E1), (pl.col(W) * score.pow(2)).alias(E0)
+        )
     if any(measure.loss == "log" for measure in measures):
         # Clipped as scikit-learn does, so that a score of exactly 0 or 1 costs about 36, not infinity.
         clipped = score.clip(np.finfo(np.float64).eps, 1 - np.finfo(np.float64).eps)
-        made["log"] = frame.with_columns((-pl.col(W) * clipped.log()).alias(E1), (-pl.col(W) * (1 - clipped).log()).alias(E0))
+        made["log"] = frame.with_columns(
+            (-pl.col(W) * clipped.log()).alias(E1), (-pl.col(W) * (1 - clipped).log()).alias(E0)
+        )
     return made
 
 
-def sum_cells(frame: pl.DataFrame, keys: list[str], measure: Total, *, units: str | None, bounded: bool) -> pl.DataFrame:
-    """Sums of one measure per cell: a, b, worst-case additions, and (``units``) second moments over rows or entities."""
+def sum_cells(
+    frame: pl.DataFrame, keys: list[str], measure: Total, *, units: str | None, bounded: bool
+) -> pl.DataFrame:
+    """Sums of one measure per cell: a, b, worst-case additions, second moments over rows or entities."""
     labelled = pl.col(Y).is_not_null()
     decided = pl.col(F).is_not_null() if measure.uses_flag else pl.lit(value=True)
     used = (labelled if measure.uses_label else pl.lit(value=True)) & decided
@@ -84,11 +90,19 @@ def estimate(cells: pl.DataFrame, measure: Total, *, level: float, stage: Stage)
     lower, upper, method = _interval(cells, measure, value, a, b, level)
     least, greatest = _bounds(cells, measure, value, a, b)
     if measure.transform is not None:
-        value, lower, upper, least, greatest = (measure.transform(part) for part in (value, lower, upper, least, greatest))
+        value, lower, upper, least, greatest = (
+            measure.transform(part) for part in (value, lower, upper, least, greatest)
+        )
         method = [f"{name} {measure.transform_name}" if name else None for name in method]
     return finish(
         cells,
-        {names.VALUE: value, names.LOWER: lower, names.UPPER: upper, names.BOUND_LOWER: least, names.BOUND_UPPER: greatest},
+        {
+            names.VALUE: value,
+            names.LOWER: lower,
+            names.UPPER: upper,
+            names.BOUND_LOWER: least,
+            names.BOUND_UPPER: greatest,
+        },
         method=method,
         empty=measure.empty,
         uses_flag=measure.uses_flag,
@@ -98,13 +112,22 @@ def estimate(cells: pl.DataFrame, measure: Total, *, level: float, stage: Stage)
 
 
 def finish(
-    cells: pl.DataFrame, numbers: dict[str, Array], *, method: list[str | None], empty: str, uses_flag: bool, uses_label: bool, stage: Stage
+    cells: pl.DataFrame,
+    numbers: dict[str, Array],
+    *,
+    method: list[str | None],
+    empty: str,
+    uses_flag: bool,
+    uses_label: bool,
+    stage: Stage,
 ) -> pl.DataFrame:
     """Add n, n_labelled, stage, method and reason; NaN becomes null."""
     n, labelled = (N_FLAG, N_BOTH) if uses_flag else (N_IN, N_LABEL)
     reason = pl.when(pl.col(names.VALUE).is_not_null()).then(None)
     reason = reason.when(pl.col(N_ALL) == 0).then(pl.lit("no predictions"))
-    reason = reason.when(pl.col(N_IN) == 0).then(pl.lit("window open" if stage.age is None else "too young for this stage"))
+    reason = reason.when(pl.col(N_IN) == 0).then(
+        pl.lit("window open" if stage.age is None else "too young for this stage")
+    )
     if uses_flag:
         reason = reason.when(pl.col(N_FLAG) == 0).then(pl.lit("no decision and no threshold"))
     if uses_label:
@@ -133,7 +156,9 @@ def stage_name(stage: Stage) -> pl.Expr:
     )
 
 
-def _interval(cells: pl.DataFrame, measure: Total, value: Array, a: Array, b: Array, level: float) -> tuple[Array, Array, list[str | None]]:
+def _interval(
+    cells: pl.DataFrame, measure: Total, value: Array, a: Array, b: Array, level: float
+) -> tuple[Array, Array, list[str | None]]:
     proportion = measure.kind == "proportion"
     if "units" not in cells.columns:
         lower, upper = wilson(a, b, level=level)
@@ -148,7 +173,9 @@ def _interval(cells: pl.DataFrame, measure: Total, value: Array, a: Array, b: Ar
         lower, upper = np.where(simple, plain[0], lower), np.where(simple, plain[1], upper)
         other = np.where(simple, "Wilson", "Wilson (effective n)")
     else:
-        lower, upper = mean_by_variance(value, variance, units=units, level=level, low=measure.floor, high=measure.ceiling)
+        lower, upper = mean_by_variance(
+            value, variance, units=units, level=level, low=measure.floor, high=measure.ceiling
+        )
         other = np.full(len(value), "Student t")
     return lower, upper, [str(name) for name in np.where(clustered, "cluster-robust (entity)", other)]
 

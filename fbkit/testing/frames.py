@@ -56,7 +56,10 @@ def make_joined(
     """
     n = len(scores)
     days = pl.Series([30.0] * n if ages is None else list(ages), dtype=pl.Float64)
-    lags = pl.Series([None if label is None else 1.0 for label in labels] if arrival_days is None else list(arrival_days), dtype=pl.Float64)
+    lags = pl.Series(
+        [None if label is None else 1.0 for label in labels] if arrival_days is None else list(arrival_days),
+        dtype=pl.Float64,
+    )
     day = 86_400_000_000
     frame = pl.DataFrame(
         {
@@ -69,14 +72,20 @@ def make_joined(
             "arrival_lag": (lags * day).round().cast(pl.Int64).cast(pl.Duration("us")),
         }
     )
-    frame = frame.with_columns((pl.lit(as_of) - (days * day).round().cast(pl.Int64).cast(pl.Duration("us"))).alias("ts_pred"))
+    frame = frame.with_columns(
+        (pl.lit(as_of) - (days * day).round().cast(pl.Int64).cast(pl.Duration("us"))).alias("ts_pred")
+    )
     frame = frame.with_columns(
         (pl.col("ts_pred") + pl.col("arrival_lag")).alias("ts_arrival"),
         (pl.col("ts_pred") + timedelta(days=7) <= as_of).alias("mature"),
         pl.lit(None, dtype=pl.String).alias("model_version"),
         **{name: pl.Series(values) for name, values in (columns or {}).items()},  # pyright: ignore[reportArgumentType]  # any values
     )
-    known = "labelled" if task != "binary" else pl.when(pl.col("label") >= 0.5).then(pl.lit("positive")).otherwise(pl.lit("negative"))
+    known = (
+        "labelled"
+        if task != "binary"
+        else pl.when(pl.col("label") >= 0.5).then(pl.lit("positive")).otherwise(pl.lit("negative"))
+    )
     state = (
         pl.when(pl.col("label").is_not_null())
         .then(pl.lit(known) if isinstance(known, str) else known)
@@ -89,7 +98,9 @@ def make_joined(
     return FakeJoined(frame=frame, contract=Contract.from_toml(CONTRACT.format(task=task)), as_of=as_of)
 
 
-def random_joined(n: int, *, seed: int = 0, missing: float = 0.2, entities: int | None = None, groups: int = 4, days: int = 28) -> FakeJoined:
+def random_joined(
+    n: int, *, seed: int = 0, missing: float = 0.2, entities: int | None = None, groups: int = 4, days: int = 28
+) -> FakeJoined:
     """``n`` calibrated predictions over ``days`` days with group, region (some null) and labels lost at random."""
     rng = np.random.default_rng(seed)
     scores = np.round(rng.beta(1.2, 2.5, n), 3)
@@ -102,5 +113,8 @@ def random_joined(n: int, *, seed: int = 0, missing: float = 0.2, entities: int 
         entities=None if entities is None else [f"e{code}" for code in rng.integers(0, entities, n)],
         ages=rng.uniform(0, days, n).tolist(),
         arrival_days=[None if gone else 0.0 for gone in lost],
-        columns={"group": [f"g{code}" for code in rng.integers(0, groups, n)], "region": regions[rng.integers(0, 3, n)].tolist()},
+        columns={
+            "group": [f"g{code}" for code in rng.integers(0, groups, n)],
+            "region": regions[rng.integers(0, 3, n)].tolist(),
+        },
     )
