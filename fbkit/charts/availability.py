@@ -1,7 +1,7 @@
 """Are the labels there: over time, by slice, by decision and score, and how fast they arrive."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import altair as alt
@@ -166,7 +166,7 @@ def by_slice_rows(frame: pl.DataFrame, *, group: str) -> list[theme.Row]:
     labels = distinct(frame[group].to_list())
     rows = []
     for row in frame.to_dicts():
-        value = row.get("availability", row.get("value")) if "availability" in row else row["value"]
+        value = row["availability"] if "availability" in row else row["value"]
         rows.append(
             {
                 "slice": labels[row[group]],
@@ -181,7 +181,7 @@ def by_slice_rows(frame: pl.DataFrame, *, group: str) -> list[theme.Row]:
 
 
 def availability_by_chart(frame: pl.DataFrame, *, group: str, title: str | None = None, subtitle: str = "") -> Any:
-    """Availability by decision, slice or score band, reference against current (evidence frames ``availability_by_*``)."""
+    """Availability by decision, slice or score band (evidence frames ``availability_by_*``), by period."""
     rows = by_slice_rows(frame, group=group)
     colour = alt.Color("role:N", scale=theme.role_scale())
     y = alt.Y(
@@ -203,7 +203,7 @@ def availability_by_chart(frame: pl.DataFrame, *, group: str, title: str | None 
             .mark_rule(strokeWidth=2, yOffset=shift)
             .encode(x="lower:Q", x2="upper:Q"),
             base.mark_point(filled=True, size=60, opacity=1, yOffset=shift).encode(x=x, tooltip=tooltip),
-            base.mark_text(align="left", fontSize=10, color=theme.FAINT, yOffset=shift).encode(
+            base.mark_text(align="left", fontSize=10, yOffset=shift).encode(
                 x=alt.value(368), text="said_n:N", color=alt.value(theme.FAINT)
             ),
         ]
@@ -213,8 +213,3 @@ def availability_by_chart(frame: pl.DataFrame, *, group: str, title: str | None 
         title=title or f"Label availability by {clean(group)}",
         subtitle=subtitle or "labelled of all at the right",
     )
-
-
-def day_of(moment: datetime) -> datetime:
-    """Midnight UTC of an instant's day."""
-    return moment.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)

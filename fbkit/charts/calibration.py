@@ -51,7 +51,10 @@ def calibration_rows(frame: pl.DataFrame) -> list[theme.Row]:
 def calibration_chart(
     frame: pl.DataFrame, *, stage: str | None = "final", title: str = "Reliability of the score", subtitle: str = ""
 ) -> Any:
-    """Reliability diagram: CORP steps (Dimitriadis, Gneiting, Jordan 2021, doi:10.1073/pnas.2016191118) and binned points."""
+    """Reliability diagram: CORP steps and binned points.
+
+    CORP: Dimitriadis, Gneiting, Jordan 2021, doi:10.1073/pnas.2016191118.
+    """
     rows = calibration_rows(frame)
     top = alt.layer(*_curve_layers(stage)).properties(width=360, height=320)
     bottom = _histogram().properties(width=360, height=70)

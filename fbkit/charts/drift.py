@@ -84,19 +84,17 @@ def drift_chart(
 def drift_bins_rows(frame: pl.DataFrame) -> list[theme.Row]:
     """Rows of the two distributions. ``frame`` is a result of ``drift_bins``: bin, label, share_*, n_*."""
     labels = distinct([f"{row['label']}" for row in frame.to_dicts()])
-    rows = []
-    for row in frame.to_dicts():
-        for role in theme.ROLE_NAMES:
-            rows.append(
-                {
-                    "bin": labels[f"{row['label']}"],
-                    "role": role,
-                    "share": row[f"share_{role}"],
-                    "said_share": value_text(row[f"share_{role}"]),
-                    "said_n": count_text(row.get(f"n_{role}")),
-                }
-            )
-    return rows
+    return [
+        {
+            "bin": labels[f"{row['label']}"],
+            "role": role,
+            "share": row[f"share_{role}"],
+            "said_share": value_text(row[f"share_{role}"]),
+            "said_n": count_text(row.get(f"n_{role}")),
+        }
+        for row in frame.to_dicts()
+        for role in theme.ROLE_NAMES
+    ]
 
 
 def drift_bins_chart(frame: pl.DataFrame, *, column: str, title: str | None = None, subtitle: str = "") -> Any:

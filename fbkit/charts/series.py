@@ -14,7 +14,6 @@ from fbkit.charts.text import (
     day_text,
     epoch_ms,
     interval_text,
-    is_share,
     metric_name,
     number_format,
     stage_name,
@@ -87,7 +86,7 @@ def series_chart(
     subtitle: str = "",
     changes: Sequence[tuple[datetime, str]] = (),
 ) -> Any:
-    """Metric over time (evidence frames ``weekly`` and ``daily``): interval bars, worst-case band, availability beneath."""
+    """Metric over time (evidence frames ``weekly``, ``daily``): whiskers, worst-case band, availability beneath."""
     rows = series_rows(frame, metric=metric, changes=changes)
     name = metric_name(metric)
     colour = alt.Color(

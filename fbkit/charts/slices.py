@@ -63,7 +63,7 @@ def slices_chart(
     title: str | None = None,
     subtitle: str = "",
 ) -> Any:
-    """Dot plot of a metric by slice with interval (line) and worst-case band (pale bar); n and availability at the right."""
+    """Dot plot of a metric by slice: interval (line), worst case (pale bar); n and availability at the right."""
     rows = slices_rows(frame, by=by, metric=metric)
     name = metric_name(metric)
     note = "line: interval, pale bar: what missing labels could still hide"

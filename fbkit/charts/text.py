@@ -14,11 +14,24 @@ MISSING_SLICE = "(no value)"
 
 # Shares are shown in percent and their changes in percentage points; the others are scores with their own digits.
 _SCORES = frozenset(
-    {"roc_auc", "average_precision", "brier", "log_loss", "mcb", "dsc", "unc", "ece", "mae", "rmse", "bias"}
+    ("roc_auc", "average_precision", "brier", "log_loss", "mcb", "dsc", "unc", "ece", "mae", "rmse", "bias")
 )
-_NAMES = {"roc_auc": "ROC AUC", "average_precision": "average precision", "f1": "F1", "brier": "Brier score", "log_loss": "log loss",
-          "base_rate": "base rate", "flag_rate": "flag rate", "availability": "label availability", "mae": "MAE", "rmse": "RMSE",
-          "mcb": "miscalibration (MCB)", "dsc": "discrimination (DSC)", "unc": "uncertainty (UNC)", "ece": "ECE"}  # fmt: skip
+_NAMES = {
+    "availability": "label availability",
+    "average_precision": "average precision",
+    "base_rate": "base rate",
+    "brier": "Brier score",
+    "dsc": "discrimination (DSC)",
+    "ece": "ECE",
+    "f1": "F1",
+    "flag_rate": "flag rate",
+    "log_loss": "log loss",
+    "mae": "MAE",
+    "mcb": "miscalibration (MCB)",
+    "rmse": "RMSE",
+    "roc_auc": "ROC AUC",
+    "unc": "uncertainty (UNC)",
+}
 _STAGES = {
     "final": "final labels",
     "any": "all labels so far",
@@ -28,7 +41,7 @@ _STAGES = {
 
 
 def clean(text: object, *, limit: int = LABEL_LIMIT) -> str:
-    """One visible line of a user's text: no control or direction signs, at most ``limit`` signs.
+    r"""One visible line of a user's text: no control or direction signs, at most ``limit`` signs.
 
     >>> clean("east\\nwest\\u202e"), clean(None), clean("x" * 60, limit=10)
     ('east west', '(no value)', 'xxxxxxxxx…')
@@ -48,7 +61,7 @@ def _shown(sign: str) -> bool:
 
 
 def distinct(values: Iterable[object], *, limit: int = LABEL_LIMIT) -> dict[object, str]:
-    """A label for each value; two values that look alike after cleaning stay two.
+    r"""A label for each value; two values that look alike after cleaning stay two.
 
     >>> list(distinct(["a", "a\\n"]).values())
     ['a', 'a (2)']

@@ -1,5 +1,6 @@
 """One look for every chart: calm, safe for colour-blind readers, readable on a white card in light and dark pages."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -82,7 +83,16 @@ CONFIG: dict[str, Any] = {
 
 def data(rows: Sequence[Row]) -> alt.InlineData:
     """The rows of a chart under the one name that a live view updates."""
-    return alt.InlineData(values=list(rows), name=DATA_NAME)
+    return alt.InlineData(values=plain(rows), name=DATA_NAME)
+
+
+def plain(rows: Sequence[Row]) -> list[Row]:
+    """The rows as JSON can carry them: what is not a finite number is absent."""
+    return [{key: None if _not_finite(value) else value for key, value in row.items()} for row in rows]
+
+
+def _not_finite(value: object) -> bool:
+    return isinstance(value, float) and not math.isfinite(value)
 
 
 def finish(chart: Any, *, title: str, subtitle: str, description: str | None = None) -> Any:
@@ -98,11 +108,6 @@ def role_scale(present: Sequence[str] = ROLE_NAMES) -> alt.Scale:
     """Reference grey, current blue, everywhere."""
     colours = dict(zip(ROLE_NAMES, ROLE_COLOURS, strict=True)) | {"other": OTHER}
     return alt.Scale(domain=list(present), range=[colours[name] for name in present])
-
-
-def empty_rows_note(rows: Sequence[Row]) -> str:
-    """What to say where a chart has nothing to draw."""
-    return "" if rows else "nothing to draw: no row is estimable"
 
 
 def tips(*pairs: tuple[str, str]) -> list[alt.Tooltip]:

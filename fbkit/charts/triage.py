@@ -1,5 +1,6 @@
 """The ladder: from the observed reference to the observed current value, one bar per cause."""
 
+from itertools import pairwise
 from typing import Any
 
 import altair as alt
@@ -32,7 +33,7 @@ def ladder_rows(ladder: pl.DataFrame, *, metric: str) -> list[theme.Row]:
         count = seen[row["label"]] = seen.get(row["label"], 0) + 1
         if count > 1:
             row["label"] = f"{row['label']} ({count})"
-    for row, following in zip(rows, rows[1:], strict=False):
+    for row, following in pairwise(rows):
         row["next_label"] = following["label"]
     return rows
 
