@@ -1,6 +1,5 @@
 """The face of the house: what a user opens, joins, asks and holds."""
 
-import json
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -15,8 +14,9 @@ from fbkit.join.joined import Joined as JoinedTable
 from fbkit.load.loop import Logs, load_logs
 from fbkit.schema.contract import Contract
 from fbkit.schema.diagnosis import Diagnosis as DiagnosisFacts
+from fbkit.schema.durations import format_duration
 from fbkit.schema.label import LabelWindow
-from fbkit.schema.period import Comparison, floor_day, parse_instant
+from fbkit.schema.period import Comparison, floor_day, format_instant, parse_instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,9 +32,9 @@ class Joined(JoinedTable):
         return resolve(self, comparison)
 
     def _repr_html_(self) -> str:
-        from fbkit.report.card import joined_card
+        from fbkit.report.card import loop_html
 
-        return joined_card(self)
+        return loop_html(f"joined as of {format_instant(self.as_of)}", joined_facts(self))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,13 +51,15 @@ class Diagnosis(DiagnosisFacts):
 
     def to_dict(self) -> dict[str, Any]:
         """The diagnosis under its documented JSON keys."""
-        from fbkit.report.serial import diagnosis_dict
+        from fbkit.report.serial import diagnosis_facts
 
-        return diagnosis_dict(self)
+        return diagnosis_facts(self)
 
     def to_json(self) -> str:
         """The diagnosis as JSON with 10 significant digits."""
-        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+        from fbkit.report.serial import diagnosis_json
+
+        return diagnosis_json(self)
 
     def status_line(self) -> str:
         """Three sentences to paste into the incident channel."""
@@ -78,19 +80,18 @@ class Diagnosis(DiagnosisFacts):
         from fbkit.report.incident import write
 
         sources = tuple((source.name, source.sha256, source.rows) for source in self.joined.sources)
-        return write(
-            self, folder, contract=self.joined.contract, sources=sources, audit=self.joined.audit, call=self.call, clock=clock
-        )
+        frames = {"audit": self.joined.audit}
+        return write(self, folder, contract=self.joined.contract, sources=sources, call=self.call, frames=frames, clock=clock)
 
     def __str__(self) -> str:
-        from fbkit.report.card import verdict_text
+        from fbkit.report.card import card_text
 
-        return verdict_text(self)
+        return card_text(self)
 
     def _repr_html_(self) -> str:
-        from fbkit.report.card import verdict_card
+        from fbkit.report.card import card_html
 
-        return verdict_card(self)
+        return card_html(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,9 +128,16 @@ class Loop:
         return preflight(self.join(as_of=as_of))
 
     def _repr_html_(self) -> str:
-        from fbkit.report.card import loop_card
+        from fbkit.report.card import loop_html
 
-        return loop_card(self)
+        facts, missing = loop_facts(self)
+        return loop_html(self.name, facts, missing=missing)
+
+    def __str__(self) -> str:
+        from fbkit.report.card import loop_text
+
+        facts, missing = loop_facts(self)
+        return loop_text(self.name, facts, missing=missing)
 
 
 def open_loop(
@@ -141,6 +149,8 @@ def open_loop(
     actions: Any = None,
     changes: Any = None,
     window: str | timedelta | None = None,
+    threshold: float | None = None,
+    timezone: str | None = None,
 ) -> Loop:
     """Open a loop from its folder, or from two logs.
 
@@ -155,6 +165,8 @@ def open_loop(
     window
         The label window when there is no contract; then columns are guessed and each guess is listed in
         :attr:`Loop.assumptions`.
+    threshold, timezone
+        Without a contract: flag if score >= threshold; the zone of times that carry none.
 
     Raises
     ------
@@ -162,12 +174,59 @@ def open_loop(
         What is wrong with the contract or a log.
     """
     given = {"predictions": predictions, "outcomes": outcomes, "actions": actions, "changes": changes}
-    frames = {name: _frame(data, table=name) for name, data in given.items() if data is not None}
+    paths = {name: str(data) for name, data in given.items() if isinstance(data, str | Path)}
+    frames = {name: data for name, data in given.items() if data is not None and name not in paths}
     if path is None and contract is None:
-        return _guessed(frames, window=window)
+        return _guessed(frames, paths=paths, window=window, threshold=threshold, timezone=timezone)
     root, made = _contract(path, contract)
+    made = with_paths(made, {name: str(Path(item).absolute()) for name, item in paths.items()})
     logs = load_logs(made, root=root, frames=frames)
     return Loop(name=made.model.name, contract=made, logs=logs)
+
+
+def loop_facts(loop: Loop) -> tuple[dict[str, str], list[str]]:
+    """What a loop logs, in order, and what it does not, with what that costs."""
+    frame, outcomes = loop.logs.predictions.frame, loop.logs.outcomes.frame
+    refused = sum(log.rejects.height for log in loop.logs.all)
+    facts = {
+        "predictions": f"{frame.height:,}",
+        "outcomes": f"{outcomes.height:,}",
+        "set aside": f"{refused:,}",
+        "from": f"{frame['ts_pred'].min():%Y-%m-%d}" if frame.height else "none",
+        "to": f"{frame['ts_pred'].max():%Y-%m-%d}" if frame.height else "none",
+        "label window": _window_text(loop.contract),
+    }
+    missing = [cost for logged, cost in _costs(loop) if not logged]
+    return facts, missing
+
+
+def _window_text(contract: Contract) -> str:
+    window = contract.label.window
+    return window if isinstance(window, str) else format_duration(window)
+
+
+def _costs(loop: Loop) -> list[tuple[bool, str]]:
+    frame = loop.logs.predictions.frame
+    stands_in = loop.audit.filter(pl.col("rule") == "arrival_is_event_time").is_empty()
+    return [
+        (loop.logs.actions is not None, "actions with propensities: whether actions hide outcomes cannot be told"),
+        (stands_in, "arrival times: delay and loss of labels look alike"),
+        (bool(loop.contract.features.columns), "features as served: drift of inputs cannot be told from drift of the concept"),
+        ("model_version" in frame.columns, "model version: a version that regressed cannot be named"),
+        ("entity_id" in frame.columns, "entity: repeated customers make intervals too narrow"),
+        (loop.logs.changes is not None, "changes (deploys, features, incidents): no date to hold the drop against"),
+    ]
+
+
+def joined_facts(joined: JoinedTable) -> dict[str, str]:
+    """The account of a joined table for its card."""
+    counts = joined.frame.group_by("state").len().sort("state")
+    facts = {"predictions": f"{joined.frame.height:,}"}
+    facts |= {str(state): f"{rows:,}" for state, rows in counts.iter_rows()}
+    labelled = joined.frame["label"].is_not_null().mean()
+    if isinstance(labelled, float):
+        facts["labelled"] = f"{labelled:.1%}"
+    return facts
 
 
 def _contract(path: str | Path | None, contract: Contract | str | Path | None) -> tuple[Path, Contract]:
@@ -183,25 +242,37 @@ def _contract(path: str | Path | None, contract: Contract | str | Path | None) -
     return folder.parent, Contract.load(folder)
 
 
-def _frame(data: Any, *, table: str) -> Any:
+def with_paths(contract: Contract, paths: dict[str, str]) -> Contract:
+    """The contract with some of its logs read from other files."""
+    raw = contract.model_dump(mode="json", exclude_unset=True)
+    for name, path in paths.items():
+        raw.setdefault(name, {})["path"] = path
+    return Contract.model_validate(raw) if paths else contract
+
+
+def _guessed(
+    frames: dict[str, Any],
+    *,
+    paths: dict[str, str],
+    window: str | timedelta | None,
+    threshold: float | None,
+    timezone: str | None,
+) -> Loop:
+    from fbkit.load.guess import guess_contract
     from fbkit.load.read import find_files, read_file, stack
 
-    if not isinstance(data, str | Path):
-        return data
-    files = find_files(str(data), root=Path(), table=table)
-    return stack([read_file(file, table=table) for file in files], names=[file.name for file in files], table=table)
-
-
-def _guessed(frames: dict[str, Any], *, window: str | timedelta | None) -> Loop:
-    from fbkit.load.guess import guess_contract
-
-    if "predictions" not in frames or "outcomes" not in frames or window is None:
+    if window is None or not {"predictions", "outcomes"} <= {*frames, *paths}:
         raise ArgumentError(
             "without a contract the predictions, the outcomes and the label window are needed",
-            got=", ".join(frames) or "nothing",
-            next_step='open_loop(predictions=..., outcomes=..., window="7d"), or give a folder with contract.toml',
+            got=", ".join([*frames, *paths]) or "nothing",
+            next_step='give predictions, outcomes and window="7d" (--predictions, --outcomes, --window), or a folder with contract.toml',
         )
-    contract, assumptions = guess_contract(frames, window=window)
+    looked_at = dict(frames)
+    for name, path in paths.items():
+        files = find_files(path, root=Path(), table=name)
+        looked_at[name] = stack([read_file(file, table=name) for file in files], names=[file.name for file in files], table=name)
+    contract, assumptions = guess_contract(looked_at, window=window, threshold=threshold, timezone=timezone)
+    contract = with_paths(contract, paths)
     logs = load_logs(contract, root=Path(), frames=frames)
     return Loop(name=contract.model.name, contract=contract, logs=logs, assumptions=assumptions)
 

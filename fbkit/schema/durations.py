@@ -36,6 +36,6 @@ def format_duration(value: timedelta) -> str:
     """
     seconds = value.total_seconds()
     for unit in ("d", "h", "m"):
-        if seconds and seconds % _UNITS[unit] == 0:
+        if seconds % _UNITS[unit] == 0:
             return f"{int(seconds // _UNITS[unit])}{unit}"
     return f"{seconds:g}s"
