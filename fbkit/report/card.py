@@ -1,8 +1,8 @@
 """The verdict at a glance: a card for the notebook and the head of a document, and the same for a terminal."""
 
 import textwrap
-from collections.abc import Mapping, Sequence
-from typing import Final
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
 
 import polars as pl
 
@@ -10,11 +10,12 @@ from fbkit.report import numbers, sentences, words
 from fbkit.report.escape import html, terminal
 from fbkit.report.style import CARD
 from fbkit.schema.diagnosis import Check, Contribution, Diagnosis
+from fbkit.schema.durations import format_duration
 
-_BAR: Final = 22
+_BAR: Final = 16
 
 
-def card_html(diagnosis: Diagnosis, *, full: bool = True, style: bool = True) -> str:
+def verdict_card(diagnosis: Diagnosis, *, full: bool = True, style: bool = True) -> str:
     """The card as an HTML fragment: static, escaped, with its own style, no script.
 
     Parameters
@@ -24,13 +25,11 @@ def card_html(diagnosis: Diagnosis, *, full: bool = True, style: bool = True) ->
     style
         Put the style sheet in front; a page that has it already leaves it out.
     """
-    parts = [
-        f'<p class="verdict">{html(words.verdict(diagnosis.verdict))}</p>',
-        f'<p class="where">{html(diagnosis.metric)}, {html(diagnosis.current)} against {html(diagnosis.reference)}, '
-        f"as of {html(numbers.instant(diagnosis.as_of))}</p>",
-        f'<p class="headline">{html(diagnosis.headline)}</p>',
-        _tiles(diagnosis),
-    ]
+    periods = f"{diagnosis.current} against {diagnosis.reference}"
+    where = f"{diagnosis.metric}, {periods}, as of {numbers.instant(diagnosis.as_of)}"
+    parts = [f'<p class="verdict">{html(words.verdict(diagnosis.verdict))}</p>']
+    parts += [f'<p class="where">{html(where)}</p>'] if full else []
+    parts += [f'<p class="headline">{html(diagnosis.headline)}</p>', _tiles(tiles_of(diagnosis))]
     if full:
         parts += [_rungs(diagnosis), _checks(diagnosis.checks), _actions(diagnosis), _foot(diagnosis)]
     sheet = f"<style>{CARD}</style>" if style else ""
@@ -38,10 +37,8 @@ def card_html(diagnosis: Diagnosis, *, full: bool = True, style: bool = True) ->
     return f'{sheet}<div class="fbkit-card" style="--mark:{colour}">{"".join(parts)}</div>'
 
 
-def _tiles(diagnosis: Diagnosis) -> str:
-    tiles = "".join(
-        f'<div class="tile"><b>{html(value)}</b><span>{html(name)}</span></div>' for name, value in tiles_of(diagnosis)
-    )
+def _tiles(pairs: Iterable[tuple[str, str]]) -> str:
+    tiles = "".join(f'<div class="tile"><b>{html(value)}</b><span>{html(name)}</span></div>' for name, value in pairs)
     return f'<div class="tiles">{tiles}</div>'
 
 
@@ -92,7 +89,7 @@ def _rungs(diagnosis: Diagnosis) -> str:
 
 def _rung(item: Contribution, *, metric: str, scale: float) -> str:
     colour = words.FAMILY_COLOURS.get(item.family, words.FAMILY_COLOURS["unexplained"])
-    note = " · ".join(text for text in (item.where, item.strength if item.material else "not material") if text)
+    note = _note(item)
     amount = numbers.change_interval(item.value, item.lower, item.upper, metric=metric)
     bars = '<s style="left:50%"></s>'
     if numbers.finite(item.value) is not None:
@@ -139,11 +136,14 @@ def _foot(diagnosis: Diagnosis) -> str:
     return f'<p class="foot">{html(" · ".join(fact for fact in facts if fact))}</p>'
 
 
-def card_text(diagnosis: Diagnosis, *, width: int = 100) -> str:
-    """The card for a terminal: plain text, at most ``width`` characters a line, no escape sequence from a user's text."""
+def verdict_text(diagnosis: Diagnosis, *, width: int = 100) -> str:
+    """The card for a terminal: plain text, wrapped at ``width``; no escape sequence of a user's text gets through."""
+    unit = "points" if diagnosis.metric in numbers.RATES else f"in units of {_clean(diagnosis.metric)}"
     lines = [words.verdict(diagnosis.verdict).upper(), *_wrapped(diagnosis.headline, width=width), ""]
-    lines += [f"  {_clean(name)}: {_clean(value)}" for name, value in tiles_of(diagnosis)]
-    lines += ["", "What the change is made of (adds up exactly)", *_text_rungs(diagnosis, width=width)]
+    tiles = tiles_of(diagnosis)
+    first = max(len(value) for _, value in tiles)
+    lines += [f"  {_clean(value):<{first}}  {_clean(name)}" for name, value in tiles]
+    lines += ["", f"What the change is made of ({unit}, adds up exactly)", *_text_rungs(diagnosis)]
     if diagnosis.checks:
         lines += ["", "The checks"]
     for number, check in enumerate(diagnosis.checks, start=1):
@@ -161,23 +161,32 @@ def card_text(diagnosis: Diagnosis, *, width: int = 100) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _text_rungs(diagnosis: Diagnosis, *, width: int) -> list[str]:
+def _text_rungs(diagnosis: Diagnosis) -> list[str]:
     items, metric = sentences.by_size(diagnosis), diagnosis.metric
     scale = max((abs(item.value or 0.0) for item in items), default=0.0) or 1.0
     rows = [
-        (words.cause(item.cause), numbers.change_interval(item.value, item.lower, item.upper, metric=metric), item)
+        (_cell(words.cause(item.cause)), _amount(item, metric), _bar(item.value, scale=scale), _cell(_note(item)))
         for item in items
     ]
-    first = min(40, max((len(name) for name, _, _ in rows), default=0))
-    second = max((len(amount) for _, amount, _ in rows), default=0)
+    widths = [max((len(row[i]) for row in rows), default=0) for i in range(3)]
     lines = []
-    for name, amount, item in rows:
-        bar = _bar(item.value, scale=scale)
-        note = _clean(
-            " · ".join(text for text in (item.where, item.strength if item.material else "not material") if text)
-        )
-        lines.append(f"  {name:<{first}}  {amount:<{second}}  {bar:<{_BAR}}  {note}"[: max(width, 60)].rstrip())
+    for row in rows:
+        columns = "  ".join(text.ljust(size) for text, size in zip(row, widths, strict=False))
+        lines.append(f"  {columns}  {row[3]}")
     return lines
+
+
+def _cell(text: str) -> str:
+    return terminal(text, limit=60)
+
+
+def _amount(item: Contribution, metric: str) -> str:
+    return numbers.change_interval(item.value, item.lower, item.upper, metric=metric, unit=False)
+
+
+def _note(item: Contribution) -> str:
+    place = "" if item.where == "everywhere" else item.where
+    return ", ".join(text for text in (place, item.strength if item.material else "not material") if text)
 
 
 def _bar(value: float | None, *, scale: float) -> str:
@@ -197,24 +206,51 @@ def _clean(text: object) -> str:
     return terminal(text, limit=2000)
 
 
-def loop_html(title: str, facts: Mapping[str, object], *, missing: Sequence[str] = ()) -> str:
-    """The card of a loop: what is logged, and what is missing with what that costs.
+def loop_card(loop: Any) -> str:
+    """The card of an open loop: what is logged, and what is not with what that costs."""
+    logs, contract = loop.logs, loop.contract
+    facts = {f"{name} used": numbers.count(log.frame.height) for name, log in _logs(logs)}
+    facts["rows set aside"] = numbers.count(sum(log.rejects.height for _, log in _logs(logs)))
+    facts |= {"label window": _duration(contract.label.window), "primary metric": contract.metrics.primary}
+    return _facts_card(str(loop.name), facts, heading="Not logged", items=[*_not_logged(logs), *loop.assumptions])
 
-    ``facts`` are shown in their order; ``missing`` are sentences.
-    """
-    rows = "".join(
-        f'<div class="tile"><b>{html(value)}</b><span>{html(name)}</span></div>' for name, value in facts.items()
+
+def joined_card(joined: Any) -> str:
+    """The card of a joined table: how many predictions are in each label state."""
+    states = joined.frame["state"].cast(pl.String).value_counts(sort=True)
+    total = joined.frame.height
+    facts = {"predictions": numbers.count(total)}
+    facts |= {
+        str(state): f"{numbers.count(rows)} ({numbers.share(rows / total)})" for state, rows in states.iter_rows()
+    }
+    facts["mature"] = numbers.count(int(joined.frame["mature"].sum()))
+    return _facts_card(f"{joined.contract.model.name}, as known at {numbers.instant(joined.as_of)}", facts)
+
+
+def _logs(logs: Any) -> list[tuple[str, Any]]:
+    names = ("predictions", "outcomes", "actions", "changes")
+    return [(name, getattr(logs, name)) for name in names if getattr(logs, name) is not None]
+
+
+def _not_logged(logs: Any) -> list[str]:
+    columns = {name: set(log.frame.columns) for name, log in _logs(logs)}
+    known, outcomes = columns["predictions"], columns["outcomes"]
+    lacks = (
+        ("actions" in columns, "actions: outcomes hidden by an action cannot be told from lost labels"),
+        ("changes" in columns, "changes: no deploy or feature change can be set beside the day of the drop"),
+        ("ts_arrival" in outcomes, "arrival times of labels: late labels cannot be told from lost ones"),
+        ("model_version" in known, "model version: a regression of a version cannot be told from drift"),
+        ("threshold" in known, "threshold per prediction: a changed threshold shows only in the decisions"),
     )
-    lacks = "".join(f"<li>{html(item)}</li>" for item in missing)
-    absent = f"<h4>Not logged</h4><ul>{lacks}</ul>" if lacks else ""
-    style = f"<style>{CARD}</style>"
-    return f'{style}<div class="fbkit-card" style="--mark:#44546a"><p class="verdict">{html(title)}</p><div class="tiles">{rows}</div>{absent}</div>'
+    return [text for present, text in lacks if not present]
 
 
-def loop_text(title: str, facts: Mapping[str, object], *, missing: Sequence[str] = ()) -> str:
-    """The card of a loop for a terminal."""
-    first = max((len(_clean(name)) for name in facts), default=0)
-    lines = [_clean(title), *(f"  {_clean(name):<{first}}  {_clean(value)}" for name, value in facts.items())]
-    if missing:
-        lines += ["  not logged:", *(f"    - {_clean(item)}" for item in missing)]
-    return "\n".join(lines) + "\n"
+def _duration(value: Any) -> str:
+    return value if isinstance(value, str) else format_duration(value)
+
+
+def _facts_card(title: str, facts: Mapping[str, str], *, heading: str = "", items: Sequence[str] = ()) -> str:
+    lines = "".join(f"<li>{html(item)}</li>" for item in items)
+    listed = f"<h4>{html(heading)}</h4><ul>{lines}</ul>" if lines else ""
+    body = f'<p class="verdict">{html(title)}</p>{_tiles(facts.items())}{listed}'
+    return f'<style>{CARD}</style><div class="fbkit-card" style="--mark:{words.FAMILY_COLOURS["total"]}">{body}</div>'

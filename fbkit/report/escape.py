@@ -22,12 +22,12 @@ _MARKDOWN_START = re.compile(r"^(\s*)([#+=:-]|\d+(?=[.)]))")
 
 
 def clean(text: object, *, limit: int = SENTENCE) -> str:
-    """One line of visible characters, at most ``limit`` long.
+    r"""One line of visible characters, at most ``limit`` long.
 
     Line breaks and tabs become spaces; control, direction and other invisible characters are shown by
     their code point; what is cut is said.
 
-    >>> clean("EU\\u202eWest\\x1b[31m")
+    >>> clean("EU\u202eWest\x1b[31m")
     'EU‹U+202E›West‹U+001B›[31m'
     """
     raw = str(text)
@@ -54,10 +54,10 @@ def html(text: object, *, limit: int = SENTENCE) -> str:
 
 
 def markdown(text: object, *, limit: int = SENTENCE) -> str:
-    """Text for a Markdown paragraph, list item, heading or table cell; nothing in it is markup or a link.
+    r"""Text for a Markdown paragraph, list item, heading or table cell; nothing in it is markup or a link.
 
     >>> print(markdown("| *a* <b> http://x.y me@z"))
-    \\| \\*a\\* &lt;b&gt; http&#58;//x.y me&#64;z
+    \| \*a\* &lt;b&gt; http&#58;//x.y me&#64;z
     """
     plain = clean(text, limit=limit).strip()
     plain = plain.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
@@ -90,9 +90,9 @@ def csv_cell(value: object) -> object:
 
 
 def terminal(text: object, *, limit: int = SENTENCE) -> str:
-    """Text for a terminal: no escape sequence, no direction mark, one line.
+    r"""Text for a terminal: no escape sequence, no direction mark, one line.
 
-    >>> terminal("a\\x1b]0;title\\x07")
+    >>> terminal("a\x1b]0;title\x07")
     'a‹U+001B›]0;title‹U+0007›'
     """
     return clean(text, limit=limit)

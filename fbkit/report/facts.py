@@ -55,8 +55,8 @@ def document(
 
 
 def title(diagnosis: Diagnosis, contract: Contract) -> str:
-    """One line that names the model, the metric and the verdict."""
-    return f"{contract.model.name}: {diagnosis.metric} {_arrow(diagnosis)}. {words.verdict(diagnosis.verdict)}"
+    """One line that names the model, the metric and its two values; the verdict stands beneath."""
+    return f"{contract.model.name}: {diagnosis.metric} {_arrow(diagnosis)}"
 
 
 def subtitle(diagnosis: Diagnosis) -> str:
@@ -198,10 +198,14 @@ def _tipping(diagnosis: Diagnosis) -> str:
     ratio = numbers.plain(diagnosis.tipping_ratio)
     if diagnosis.metric == "recall":
         return (
-            f"Labels alone would explain the whole change if positives that the model flagged kept their labels {ratio} times "
-            "as often as positives that it missed. Availability as such moves recall not at all; only this ratio does."
+            "Labels alone would explain the whole change if positives that the model flagged kept their labels "
+            f"{ratio} times as often as positives that it missed. Availability as such does not move recall; "
+            "only this ratio does."
         )
-    return f"Labels alone would explain the whole change if label rates of the two sides of {diagnosis.metric} differed by the factor {ratio}."
+    return (
+        f"Labels alone would explain the whole change if the label rates of the two sides of {diagnosis.metric} "
+        f"differed by the factor {ratio}."
+    )
 
 
 def _actions(diagnosis: Diagnosis) -> list[Block]:

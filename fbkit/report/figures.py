@@ -54,7 +54,8 @@ def _picture(figure: Figure, chart: object) -> Picture:
 
 
 def _weekly_alt(diagnosis: Diagnosis) -> str:
-    return f"{diagnosis.metric} by week with its interval, and the share of labels available beneath. {sentences.what_happened(diagnosis)}"
+    drawn = f"{diagnosis.metric} by week with its interval, and the share of labels available beneath."
+    return f"{drawn} {sentences.what_happened(diagnosis)}"
 
 
 def _ladder_alt(diagnosis: Diagnosis) -> str:

@@ -29,7 +29,8 @@ def render(document: Document, *, pictures: Mapping[str, str], head: str = "") -
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n<meta name="referrer" content="no-referrer">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="referrer" content="no-referrer">\n'
         f"<title>{html(document.title)}</title>\n<style>{PAGE}{CARD}</style>\n</head>\n<body>\n"
         f'<h1>{html(document.title)}</h1>\n<p class="sub">{html(document.subtitle)}</p>\n{head}\n'
         f'<nav aria-label="Sections">{links}</nav>\n<main>\n{"".join(parts)}</main>\n</body>\n</html>\n'
@@ -72,7 +73,8 @@ def _table(table: Table) -> str:
     head = _cells(table.columns, table.numeric, tag="th")
     rows = "".join(f"<tr>{_cells(row, table.numeric, tag='td')}</tr>\n" for row in table.rows)
     note = f'<p class="note">{html(table.note)}</p>' if table.note else ""
-    return f'<div class="scroll"><table>{caption}<thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody></table>{note}</div>\n'
+    body = f"<thead><tr>{head}</tr></thead>\n<tbody>{rows}</tbody>"
+    return f'<div class="scroll"><table>{caption}{body}</table>{note}</div>\n'
 
 
 def _cells(cells: Sequence[str], numeric: frozenset[int], *, tag: str) -> str:

@@ -5,7 +5,8 @@ from datetime import UTC, datetime
 from typing import Final
 
 RATES: Final = frozenset({
-    "recall", "precision", "specificity", "f1", "accuracy", "roc_auc", "average_precision", "base_rate", "flag_rate", "availability",
+    "recall", "precision", "specificity", "f1", "accuracy", "roc_auc", "average_precision", "base_rate", "flag_rate",
+    "availability",
 })  # fmt: skip
 NONE: Final = "not estimable"
 

@@ -5,6 +5,8 @@ from datetime import datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
+import polars as pl
+
 from fbkit.report import numbers
 from fbkit.report.document import Block, Fields, Table
 from fbkit.schema.contract import Contract
@@ -61,7 +63,7 @@ def facts(
     }
 
 
-def blocks(known: Mapping[str, object]) -> list[Block]:
+def blocks(known: Mapping[str, object], audit: pl.DataFrame | None = None) -> list[Block]:
     """The provenance section of a document, from :func:`facts`."""
     sources, packages, method = known["sources"], known["versions"], known["method"]
     contract = known["contract"]
@@ -83,7 +85,21 @@ def blocks(known: Mapping[str, object]) -> list[Block]:
     ]
     rows = [[str(item["name"]), numbers.count(item["rows"]), str(item["sha256"])] for item in sources]
     table = Table(columns=["source", "rows", "SHA-256"], rows=rows, numeric=frozenset({1}))
-    return [Fields(items=fields), table] if rows else [Fields(items=fields)]
+    made: list[Block] = [Fields(items=fields)]
+    if rows:
+        made.append(table)
+    if audit is not None and audit.height:
+        made.append(_account(audit))
+    return made
+
+
+def _account(audit: pl.DataFrame) -> Table:
+    rows = [
+        [str(table), str(rule), numbers.count(count)]
+        for table, rule, count in audit.select("table", "rule", "rows").iter_rows()
+    ]
+    caption = "Every row that was read, by what became of it"
+    return Table(columns=["log", "rule", "rows"], rows=rows, numeric=frozenset({2}), caption=caption)
 
 
 def _moment(value: object) -> datetime | None:

@@ -3,21 +3,26 @@
 from typing import Final
 
 CARD: Final = """
-.fbkit-card{--ink:var(--fbkit-ink,var(--jp-ui-font-color0,#1f2328));--soft:var(--fbkit-soft,var(--jp-ui-font-color2,#59636e));
+.fbkit-card{--ink:var(--fbkit-ink,var(--jp-ui-font-color0,#1f2328));
+--soft:var(--fbkit-soft,var(--jp-ui-font-color2,#59636e));
 --line:var(--fbkit-line,var(--jp-border-color2,#d0d7de));--bg:var(--fbkit-bg,var(--jp-layout-color0,#fff));
 --tile:var(--fbkit-tile,var(--jp-layout-color1,#f6f8fa));
-color:var(--ink);background:var(--bg);border:1px solid var(--line);border-left:6px solid var(--mark);border-radius:6px;
-padding:14px 18px;max-width:60rem;font:14px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;overflow-wrap:anywhere}
+color:var(--ink);background:var(--bg);border:1px solid var(--line);border-left:6px solid var(--mark);
+border-radius:6px;
+padding:14px 18px;max-width:60rem;
+font:14px/1.5 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;overflow-wrap:anywhere}
 .fbkit-card *{box-sizing:border-box}
 .fbkit-card .verdict{font-size:20px;font-weight:650;margin:0 0 2px;line-height:1.3}
 .fbkit-card .where{color:var(--soft);margin:0 0 10px;font-size:13px}
 .fbkit-card .headline{font-size:15px;margin:0 0 12px;max-width:48rem}
 .fbkit-card .tiles{display:flex;flex-wrap:wrap;gap:8px;margin:0 0 12px;padding:0}
-.fbkit-card .tile{background:var(--tile);border:1px solid var(--line);border-radius:5px;padding:6px 10px;flex:1 1 10rem}
+.fbkit-card .tile{background:var(--tile);border:1px solid var(--line);border-radius:5px;padding:6px 10px;
+flex:1 1 10rem}
 .fbkit-card .tile b{display:block;font-size:16px;font-weight:600;font-variant-numeric:tabular-nums}
 .fbkit-card .tile span{color:var(--soft);font-size:12px}
 .fbkit-card h4{margin:14px 0 4px;font-size:13px;font-weight:650;color:var(--ink)}
-.fbkit-card .rung{display:grid;grid-template-columns:minmax(9rem,17rem) minmax(6rem,1fr) minmax(11rem,13rem);gap:10px;align-items:center;
+.fbkit-card .rung{display:grid;grid-template-columns:minmax(9rem,17rem) minmax(6rem,1fr) minmax(11rem,13rem);
+gap:10px;align-items:center;
 padding:2px 0;font-variant-numeric:tabular-nums}
 .fbkit-card .rung small{color:var(--soft);display:block;line-height:1.25}
 .fbkit-card .rung.idle{color:var(--soft)}
@@ -32,11 +37,14 @@ padding:2px 0;font-variant-numeric:tabular-nums}
 """
 
 PAGE: Final = """
-:root{color-scheme:light dark;--fbkit-ink:#1f2328;--fbkit-soft:#59636e;--fbkit-line:#d0d7de;--fbkit-bg:#fff;--fbkit-tile:#f6f8fa;--link:#0550ae}
-@media (prefers-color-scheme:dark){:root{--fbkit-ink:#e6edf3;--fbkit-soft:#9da7b1;--fbkit-line:#3d444d;--fbkit-bg:#12161c;
+:root{color-scheme:light dark;--fbkit-ink:#1f2328;--fbkit-soft:#59636e;--fbkit-line:#d0d7de;--fbkit-bg:#fff;
+--fbkit-tile:#f6f8fa;--link:#0550ae}
+@media (prefers-color-scheme:dark){:root{--fbkit-ink:#e6edf3;--fbkit-soft:#9da7b1;--fbkit-line:#3d444d;
+--fbkit-bg:#12161c;
 --fbkit-tile:#1b2027;--link:#79b8ff}}
 html{background:var(--fbkit-bg)}
-body{margin:0 auto;padding:28px 20px 80px;max-width:62rem;color:var(--fbkit-ink);background:var(--fbkit-bg);overflow-wrap:anywhere;
+body{margin:0 auto;padding:28px 20px 80px;max-width:62rem;color:var(--fbkit-ink);background:var(--fbkit-bg);
+overflow-wrap:anywhere;
 font:16px/1.55 system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif}
 h1{font-size:27px;line-height:1.25;margin:0 0 2px;font-weight:680}
 h2{font-size:20px;margin:42px 0 8px;padding-bottom:5px;border-bottom:1px solid var(--fbkit-line);font-weight:650}
@@ -57,7 +65,8 @@ table{border-collapse:collapse;width:100%;font-size:14px;line-height:1.4;font-va
 caption{text-align:left;color:var(--fbkit-soft);font-size:13.5px;padding:0 0 5px}
 th,td{text-align:left;vertical-align:top;padding:5px 10px;border-bottom:1px solid var(--fbkit-line)}
 th{font-weight:600;font-size:13px;color:var(--fbkit-soft);vertical-align:bottom}
-td{min-width:3.2rem;unicode-bidi:isolate}
+th,td{overflow-wrap:break-word}
+td{min-width:3.2rem;max-width:26rem;unicode-bidi:isolate}
 th.n,td.n{text-align:right}
 td.n{white-space:nowrap}
 .note{color:var(--fbkit-soft);font-size:13.5px;margin:4px 0 0}
@@ -67,7 +76,9 @@ dt{color:var(--fbkit-soft)}
 dd{font-variant-numeric:tabular-nums}
 dd.empty{border-bottom:1px dotted var(--fbkit-soft);min-height:1.9em}
 @media (max-width:640px){dl{grid-template-columns:1fr}dt{border-bottom:0;padding-bottom:0}}
-@media print{:root{color-scheme:light;--fbkit-ink:#000;--fbkit-soft:#444;--fbkit-line:#bbb;--fbkit-bg:#fff;--fbkit-tile:#fff}
-body{max-width:none;padding:0;font-size:10.5pt}nav{display:none}h2,h3{break-after:avoid}figure,tr,dl,.fbkit-card{break-inside:avoid}
+@media print{:root{color-scheme:light;--fbkit-ink:#000;--fbkit-soft:#444;--fbkit-line:#bbb;--fbkit-bg:#fff;
+--fbkit-tile:#fff}
+body{max-width:none;padding:0;font-size:10.5pt}nav{display:none}h2,h3{break-after:avoid}
+figure,tr,dl,.fbkit-card{break-inside:avoid}
 .scroll{overflow:visible}table{font-size:9pt}td.n{white-space:normal}}
 """

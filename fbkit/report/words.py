@@ -3,7 +3,7 @@
 from typing import Final
 
 CAUSES: Final = {
-    "concept_drift": "model errors that no input explains (concept drift)",
+    "concept_drift": "the model's own errors (concept drift)",
     "version_regression": "the new model version",
     "label_slice_loss": "labels lost in slices",
     "label_outage": "label feed outage",
@@ -57,6 +57,7 @@ FAMILY_COLOURS: Final = {
 }
 
 COLUMNS: Final = {
+    "rows": "predictions affected",
     "n": "predictions",
     "n_labelled": "labelled",
     "lower": "from",
