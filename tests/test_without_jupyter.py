@@ -16,6 +16,8 @@ import sys
 class Without:
     def __init__(self, finder):
         self.finder = finder
+    def __getattr__(self, name):
+        return getattr(self.finder, name)
     def find_spec(self, name, path=None, target=None):
         absent = name.partition(".")[0] in {ABSENT!r}
         return None if absent else self.finder.find_spec(name, path, target)
