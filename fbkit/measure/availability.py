@@ -5,7 +5,7 @@ from typing import Final
 import polars as pl
 
 from fbkit.measure.metrics import all_cells, check_level, total_frames
-from fbkit.measure.registry import choose
+from fbkit.measure.registry import Total, choose
 from fbkit.measure.scope import MATURE, Slices, open_scope
 from fbkit.measure.totals import count_cells
 from fbkit.schema import results
@@ -65,7 +65,7 @@ def availability(
         extra={_STATE: pl.col("state").cast(pl.String)},
     )
     cells = all_cells(scope, count_cells(scope.frame, scope.keys))
-    measures = [measure for measure in choose("availability", task="ranking") if measure.needs == "counts"]
+    measures = [measure for measure in choose("availability") if isinstance(measure, Total)]
     frame = total_frames(scope, cells, measures, level=level, bounded=False, weighted=False)["availability"]
     counts = scope.frame.group_by(scope.keys).agg(
         *((pl.col(_STATE) == state).sum().cast(pl.Int64).alias(name) for name, state in _STATES.items()),

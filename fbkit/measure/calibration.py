@@ -123,7 +123,11 @@ def calibration_summary(
 def distinct_scores(scores: Array, labels: Array) -> Distinct:
     """Rows gathered by score: equal scores always get one fitted value."""
     score, inverse = np.unique(scores, return_inverse=True)
-    return Distinct(score, np.bincount(inverse).astype(np.float64), np.bincount(inverse, weights=labels))
+    return Distinct(score, np.bincount(inverse).astype(np.float64), _sums(inverse, labels))
+
+
+def _sums(code: np.ndarray, values: Array, size: int = 0) -> Array:
+    return np.asarray(np.bincount(code, weights=values, minlength=size), dtype=np.float64)
 
 
 def isotonic(values: Array, weights: Array) -> Array:
@@ -155,7 +159,7 @@ def decompose(scores: Array, labels: Array) -> dict[str, float]:
 def expected_error(scores: Array, labels: Array, *, bins: int = BINS) -> float:
     """Expected calibration error: mean distance of frequency and mean score over equal-width bins, weighted by rows."""
     code = _bin_of(scores, bins)
-    gaps = np.bincount(code, weights=labels, minlength=bins) - np.bincount(code, weights=scores, minlength=bins)
+    gaps = _sums(code, labels, bins) - _sums(code, scores, bins)
     return float(np.abs(gaps).sum() / len(scores))
 
 
@@ -222,20 +226,20 @@ def _thin(score: Array, n: Array) -> tuple[Array, Array]:
     if len(score) <= _LARGEST_BAND_GRID:
         return score, n
     code = np.minimum(((np.cumsum(n) - n / 2) / n.sum() * _LARGEST_BAND_GRID).astype(np.int64), _LARGEST_BAND_GRID - 1)
-    total = np.bincount(code, weights=n, minlength=_LARGEST_BAND_GRID)
+    total = _sums(code, n, _LARGEST_BAND_GRID)
     used = total > 0
-    return (np.bincount(code, weights=n * score, minlength=_LARGEST_BAND_GRID)[used] / total[used]), total[used]
+    return (_sums(code, n * score, _LARGEST_BAND_GRID)[used] / total[used]), total[used]
 
 
 def _bin_curve(distinct: Distinct, bins: int, level: float) -> pl.DataFrame:
     code = _bin_of(distinct.score, bins)
-    n = np.bincount(code, weights=distinct.n, minlength=bins)
+    n = _sums(code, distinct.n, bins)
     used = np.flatnonzero(n > 0)
-    mean = np.bincount(code, weights=distinct.n * distinct.score, minlength=bins)[used] / n[used]
+    mean = _sums(code, distinct.n * distinct.score, bins)[used] / n[used]
     rng = np.random.default_rng(_SEED)
     drawn = rng.binomial(n[used].astype(np.int64), np.clip(mean, 0, 1), size=(_DRAWS * 10, len(used))) / n[used]
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    positives = np.bincount(code, weights=distinct.positives, minlength=bins)[used]
+    positives = _sums(code, distinct.positives, bins)[used]
     return _curve(
         "bins",
         first=used / bins,

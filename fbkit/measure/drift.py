@@ -70,7 +70,8 @@ def drift(joined: JoinedLike, comparison: Comparison, *, columns: str | Sequence
     with bins - 1 degrees of freedom (Yurdakul and Naranjo 2020, doi:10.21314/JRMV.2020.227), which gives
     ``psi_null_95`` and ``psi_p_value``: judge PSI by these, not by 0.2. ``ks`` is the exact two-sample statistic of
     the non-null values, its p-value Kolmogorov's limit with Stephens' correction (conservative with ties). Text
-    columns get the chi-square test of homogeneity. ``p_adjusted`` is Benjamini-Hochberg over the lines, of the KS (numeric) or chi-square (text) p-values.
+    columns get the chi-square test of homogeneity. ``p_adjusted`` is Benjamini-Hochberg over the lines, of the KS
+    (numeric) or chi-square (text) p-values.
     """
     reference, current = comparison.periods()
     before, after = _rows(joined, reference), _rows(joined, current)
@@ -127,13 +128,9 @@ def ks_statistic(first: Array, second: Array) -> float:
     """
     a, b = np.sort(first), np.sort(second)
     points = np.concatenate([a, b])
-    return float(
-        np.max(
-            np.abs(
-                np.searchsorted(a, points, side="right") / len(a) - np.searchsorted(b, points, side="right") / len(b)
-            )
-        )
-    )
+    # In whole numbers, so that the result is the nearest float to the exact fraction.
+    gaps = np.searchsorted(a, points, side="right") * len(b) - np.searchsorted(b, points, side="right") * len(a)
+    return int(np.abs(gaps).max()) / (len(a) * len(b))
 
 
 def ks_p_value(statistic: float, n: int, m: int) -> float:
@@ -256,6 +253,7 @@ def _categories(pair: Pair) -> list[Bin]:
     return made
 
 
-def _schema() -> dict[str, type[pl.DataType]]:
-    texts = dict.fromkeys(("column", "kind", "method", results.REASON), pl.String)
-    return texts | dict.fromkeys(FLOATS, pl.Float64) | dict.fromkeys(("n_reference", "n_current"), pl.Int64)
+def _schema() -> pl.Schema:
+    texts = dict.fromkeys(("column", "kind", "method", results.REASON), pl.String())
+    numbers = dict.fromkeys(FLOATS, pl.Float64()) | dict.fromkeys(("n_reference", "n_current"), pl.Int64())
+    return pl.Schema({**texts, **numbers})

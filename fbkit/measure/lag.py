@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -81,15 +81,13 @@ def _points(points: Sequence[float] | None, joined: JoinedLike, ages: pl.Series)
     return np.linspace(0, min(end, max(oldest, 1.0)), _STEPS + 1)
 
 
-def _curve(row: dict[str, object], keys: list[str], ages: Array, level: float) -> pl.DataFrame:
+def _curve(row: dict[str, Any], keys: list[str], ages: Array, level: float) -> pl.DataFrame:
     age = pl.Series(row[_AGE], dtype=pl.Float64).to_numpy()
     lag = pl.Series(row[_LAG], dtype=pl.Float64).to_numpy()
     known = ~np.isnan(lag)
     # Known at as-of means lag <= age: "arrived by a, and a old" = arrived by a, less the labelled younger than a.
-    arrived = np.searchsorted(np.sort(lag[known]), ages, side="right") - np.searchsorted(
-        np.sort(age[known]), ages, side="left"
-    )
-    arrived = arrived + _late_among_young(age[known], lag[known], ages)
+    younger = np.searchsorted(np.sort(age[known]), ages, side="left")
+    arrived = np.searchsorted(np.sort(lag[known]), ages, side="right") - younger
     old = len(age) - np.searchsorted(np.sort(age), ages, side="left")
     with np.errstate(invalid="ignore", divide="ignore"):
         share = arrived / old
@@ -102,11 +100,3 @@ def _curve(row: dict[str, object], keys: list[str], ages: Array, level: float) -
         pl.Series(results.N, old, dtype=pl.Int64),
         pl.when(pl.col(results.VALUE).is_not_null()).then(pl.lit("Wilson")).alias(results.METHOD),
     )
-
-
-def _late_among_young(age: Array, lag: Array, ages: Array) -> Array:
-    """Rows younger than ``a`` that were subtracted although their lag exceeds ``a``: none while lag <= age holds."""
-    odd = lag > age
-    if not odd.any():
-        return np.zeros(len(ages), dtype=np.int64)
-    return np.array([np.count_nonzero((age[odd] < a) & (lag[odd] > a)) for a in ages])

@@ -29,12 +29,13 @@ def threshold_curve(
     """Recall, precision and flag rate if every row were flagged at ``score >= threshold``.
 
     Thresholds are ``points`` equal steps from 0 to 1 (quantiles of the scores if some lie outside), and the
-    contract's own. Recall and precision are of the labelled rows, the flag rate of all rows at the stage. Intervals: Wilson.
+    contract's own. Recall and precision are of the labelled rows, the flag rate of all rows at the stage.
+    Intervals: Wilson.
 
     Returns
     -------
     threshold, then for each of recall, precision, flag_rate: value, ``_lower``, ``_upper``; n, n_labelled, stage,
-    method.    Null where the denominator is 0.
+    method. Null where the denominator is 0.
     """
     check_level(level)
     if points < 2:
@@ -47,12 +48,12 @@ def threshold_curve(
     thresholds = _grid(everything, points, joined.contract.decision.threshold)
     at = np.searchsorted(scores, thresholds, side="left")
     hits_above = np.concatenate([np.cumsum(labels[::-1])[::-1], [0.0]])[at]
-    flagged_known = len(scores) - at
-    flagged = len(everything) - np.searchsorted(everything, thresholds, side="left")
+    flagged_known = (len(scores) - at).astype(np.float64)
+    flagged = (len(everything) - np.searchsorted(everything, thresholds, side="left")).astype(np.float64)
     columns = {THRESHOLD: thresholds}
     columns |= _share("recall", hits_above, np.full_like(hits_above, labels.sum()), level)
     columns |= _share("precision", hits_above, flagged_known, level)
-    columns |= _share("flag_rate", flagged, np.full(len(flagged), len(everything)), level)
+    columns |= _share("flag_rate", flagged, np.full_like(flagged, len(everything)), level)
     frame = pl.DataFrame(
         [pl.Series(name, values, dtype=pl.Float64, nan_to_null=True) for name, values in columns.items()]
     )
