@@ -9,7 +9,13 @@ from fbkit.samples.faults import ConceptDrift, Injection, LabelSliceLoss
 from fbkit.samples.simulate import Simulation, simulate
 
 CHALLENGE: Final = WorldConfig(
-    reference_weeks=4, per_day=4500, resolution=60, event_step=600, batch=3600, outcome_accounts=False
+    reference_weeks=4,
+    per_day=4500,
+    resolution=60,
+    event_step=3600,
+    batch=3600,
+    outcome_accounts=False,
+    features=("log_amount", "payments_24h"),
 )
 """One week of 4,500 predictions a day has enough labelled fraud for half of the drop to stand out of the noise."""
 

@@ -199,7 +199,9 @@ def constants(config: WorldConfig) -> Constants:
     order = np.argsort(-score, kind="stable")
     reached = np.cumsum(p[order]) / p.sum()
     found = replace(found, threshold=float(score[order][np.searchsorted(reached, config.recall)]))
-    level = REGION_LABELLED[world.region[reference]] + FLAGGED_LABELLED * (score >= found.threshold)
+    level = (REGION_LABELLED[world.region[reference]] + FLAGGED_LABELLED * (score >= found.threshold)).astype(
+        np.float64
+    )
     emission = solve(lambda b: float(expit(level + b).mean()) - config.availability, -10, 10)
     return replace(found, emission=emission)
 
