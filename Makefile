@@ -57,8 +57,8 @@ coverage: $(VENV)/.stamp-dev ## branch coverage of the analysis layers by the un
 		--include "fbkit/schema/*,fbkit/load/*,fbkit/join/*,fbkit/ledger/*,fbkit/measure/*,fbkit/diagnose/*"
 
 check: $(VENV)/.stamp-dev ## what we agreed on, in seconds: style, layers, budgets, types
-	$(BIN)/ruff format --check --quiet . || { echo "run: make format"; exit 1; }
-	$(BIN)/ruff check --quiet .
+	$(BIN)/ruff format --check --quiet --output-format concise . || { echo "run: make format"; exit 1; }
+	$(BIN)/ruff check --quiet --output-format concise .
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/python -m pytest -q -p no:cacheprovider --no-header tests/test_budgets.py
 	$(BIN)/basedpyright
