@@ -35,7 +35,34 @@ _WHERE = {
 }
 _PACKAGES = {"explore": "fbkit.explorers", "samples": "fbkit.samples"}
 
-__all__ = sorted([*_WHERE, *_PACKAGES, "__version__"])  # noqa: PLE0605 - built from the table above so that it cannot drift
+__all__ = [
+    "ArgumentError",
+    "Comparison",
+    "Contract",
+    "ContractError",
+    "Diagnosis",
+    "Estimate",
+    "FbkitError",
+    "InputError",
+    "Joined",
+    "Loop",
+    "MissingPartError",
+    "OutputError",
+    "Period",
+    "__version__",
+    "availability",
+    "calibration",
+    "calibration_summary",
+    "drift",
+    "drift_bins",
+    "explore",
+    "label_lag",
+    "metrics",
+    "open_loop",
+    "samples",
+    "threshold_curve",
+    "triage",
+]
 
 if TYPE_CHECKING:
     from fbkit import explorers as explore

@@ -80,6 +80,10 @@ def test_public_names_are_few_sorted_and_all_there() -> None:
     assert set(names) <= set(dir(fbkit))
 
 
+def test_the_contents_page_and_its_table_of_places_agree() -> None:
+    assert set(fbkit.__all__) == {*fbkit._WHERE, *fbkit._PACKAGES, "__version__"}
+
+
 def test_everything_public_says_what_it_is() -> None:
     values = {name: getattr(fbkit, name) for name in fbkit.__all__ if not name.startswith("__")}
     described = (name for name, value in values.items() if inspect.isroutine(value) or inspect.isclass(value))
