@@ -1,0 +1,112 @@
+"""Every public name works as a reader of the contents page would use it: from fbkit, on a sample that ships."""
+
+import inspect
+import subprocess
+import sys
+from collections.abc import Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import fbkit as fb
+
+LOOP = fb.samples.path("recall_drop") / "variant_a"
+WEEKS = fb.Comparison.last("7d", versus="14d")
+
+
+@pytest.fixture(scope="module")
+def joined() -> fb.Joined:
+    return fb.open_loop(LOOP).join()
+
+
+@pytest.fixture(scope="module")
+def weeks(joined: fb.Joined) -> fb.Comparison:
+    return joined.compare(WEEKS)
+
+
+def a_column(weeks: fb.Comparison, joined: fb.Joined) -> str:
+    return fb.drift(joined, weeks)["column"][0]
+
+
+FRAMES: dict[str, Callable[..., pl.DataFrame]] = {
+    "availability": lambda joined, weeks: fb.availability(joined, every="1w"),
+    "calibration": lambda joined, weeks: fb.calibration(joined, period=weeks.current),
+    "calibration_summary": lambda joined, weeks: fb.calibration_summary(joined, period=weeks.current),
+    "drift": fb.drift,
+    "drift_bins": lambda joined, weeks: fb.drift_bins(joined, weeks, column=a_column(weeks, joined)),
+    "label_lag": lambda joined, weeks: fb.label_lag(joined),
+    "metrics": lambda joined, weeks: fb.metrics(joined, ["recall", "precision"], every="1w"),
+    "threshold_curve": lambda joined, weeks: fb.threshold_curve(joined, period=weeks.current),
+}
+OTHERS: dict[str, Callable[..., tuple[object, type]]] = {
+    "Comparison": lambda joined, weeks: (weeks, fb.Comparison),
+    "Contract": lambda joined, weeks: (fb.Contract.load(LOOP / "contract.toml"), fb.Contract),
+    "Diagnosis": lambda joined, weeks: (fb.triage(joined, weeks, draws=2), fb.Diagnosis),
+    "Estimate": lambda joined, weeks: (fb.Estimate, type),
+    "Joined": lambda joined, weeks: (joined, fb.Joined),
+    "Loop": lambda joined, weeks: (fb.open_loop(str(LOOP)), fb.Loop),
+    "Period": lambda joined, weeks: (fb.Period.parse("2026-08-31..2026-09-07"), fb.Period),
+    "__version__": lambda joined, weeks: (fb.__version__, str),
+    "open_loop": lambda joined, weeks: (fb.open_loop(LOOP), fb.Loop),
+    "samples": lambda joined, weeks: (fb.samples.path("recall_drop"), Path),
+    "triage": lambda joined, weeks: (fb.triage(joined, weeks, metric="recall", draws=2), fb.Diagnosis),
+}
+ERRORS = {"ArgumentError", "ContractError", "FbkitError", "InputError", "MissingPartError", "OutputError"}
+# The explorers are shown and moved in tests/browser.
+ELSEWHERE = {"explore"}
+
+
+def test_this_file_knows_every_public_name() -> None:
+    assert {*FRAMES, *OTHERS, *ERRORS, *ELSEWHERE} == set(fb.__all__)
+
+
+@pytest.mark.parametrize("name", sorted(FRAMES))
+def test_functions_that_measure_return_a_frame_and_leave_the_rows_alone(
+    name: str, joined: fb.Joined, weeks: fb.Comparison
+) -> None:
+    before = joined.frame.hash_rows().sum()
+    frame = FRAMES[name](joined, weeks)
+    assert isinstance(frame, pl.DataFrame)
+    assert frame.height > 0
+    assert [column for column in frame.select(pl.selectors.float()) if column.is_nan().any()] == []
+    assert joined.frame.hash_rows().sum() == before
+
+
+@pytest.mark.parametrize("name", sorted(FRAMES))
+def test_functions_that_measure_take_the_data_first_and_the_rest_by_name(name: str) -> None:
+    parameters = list(inspect.signature(getattr(fb, name)).parameters.values())
+    assert parameters[0].name == "joined"
+    positional = [parameter.name for parameter in parameters if parameter.kind is not parameter.KEYWORD_ONLY]
+    assert set(positional) <= {"joined", "comparison", "names"}
+
+
+@pytest.mark.parametrize("name", sorted(OTHERS))
+def test_other_names_give_what_they_are_called_after(name: str, joined: fb.Joined, weeks: fb.Comparison) -> None:
+    value, expected = OTHERS[name](joined, weeks)
+    assert isinstance(value, expected)
+
+
+@pytest.mark.parametrize("name", sorted(ERRORS))
+def test_errors_say_what_got_allowed_and_the_next_step(name: str) -> None:
+    error: Any = getattr(fb, name)("a thing", got="x", allowed="y", next_step="do z")
+    assert isinstance(error, fb.FbkitError)
+    assert all(part in str(error) for part in ("a thing", "x", "y", "do z"))
+
+
+def test_a_star_import_brings_the_contents_page() -> None:
+    code = "from fbkit import *; assert callable(open_loop) and callable(triage)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="has no attribute 'nothing'"):
+        fb.nothing  # noqa: B018 - the access is the test
+
+
+def test_the_sample_spans_its_weeks(joined: fb.Joined, weeks: fb.Comparison) -> None:
+    assert weeks.current is not None
+    assert weeks.current.end - weeks.current.start == timedelta(days=7)
+    assert joined.frame.height > 10_000
