@@ -1,5 +1,7 @@
 """How long `import fbkit` takes in a fresh interpreter, beside `import polars` alone. Promise: under half a second.
 
+The contents page imports a name when it is first used, so the time until every name is there counts as well.
+
 Run: `python benchmarks/import_time.py [--runs 15] [--json]`. Exit status 1 if the median breaks the promise.
 """
 
@@ -22,16 +24,17 @@ def seconds(statement: str) -> float:
 
 
 def measure(runs: int) -> dict[str, float]:
-    """Medians in seconds. The two imports take turns, so that a busy machine slows both."""
-    statements = ("import polars", "import fbkit")
-    for statement in statements:
-        seconds(statement)  # the first run fills the file cache
-    times = {statement: [] for statement in statements}
-    for _ in range(runs):
-        for statement in statements:
-            times[statement].append(seconds(statement))
-    polars, fbkit = (statistics.median(times[statement]) for statement in statements)
-    return {"fbkit_seconds": round(fbkit, 4), "polars_seconds": round(polars, 4), "ratio": round(fbkit / polars, 3)}
+    """Medians in seconds. The imports take turns, so that a busy machine slows all of them."""
+    statements = {"polars": "import polars", "fbkit": "import fbkit", "every_name": "from fbkit import *"}
+    times: dict[str, list[float]] = {name: [] for name in statements}
+    for run in range(runs + 1):
+        for name, statement in statements.items():
+            taken = seconds(statement)
+            if run > 0:  # the first round fills the file cache
+                times[name].append(taken)
+    medians = {name: statistics.median(taken) for name, taken in times.items()}
+    figures = {f"{name}_seconds": round(median, 4) for name, median in medians.items()}
+    return figures | {"every_name_per_polars": round(medians["every_name"] / medians["polars"], 3)}
 
 
 def main() -> int:
@@ -42,7 +45,7 @@ def main() -> int:
     arguments = parser.parse_args()
     figures = measure(arguments.runs)
     print(json.dumps(figures) if arguments.json else "  ".join(f"{name} {value}" for name, value in figures.items()))
-    return int(figures["fbkit_seconds"] >= PROMISE_SECONDS)
+    return int(figures["every_name_seconds"] >= PROMISE_SECONDS)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-SAMPLES_ADDED = 4_000_000  # bytes; the wheel stays small enough to install without a thought
+LARGEST = 8_000_000  # bytes, with the samples: small enough to install without a thought
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +46,7 @@ def test_the_small_samples_are_in_the_wheel_with_their_provenance(names: list[st
 
 
 def test_the_wheel_is_small(wheel: Path) -> None:
-    assert wheel.stat().st_size < SAMPLES_ADDED
+    assert wheel.stat().st_size < LARGEST
 
 
 def test_the_wheel_tells_what_it_needs(metadata: str, root: Path) -> None:
