@@ -2,8 +2,8 @@
 
 The contents page imports a name when it is first used, so the time until every name is there counts as well.
 
-Run: `python benchmarks/import_time.py [--runs 15] [--json]`. Exit status 1 if the median breaks the promise, or if all names
-together take twice as long, measured in imports of Polars, as in the committed baseline.
+Run: `python benchmarks/import_time.py [--runs 15] [--json]`. Exit status 1 if the median breaks the promise, or
+if all names together take twice as long, measured in imports of Polars, as in the committed baseline.
 """
 
 import argparse
