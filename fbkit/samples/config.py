@@ -10,6 +10,7 @@ GENERATOR: Final = "1"
 REGIONS: Final = ("EU", "US", "APAC", "LATAM")
 DEVICES: Final = ("web", "android", "ios")
 CUSTOMERS: Final = ("returning", "new", "business")
+SLICES: Final = {"region": REGIONS, "device": DEVICES, "customer": CUSTOMERS}
 FEATURES: Final = ("log_amount", "payments_24h", "ip_risk")
 
 

@@ -8,7 +8,7 @@ comes back. A fault acts on rows predicted in `[start, end)`, in days after the 
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -30,6 +30,8 @@ class Injection:
     cause: ClassVar[str]
     family: ClassVar[str]
     stage: ClassVar[str]
+    highest: ClassVar[float] = 1.0
+    lowest: ClassVar[float] = 0.0
 
     severity: float
     where: Mapping[str, str | Sequence[str]] | Where = ()
@@ -38,6 +40,9 @@ class Injection:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "where", _where(self.where))
+        if not self.lowest <= self.severity <= self.highest:
+            allowed = f"{self.lowest} to {self.highest}"
+            raise ArgumentError(f"impossible severity of {self.cause}", got=self.severity, allowed=allowed)
 
     def apply(self, world: World) -> None:
         """Change the world in place."""
@@ -52,7 +57,7 @@ class Injection:
         day = (world.second / DAY) - world.config.reference_days
         rows = (day >= self.start) & (day < (np.inf if self.end is None else self.end))
         for column, values in _where(self.where):
-            rows &= _member(world, column, values)
+            rows &= world.members(column, values)
         return rows
 
     def as_dict(self) -> dict[str, object]:
@@ -61,17 +66,6 @@ class Injection:
         own = {k: v for k, v in self.__dict__.items() if k not in {"where", "severity", "start", "end"}}
         window = {"start_day": self.start, "end_day": self.end}
         return {"cause": self.cause, "family": self.family, "severity": self.severity, "where": where, **window, **own}
-
-
-def _member(world: World, column: str, values: tuple[str, ...]) -> Bools:
-    if column == "decision":
-        codes, names = world.flagged.astype(np.int64), ("not flagged", "flagged")
-    else:
-        codes, names = world.slice_codes(column)
-    unknown = set(values) - set(names)
-    if unknown:
-        raise ArgumentError(f"unknown value of {column!r} in a fault", got=sorted(unknown), allowed=names)
-    return np.isin(codes, [names.index(value) for value in values])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,6 +97,7 @@ class VersionRegression(Injection):
 
     cause = "version_regression"
     family = "quality"
+    highest = np.inf
     stage = "serving"
 
     version: str = "8.0"
@@ -125,6 +120,8 @@ class ThresholdChange(Injection):
 
     cause = "threshold_change"
     family = "policy"
+    highest = np.inf
+    lowest = -1.0
     stage = "serving"
 
     def logged_change(self) -> tuple[str, str] | None:
@@ -143,6 +140,8 @@ class MixShift(Injection):
 
     cause = "mix_shift"
     family = "mix"
+    highest = np.inf
+    lowest = -1.0
     stage = "traffic"
 
     def apply(self, world: World) -> None:
@@ -198,7 +197,7 @@ class LabelOutage(Injection):
         day = world.arrival / DAY - world.config.reference_days
         down = (day >= self.start) & (day < (np.inf if self.end is None else self.end))
         for column, values in _where(self.where):
-            down &= _member(world, column, values)
+            down &= world.members(column, values)
         world.lost |= down & (world.uniform("outage") < self.severity)
 
 
@@ -208,6 +207,7 @@ class SlowLabels(Injection):
 
     cause = "slow_labels"
     family = "labels"
+    highest = np.inf
     stage = "labels"
 
     outcome: int | None = None
@@ -228,7 +228,7 @@ class JoinBreak(Injection):
     family = "labels"
     stage = "labels"
 
-    how: str = "reformat"
+    how: Literal["reformat", "blank"] = "reformat"
 
     def apply(self, world: World) -> None:
         """Make labels unjoinable by id."""

@@ -8,7 +8,8 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from fbkit.samples.config import CUSTOMERS, DEVICES, REGIONS, WorldConfig
+from fbkit.errors import ArgumentError
+from fbkit.samples.config import DEVICES, SLICES, WorldConfig
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -122,26 +123,32 @@ class World:
             first, last = last, last + self.config.current_days
         return (self.day >= first) & (self.day < last)
 
-    def slice_codes(self, column: str) -> tuple[Ints, tuple[str, ...]]:
-        """Codes and names of a slice column."""
-        return {
-            "region": (self.region, REGIONS),
-            "device": (self.device, DEVICES),
-            "customer": (self.customer, CUSTOMERS),
-        }[column]
+    def members(self, column: str, values: Sequence[str]) -> Bools:
+        """Rows whose slice, or whose decision, has one of the values."""
+        if column == "decision":
+            return np.isin(self.flagged, _codes(("not flagged", "flagged"), column, values))
+        return np.isin(getattr(self, column, ()), _codes(SLICES.get(column), column, values))
 
     def mix(self, column: str, values: Sequence[str]) -> tuple[Floats, Bools]:
         """The daily traffic weights (days, members) behind a slice column, and which members have one of the values."""
+        wanted = _codes(SLICES.get(column), column, values)
         if column == "device":
-            return self.device_weight, np.isin(DEVICES, values)
-        codes, names = {"region": (self.account_region, REGIONS), "customer": (self.account_customer, CUSTOMERS)}[
-            column
-        ]
-        return self.account_weight, np.isin(codes, [names.index(value) for value in values])
+            return self.device_weight, np.isin(np.arange(len(DEVICES)), wanted)
+        codes = self.account_region if column == "region" else self.account_customer
+        return self.account_weight, np.isin(codes, wanted)
 
     def visible_if(self) -> Floats:
         """Probability (2, rows) that a joinable label is known at the as-of time, given the outcome."""
         return self.emit * self.joinable * (self.arrival <= self.as_of_second) * ~self.lost
+
+
+def _codes(names: tuple[str, ...] | None, column: str, values: Sequence[str]) -> list[int]:
+    if names is None:
+        raise ArgumentError(f"a fault cannot be limited by {column!r}", got=column, allowed=tuple(SLICES))
+    unknown = sorted(set(values) - set(names))
+    if unknown:
+        raise ArgumentError(f"unknown value of {column!r} in a fault", got=unknown, allowed=names)
+    return [names.index(value) for value in values]
 
 
 def expit(x: Floats) -> Floats:
