@@ -36,6 +36,8 @@ class Part(BaseModel):
 
 
 class ModelPart(Part):
+    """What the model is for, who owns it, and where its runbook is."""
+
     name: str = Field(min_length=1)
     task: Literal["binary", "regression", "ranking"] = "binary"
     purpose: str | None = None
@@ -64,36 +66,50 @@ class Source(Part):
 
 
 class PredictionsPart(Source):
+    """The prediction log; `where` keeps only rows with these values, `score_kind` says what a score is."""
+
     path: str | None = "predictions/*.parquet"
     where: dict[str, list[str]] = Field(default_factory=dict)
     score_kind: Literal["probability", "margin", "value", "rank"] = "probability"
 
 
 class OutcomesPart(Source):
+    """The outcome log; up to `complete_through` silence may be believed."""
+
     path: str | None = "outcomes/*.parquet"
     complete_through: AwareDatetime | None = None
 
 
 class ActionsPart(Source):
+    """The action log; `blocked` names the actions that hide the outcome."""
+
     path: str | None = "actions/*.parquet"
     blocked: Names = ()
 
 
 class FeedbackPart(Source):
+    """What users said about answers."""
+
     path: str | None = "feedback/*.parquet"
 
 
 class ChangesPart(Source):
+    """Deploys, features, labels, products and incidents, each with its time."""
+
     path: str | None = "changes.csv"
 
 
 class LabelChange(Part):
+    """One change of the label's definition and the day it took effect."""
+
     version: str
     date: date
     note: str | None = None
 
 
 class LabelPart(Part):
+    """When a label counts: its window after the prediction, what silence means, which statement wins."""
+
     name: str = "label"
     version: str | None = None
     window: Duration | Literal["session"]
@@ -120,35 +136,49 @@ class LabelPart(Part):
 
 
 class ProxyLabelPart(LabelPart):
+    """A faster label that stands in for the one that counts."""
+
     role: Literal["proxy"] = "proxy"
 
 
 class PrimaryLabelPart(LabelPart):
+    """The label that counts, and the proxies beside it."""
+
     also: tuple[ProxyLabelPart, ...] = ()
 
 
 class FallbackPart(Part):
+    """How an outcome without a prediction id finds its prediction: by entity inside the window."""
+
     entity: Names = Field(min_length=1)
     rule: Literal["earliest", "latest", "unique", "all"] = "unique"
 
 
 class JoinPart(Part):
+    """The keys that pair an outcome with its prediction."""
+
     keys: Names = Field(default=("prediction_id",), min_length=1)
     fallback: FallbackPart | None = None
 
 
 class DecisionPart(Part):
+    """Flag if score >= threshold; `positive` names the logged decisions, as text, that mean flagged."""
+
     threshold: float | None = None
     positive: Names = ()
 
 
 class SlicesPart(Part):
+    """The columns that metrics are split by; slices thinner than `minimum` are masked in exports."""
+
     columns: Names = ()
     critical: tuple[Where, ...] = ()
     minimum: int = Field(default=20, ge=1)
 
 
 class FeatureDefinition(Part):
+    """One feature: version, owner, meaning, and who has acknowledged it."""
+
     version: str
     owner: str | None = None
     definition: str | None = None
@@ -156,22 +186,30 @@ class FeatureDefinition(Part):
 
 
 class FeaturesPart(Part):
+    """The features as served, for drift, and their definitions."""
+
     columns: Names = ()
     definitions: dict[str, FeatureDefinition] = Field(default_factory=dict)
 
 
 class MetricsPart(Part):
+    """The metric that is diagnosed, those reported beside it, and the level of their intervals."""
+
     primary: MetricName = "recall"
     report: tuple[MetricName, ...] = ("recall", "precision", "roc_auc", "brier")
     level: float = Field(default=0.95, gt=0.5, lt=1)
 
 
 class MinimumAt(Part):
+    """A least share at an age: 90 % of the labels after 30 days."""
+
     at: Duration
     minimum: Probability
 
 
 class SloPart(Part):
+    """What the team promises: labels on time, a complete feed, latency (ms), cost per 1000 predictions."""
+
     label_availability: MinimumAt | None = None
     feed_completeness: MinimumAt | None = None
     latency_ms: dict[Literal["p50", "p95", "p99"], float] = Field(default_factory=dict)
@@ -201,32 +239,44 @@ class RulePart(Part):
 
 
 class AlertPart(RulePart):
+    """A rule that tells somebody."""
+
     name: str = Field(min_length=1)
 
 
 class GuardrailPart(Part):
+    """How far a metric may fall before a change is not promoted."""
+
     metric: MetricName
     max_drop: str = Field(pattern=r"^\d+(\.\d+)?%?$")
 
 
 class RetrainPart(Part):
+    """When to retrain: rules, how soon, and how often at most."""
+
     rules: tuple[RulePart, ...] = ()
     within: Duration | None = None
     never_more_often_than: Duration | None = None
 
 
 class CostPart(Part):
+    """What one component costs, per call and per month."""
+
     component: str
     per_call: float = Field(default=0.0, ge=0)
     per_month: float = Field(default=0.0, ge=0)
 
 
 class BudgetPart(Part):
+    """What the model may add: milliseconds of latency, a share of revenue."""
+
     added_latency_ms: dict[Literal["p50", "p95", "p99"], float] = Field(default_factory=dict)
     spend_share_of_revenue: float | None = Field(default=None, ge=0)
 
 
 class ValuePart(Part):
+    """What a decision is worth, by its outcome, in `currency`."""
+
     true_positive: float = 0.0
     false_positive: float = 0.0
     false_negative: float = 0.0
@@ -235,11 +285,15 @@ class ValuePart(Part):
 
 
 class PrivacyPart(Part):
+    """Columns that name persons, and how long logs are kept."""
+
     personal: Names = ()
     retention: Duration | None = None
 
 
 class TimePart(Part):
+    """The zone of times that carry none; without it such times are refused."""
+
     timezone: str | None = None
 
 
@@ -277,5 +331,7 @@ class Body(Part):
         if retention is not None and isinstance(window, timedelta) and retention < window + self.label.grace:
             raise ValueError("privacy.retention is shorter than the label delay (label.window + label.grace)")
         if self.label.silence == "negative" and self.slo.label_availability is not None:
-            raise ValueError('slo.label_availability can never fire with label.silence = "negative"; use slo.feed_completeness')
+            raise ValueError(
+                'slo.label_availability can never fire with label.silence = "negative"; use slo.feed_completeness'
+            )
         return self
