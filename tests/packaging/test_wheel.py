@@ -21,8 +21,9 @@ def metadata(wheel: Path, names: list[str]) -> str:
     return zipfile.ZipFile(wheel).read(file).decode()
 
 
-def test_every_module_is_in_the_wheel(names: list[str], root: Path) -> None:
-    ours = {str(path.relative_to(root)) for path in (root / "fbkit").rglob("*.py")}
+def test_every_file_of_the_package_is_in_the_wheel(names: list[str], root: Path) -> None:
+    ours = {str(path.relative_to(root)) for path in (root / "fbkit").rglob("*.*") if path.is_file()}
+    ours = {name for name in ours if "__pycache__" not in name}
     assert ours - set(names) == set()
 
 
