@@ -12,7 +12,7 @@ from fbkit.report.style import CARD
 from fbkit.schema.diagnosis import Check, Contribution, Diagnosis
 from fbkit.schema.durations import format_duration
 
-_BAR: Final = 16
+_BAR: Final = 12
 
 
 def verdict_card(diagnosis: Diagnosis, *, full: bool = True, style: bool = True) -> str:

@@ -18,7 +18,8 @@ _JOINERS = frozenset("\u200c\u200d")
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 _MARKDOWN_ALWAYS = re.compile(r"([\\`*\[\]|~$])")
 _MARKDOWN_UNDERSCORE = re.compile(r"(?<![^\W_])_|_(?![^\W_])")
-_MARKDOWN_START = re.compile(r"^(\s*)([#+=:-]|\d+(?=[.)]))")
+# A negative number or a decimal at the start stays as it is; a list, heading, rule or underline does not start.
+_MARKDOWN_START = re.compile(r"^(\s*)(#(?=[#\s]|$)|[+-](?=[+\s-]|$)|=(?=[=\s]*$)|:(?=\s)|\d+(?=[.)](?:\s|$)))")
 
 
 def clean(text: object, *, limit: int = SENTENCE) -> str:

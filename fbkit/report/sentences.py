@@ -1,12 +1,13 @@
 """The verdict in three sentences, and the small phrases that card and document share."""
 
 from fbkit.report import numbers, words
+from fbkit.report.escape import clean
 from fbkit.schema.diagnosis import Contribution, Diagnosis
 
 
 def status_sentences(diagnosis: Diagnosis) -> tuple[str, str, str]:
-    """What happened, why, and what to do: three sentences for the incident channel."""
-    return what_happened(diagnosis), why(diagnosis), what_to_do(diagnosis)
+    """What happened, why, and what to do: three sentences for the incident channel, free of invisible characters."""
+    return clean(what_happened(diagnosis)), clean(why(diagnosis)), clean(what_to_do(diagnosis))
 
 
 def status_line(diagnosis: Diagnosis) -> str:

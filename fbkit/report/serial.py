@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import io
 import json
+import unicodedata
 from collections.abc import Mapping
 from datetime import date, datetime, timedelta
 from enum import Enum
@@ -31,8 +32,14 @@ def diagnosis_json(diagnosis: Diagnosis) -> str:
 
 
 def to_json(facts: object) -> str:
-    """JSON with two spaces, in the order of the facts; NaN never appears."""
-    return json.dumps(jsonable(facts), indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    """JSON with two spaces, in the order of the facts; NaN never appears, invisible characters are escaped."""
+    text = json.dumps(jsonable(facts), indent=2, ensure_ascii=False, allow_nan=False)
+    return "".join(map(_visible, text)) + "\n"
+
+
+def _visible(sign: str) -> str:
+    hidden = sign != "\n" and unicodedata.category(sign) in ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return json.dumps(sign)[1:-1] if hidden else sign
 
 
 def jsonable(value: object) -> object:

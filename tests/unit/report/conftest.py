@@ -2,6 +2,7 @@
 
 import dataclasses
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import polars as pl
 import pytest
@@ -207,11 +208,31 @@ def make_diagnosis(**changes) -> Diagnosis:
     return dataclasses.replace(made, **changes)
 
 
-@pytest.fixture
+def without_pictures(diagnosis: Diagnosis) -> Diagnosis:
+    """Drawing takes most of the time; texts are tested without it."""
+    kept = {name: frame for name, frame in diagnosis.evidence.items() if name not in ("weekly", "ladder")}
+    return dataclasses.replace(diagnosis, evidence=kept)
+
+
+@pytest.fixture(scope="session")
 def diagnosis() -> Diagnosis:
     return make_diagnosis()
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def contract() -> Contract:
     return make_contract()
+
+
+@pytest.fixture(scope="session")
+def make() -> SimpleNamespace:
+    """The makers above, for tests that need another diagnosis."""
+    return SimpleNamespace(
+        diagnosis=make_diagnosis,
+        contract=make_contract,
+        contribution=contribution,
+        evidence=evidence,
+        by_slice=by_slice,
+        remainder=remainder,
+        without_pictures=without_pictures,
+    )

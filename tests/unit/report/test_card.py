@@ -1,0 +1,76 @@
+from fbkit.charts import theme
+from fbkit.report import card, sentences, words
+from fbkit.schema.diagnosis import Diagnosis
+from fbkit.schema.results import FAMILY_OF_CAUSE
+
+
+def test_every_cause_family_and_verdict_has_words() -> None:
+    assert set(words.CAUSES) == set(FAMILY_OF_CAUSE)
+    assert set(words.FAMILIES) == set(FAMILY_OF_CAUSE.values())
+    assert set(words.VERDICTS) == {*words.FAMILIES, "both", "several", "undecided"}
+
+
+def test_cards_and_charts_share_their_colours() -> None:
+    assert dict(theme.FAMILY_COLOURS) == words.FAMILY_COLOURS
+
+
+def test_three_sentences(diagnosis: Diagnosis) -> None:
+    assert sentences.status_sentences(diagnosis) == (
+        "Observed recall fell from 0.80 to 0.68, -12.0 points [-16.0, -8.0], 2026-09-28..2026-10-05 against "
+        "2026-08-03..2026-09-28 (as of 2026-11-02).",
+        "Both the model and the labels: labels lost in slices in region=EU -6.5 points [-8.5, -4.5] (established); "
+        "the model's own errors (concept drift) -5.2 points [-7.2, -3.2] (established).",
+        "Do now: Ask the owner of the EU label feed about 28 September; do not retrain on the labels of this week; "
+        "decidable since 2026-10-20.",
+    )
+
+
+def test_a_rise_is_called_a_rise(make) -> None:
+    from fbkit.schema.diagnosis import Change
+
+    rise = make.diagnosis(observed=Change(reference=0.68, current=0.70, change=0.02, lower=-0.01, upper=0.05), verdict="noise",
+                          contributions=(make.contribution("noise", "noise", 0.02, material=False),), decidable_at=None)  # fmt: skip
+    what, why, _ = sentences.status_sentences(rise)
+    assert "rose from 0.68 to 0.70, +2.0 points [-1.0, +5.0]" in what
+    assert why == (
+        "No change beyond sampling noise: no single cause is material; a change below 3.0 points would not be seen."
+    )
+
+
+def test_the_terminal_card_fits_and_says_it_all(diagnosis: Diagnosis) -> None:
+    text = card.verdict_text(diagnosis, width=100)
+    assert max(map(len, text.splitlines())) <= 100
+    for said in ("BOTH THE MODEL AND THE LABELS", "0.80 → 0.68", "-6.5 [-8.5, -4.5]", "region=EU, established", "not material",
+                 "1. Who lost the labels", "Do not", "92.0 % → 70.0 %"):  # fmt: skip
+        assert said in text
+
+
+def test_bars_are_as_long_as_their_share(diagnosis: Diagnosis) -> None:
+    lines = [
+        line
+        for line in card.verdict_text(diagnosis).splitlines()
+        if "[" in line and any(sign in "█▏▎▍▌▋▊▉" for sign in line)
+    ]
+    lengths = [sum(sign in "█▏▎▍▌▋▊▉" for sign in line) for line in lines]
+    assert lengths == [12, 10, 1]
+
+
+def test_the_notebook_card_is_one_static_fragment(diagnosis: Diagnosis) -> None:
+    text = card.verdict_card(diagnosis)
+    assert text.count("<style>") == text.count("</style>") == 1
+    assert "<script" not in text
+    assert "http" not in text
+    assert text.count('class="rung') == len(diagnosis.contributions)
+    for said in ("Both the model and the labels", "-12.0 points [-16.0, -8.0]", "adds up exactly", "Do not"):
+        assert said in text
+
+
+def test_the_largest_claimed_cause_comes_first(make) -> None:
+    items = (make.contribution("noise", "noise", -0.2, material=False), make.contribution("mix_shift", "mix", 0.01),
+             make.contribution("label_outage", "labels", -0.05), make.contribution("version_regression", "quality", None, material=False))  # fmt: skip
+    ordered = [item.cause for item in sentences.by_size(make.diagnosis(contributions=items))]
+    assert ordered == ["label_outage", "mix_shift", "version_regression", "noise"]
+    assert [item.cause for item in sentences.material(make.diagnosis(contributions=items))] == [
+        "label_outage",
+        "mix_shift",
+    ]
