@@ -1,0 +1,149 @@
+"""What the logs cannot exclude: tipping ratio, worst-case bounds, and how lopsided a loss would have to be."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.special import expit, logit
+
+from fbkit.diagnose.bootstrap import Floats
+from fbkit.diagnose.cells import Cells
+from fbkit.diagnose.metric import Masses, evaluate
+from fbkit.diagnose.rows import CURRENT, Rows
+from fbkit.diagnose.settings import PROBABILITY_LOSSES, VALUE_LOSSES
+
+TIPPING_METRICS = ("recall", "precision", "specificity", "base_rate")
+
+
+def tipping_ratio(reference: float, current: float) -> float | None:
+    """Ratio of label rates that would turn ``reference`` into ``current`` with an unchanged model.
+
+    Selection-odds identity: logit(observed) = logit(true) + ln(rate ratio), so the whole change is an
+    artefact exactly if the ratio moved by exp(logit current - logit reference). None at 0 or 1.
+
+    >>> round(tipping_ratio(0.80, 0.68), 2)
+    0.53
+    """
+    if not (0 < reference < 1 and 0 < current < 1):
+        return None
+    return float(np.exp(logit(current) - logit(reference)))
+
+
+def worst_case(rows: Rows, *, window: int) -> tuple[float | None, float | None]:
+    """Lowest and highest value of the metric over all labels that the unlabelled rows could have (Manski 2003).
+
+    None, None for metrics without a simple bound (AUC, F1 has one; means of values have none) and when undefined.
+    """
+    mine = rows.of(window)
+    if rows.metric in PROBABILITY_LOSSES:
+        return _loss_bounds(rows, mine)
+    if rows.metric in VALUE_LOSSES or rows.metric == "roc_auc":
+        return None, None
+    counts = _counts(rows, mine)
+    return _rate_bounds(rows.metric, *counts)
+
+
+def _counts(rows: Rows, mine: np.ndarray) -> tuple[float, ...]:
+    flagged = rows.decision == 1
+    groups = (rows.positive, rows.labelled & ~rows.positive, ~rows.labelled)
+    return tuple(float((mine & part & side).sum()) for part in groups for side in (flagged, ~flagged))
+
+
+def _rate_bounds(
+    metric: str, tp: float, fn: float, fp: float, tn: float, m1: float, m0: float
+) -> tuple[float | None, float | None]:
+    total = tp + fn + fp + tn + m1 + m0
+    formulas = {
+        "recall": ((tp, tp + fn + m0), (tp + m1, tp + m1 + fn)),
+        "precision": ((tp, tp + fp + m1), (tp + m1, tp + fp + m1)),
+        "specificity": ((tn, tn + fp + m1), (tn + m0, tn + m0 + fp)),
+        "f1": ((2 * tp, 2 * tp + fp + m1 + fn + m0), (2 * (tp + m1), 2 * (tp + m1) + fp + fn)),
+        "accuracy": ((tp + tn, total), (tp + tn + m1 + m0, total)),
+        "base_rate": ((tp + fn, total), (tp + fn + m1 + m0, total)),
+    }
+    low, high = (None if below == 0 else above / below for above, below in formulas[metric])
+    return (None, None) if low is None or high is None else (low, high)
+
+
+def _loss_bounds(rows: Rows, mine: np.ndarray) -> tuple[float | None, float | None]:
+    if rows.loss is None or not mine.any():
+        return None, None
+    open_score = rows.score[mine & ~rows.labelled]
+    inner = np.clip(open_score, 1e-15, 1 - 1e-15)
+    either = ((1 - open_score) ** 2, open_score**2) if rows.metric == "brier" else (-np.log(inner), -np.log1p(-inner))
+    known = float(rows.loss[mine & rows.labelled].sum())
+    size = float(mine.sum())
+    low, high = np.minimum(*either).sum(), np.maximum(*either).sum()
+    return (known + float(low)) / size, (known + float(high)) / size
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tilt:
+    """Delta sensitivity: the odds ratio of being labelled, positive versus negative, within flagged cells.
+
+    Attributes
+    ----------
+    vanish
+        At this odds ratio the corrected change is zero; None if no ratio within 0.01..100 does it.
+    touch
+        At this odds ratio the interval of the corrected change reaches zero (1 if it does already).
+    """
+
+    vanish: float | None
+    touch: float | None
+
+
+def tilted(cells: Cells, rate: Floats, *, delta: float, metric: str, decision: int = 1) -> float:
+    """The current metric if positives of ``decision`` were labelled with ``delta`` times the odds of negatives.
+
+    p(positive) per cell = n1 / (n1 + delta n0), kept inside what the counts allow
+    (n1/N .. 1 - n0/N). Point value only.
+    """
+    p = np.array(rate[0, CURRENT], dtype=np.float64)
+    n = cells.n[0, CURRENT]
+    own = p[decision]
+    moved = expit(logit(np.clip(own, 1e-9, 1 - 1e-9)) - np.log(delta))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        least = np.where(n[decision] > 0, cells.n1[0, CURRENT, decision] / n[decision], 0.0)
+        most = np.where(n[decision] > 0, 1 - cells.n0[0, CURRENT, decision] / n[decision], 1.0)
+    p[decision] = np.clip(moved, least, most)
+    positive = np.where(n > 0, n * p, 0.0)
+    negative = np.where(n > 0, n * (1 - p), 0.0)
+    return float(evaluate(metric, Masses(positive, negative)))
+
+
+def tilt(cells: Cells, rate: Floats, *, metric: str, reference: float, error: float | None) -> Tilt:
+    """Search the odds ratio at which the change, or its interval, reaches zero."""
+    start = tilted(cells, rate, delta=1.0, metric=metric) - reference
+    if not np.isfinite(start) or start == 0:
+        return Tilt(vanish=None, touch=None)
+    margin = 1.96 * (error or 0.0)
+
+    def change(log_delta: float) -> float:
+        return tilted(cells, rate, delta=float(np.exp(log_delta)), metric=metric) - reference
+
+    touch = 1.0 if abs(start) <= margin else _search(change, start, target=np.sign(start) * margin)
+    return Tilt(vanish=_search(change, start, target=0.0), touch=touch)
+
+
+def _search(change, start: float, *, target: float) -> float | None:  # type: ignore[no-untyped-def]
+    limit = float(np.log(100.0))
+    for direction in (-1.0, 1.0):
+        end = change(direction * limit)
+        if (end - target) * (start - target) < 0:
+            low, high = 0.0, direction * limit
+            for _ in range(50):
+                middle = (low + high) / 2
+                low, high = (middle, high) if (change(middle) - target) * (start - target) > 0 else (low, middle)
+            return float(np.exp((low + high) / 2))
+    return None
+
+
+def label_rate_ratio(cells: Cells, masses: Masses) -> Floats:
+    """Label rate of detected positives over that of missed ones, by window: shape (draws + 1, 2).
+
+    Estimated under loss at random within cells: labelled positives divided by corrected positives.
+    """
+    seen, there = cells.n1.sum((-2, -1)), masses.positive.sum((-2, -1))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        rate = seen / there
+        return rate[..., 1] / rate[..., 0]

@@ -1,0 +1,93 @@
+"""The three checks of the mini challenge, each answered with numbers of one evidence frame."""
+
+from collections.abc import Sequence
+
+from fbkit.diagnose import words
+from fbkit.diagnose.findings import Findings
+from fbkit.schema.diagnosis import Check, Contribution
+
+QUESTIONS = {
+    "who_lost_labels": "Who lost the labels, and are they really lost?",
+    "like_for_like": "Is the change still there like for like, with the labels weighted back?",
+    "is_it_the_model": "Is what remains the model?",
+}
+
+
+def three_checks(facts: Findings, parts: Sequence[Contribution]) -> tuple[Check, ...]:
+    """Question, answer, seconds and the frame that holds the numbers."""
+    answers = {
+        "who_lost_labels": (_who(facts), "availability_by_decision"),
+        "like_for_like": (_like(facts), "corrected"),
+        "is_it_the_model": (_model(facts, parts), "replay"),
+    }
+    return tuple(
+        Check(key=key, question=QUESTIONS[key], answer=answer, seconds=facts.seconds.get(key, 0.0), table=table)
+        for key, (answer, table) in answers.items()
+    )
+
+
+def _who(facts: Findings) -> str:
+    share = {
+        (decision, window): facts.availability(window, decision=decision)
+        for decision in ("all", "flagged", "not flagged")
+        for window in ("reference", "current")
+    }
+    text = (
+        f"Availability went from {words.percent(share['all', 'reference'])} to {words.percent(share['all', 'current'])}: "
+        f"flagged rows {words.percent(share['flagged', 'reference'])} to {words.percent(share['flagged', 'current'])}, "
+        f"the others {words.percent(share['not flagged', 'reference'])} to {words.percent(share['not flagged', 'current'])}."
+    )
+    young = facts.arrival.young
+    closed = (
+        "All label windows are closed, so what is missing is lost"
+        if not young.any()
+        else "Some label windows are still open"
+    )
+    return f"{text} {closed}.{_ratio(facts)}"
+
+
+def _ratio(facts: Findings) -> str:
+    row = facts.frame("tipping").row(0, named=True)
+    if facts.metric != "recall" or row["tipping_ratio"] is None or row["observed_ratio"] is None:
+        return ""
+    return (
+        f" An unchanged model would need the label rates of detected over missed positives to move by a factor "
+        f"{row['tipping_ratio']:.2f}; the cells show {row['observed_ratio']:.2f}."
+    )
+
+
+def _like(facts: Findings) -> str:
+    metric = facts.metric
+    before, after = facts.frame("corrected").sort("window", descending=True).iter_rows(named=True)
+    change = facts.triple(facts.true_change)
+    text = (
+        f"Observed {words.level(metric, before['observed'])} to {words.level(metric, after['observed'])}; corrected "
+        f"{words.level(metric, before['corrected'])} to {words.level(metric, after['corrected'])}, a change of "
+        f"{words.signed(metric, change[0])}{words.between(metric, change[1], change[2])}."
+    )
+    low, high = facts.worst["current"]
+    if low is None or high is None:
+        return text
+    return f"{text} Without any assumption about the missing labels the current value lies in {low:.3f} to {high:.3f}."
+
+
+def _model(facts: Findings, parts: Sequence[Contribution]) -> str:
+    metric = facts.metric
+    replayed = facts.ladder.replayed
+    if replayed:
+        listed = ", ".join(
+            f"{name.replace('_', ' ')} {words.signed(metric, float(d[0]))}" for name, d in replayed.items()
+        )
+        first = f"Replayed on the reference's own outcomes: {listed}."
+    else:
+        first = "Threshold, mix and scores replayed on the reference's own outcomes explain nothing beyond the gates."
+    rest = facts.triple(facts.remainder)
+    last = next((p for p in parts if p.cause in ("concept_drift", "version_regression", "noise")), None)
+    outcome = (
+        "so it is read as sampling noise"
+        if last is None or last.cause == "noise"
+        else f"{last.strength} {last.cause.replace('_', ' ')}"
+    )
+    return (
+        f"{first} What remains is {words.signed(metric, rest[0])}{words.between(metric, rest[1], rest[2])}: {outcome}."
+    )

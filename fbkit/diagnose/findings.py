@@ -1,0 +1,121 @@
+"""Everything one triage measured, before anything is said about it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from fbkit.diagnose.arrival import Arrival
+from fbkit.diagnose.bootstrap import Floats, Ints, interval
+from fbkit.diagnose.bounds import Tilt
+from fbkit.diagnose.cells import Cells
+from fbkit.diagnose.ladder import Ladder
+from fbkit.diagnose.nonrandom import Conservation
+from fbkit.diagnose.rows import Rows
+from fbkit.diagnose.selection import Test
+from fbkit.diagnose.settings import Settings
+from fbkit.diagnose.version import VersionContrast
+from fbkit.schema.contract import Contract
+from fbkit.schema.period import Period
+
+Triple = tuple[float | None, float | None, float | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Findings:
+    """The measured facts; sentences, checks and the verdict are functions of them.
+
+    ``lost_nonrandom`` is the contribution of labels lost because of their outcome (per draw), or None
+    when count conservation gives no reason to suspect it. ``true_change`` is the change after every
+    repair of the labels.
+    """
+
+    metric: str
+    reference: Period
+    current: Period
+    as_of: datetime
+    contract: Contract
+    settings: Settings
+    rows: Rows
+    arrival: Arrival
+    cells: Cells
+    ladder: Ladder
+    edges: Floats
+    bin_of: Ints
+    label_tests: list[Test]
+    mix_tests: list[Test]
+    score_test: Test
+    mix_columns: tuple[str, ...]
+    version: VersionContrast | None
+    conservation: Conservation | None
+    lost_nonrandom: Floats | None
+    rate_ratio: Floats | None
+    tipping: float | None
+    tilt: Tilt
+    worst: Mapping[str, tuple[float | None, float | None]]
+    frames: Mapping[str, pl.DataFrame]
+    seconds: Mapping[str, float]
+
+    @property
+    def true_change(self) -> Floats:
+        change = self.ladder.true_change
+        return change if self.lost_nonrandom is None else change - self.lost_nonrandom
+
+    @property
+    def remainder(self) -> Floats:
+        """What is left when repairs, replays and a version contrast are taken out."""
+        left = self.ladder.remainder
+        if self.lost_nonrandom is not None:
+            left = left - self.lost_nonrandom
+        return left - self.version_effect if self.version_effect is not None else left
+
+    @property
+    def version_effect(self) -> Floats | None:
+        """The version's contribution if the contrast fired."""
+        found = self.version
+        return found.effect if found is not None and found.fires(settings=self.settings) else None
+
+    @property
+    def estimable(self) -> bool:
+        """Both observed values exist."""
+        return bool(np.isfinite(self.ladder.observed[0]).all())
+
+    @property
+    def correctable(self) -> bool:
+        """Both corrected values exist."""
+        return bool(np.isfinite(self.ladder.corrected[0]).all())
+
+    @property
+    def window(self) -> timedelta:
+        """Label window plus grace."""
+        length = self.contract.label.window
+        return (length if isinstance(length, timedelta) else timedelta(0)) + self.contract.label.grace
+
+    def triple(self, draws: Floats) -> Triple:
+        """Value, lower, upper at the diagnosis' level."""
+        return interval(draws, level=self.settings.level)
+
+    def frame(self, name: str) -> pl.DataFrame:
+        """One evidence frame."""
+        return self.frames[name]
+
+    def availability(self, window: str, *, decision: str = "all") -> float | None:
+        """Share of labelled rows, as the evidence frame has it."""
+        table = self.frames["availability_by_decision"]
+        found = table.filter((pl.col("decision") == decision) & (pl.col("window") == window))
+        return found["availability"].item()
+
+    def as_facts(self) -> dict[str, Any]:
+        """Sizes and gates for the method record."""
+        return {
+            "rows_reference": int(self.rows.of(0).sum()),
+            "rows_current": int(self.rows.of(1).sum()),
+            "rows_without_decision": self.rows.without_decision,
+            "score_bins": self.cells.bins,
+            "label_strata": list(self.cells.strata.columns),
+            "mix_strata": list(self.mix_columns),
+            "immature_rows": int(self.arrival.young.sum()),
+        }

@@ -1,0 +1,257 @@
+"""Where: which decision, score and slice lost labels; which slice carries the remainder."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import polars as pl
+from scipy.special import chdtrc, ndtr
+
+from fbkit.diagnose.bootstrap import Floats, Ints, Resampler
+from fbkit.diagnose.cells import Cells, count
+from fbkit.diagnose.correction import corrected
+from fbkit.diagnose.metric import Masses, evaluate
+from fbkit.diagnose.replay import Stage
+from fbkit.diagnose.rows import CURRENT, REFERENCE, WINDOWS, Flags, Rows, cross
+from fbkit.diagnose.settings import SETTINGS, Settings
+from fbkit.measure.intervals import wilson
+
+Encoded = Mapping[str, tuple[tuple[str, ...], Ints]]
+DECISIONS = ("not flagged", "flagged")
+SPREAD = 0.05
+
+
+def availability_by_decision(rows: Rows) -> pl.DataFrame:
+    """decision ("flagged", "not flagged", "all"), window, n, n_labelled, availability, lower, upper."""
+    found: list[dict[str, object]] = []
+    for name, mask in _decisions(rows):
+        for window in (REFERENCE, CURRENT):
+            mine = mask & rows.of(window)
+            found.append({"decision": name, "window": WINDOWS[window], **_share(rows, mine)})
+    return pl.DataFrame(found, infer_schema_length=None)
+
+
+def _decisions(rows: Rows) -> list[tuple[str, Flags]]:
+    return [
+        ("flagged", rows.decision == 1),
+        ("not flagged", rows.decision == 0),
+        ("all", np.ones(len(rows), dtype=bool)),
+    ]
+
+
+def _share(rows: Rows, mine: Flags) -> dict[str, object]:
+    return _rate(int((mine & rows.labelled).sum()), int(mine.sum()))
+
+
+def _rate(k: int, n: int) -> dict[str, object]:
+    if n == 0:
+        return {"n": 0, "n_labelled": 0, "availability": None, "lower": None, "upper": None}
+    low, high = wilson(k, n, level=SETTINGS.level)
+    return {"n": n, "n_labelled": k, "availability": k / n, "lower": float(low), "upper": float(high)}
+
+
+def availability_by_slice(rows: Rows, encoded: Encoded) -> pl.DataFrame:
+    """column, value, window, flagged, n, n_labelled, availability, lower, upper, ratio (current / reference)."""
+    found: list[dict[str, object]] = []
+    for column, (values, code) in encoded.items():
+        for name, mask in _decisions(rows):
+            table = _tally(rows, code, mask, size=len(values))
+            for index, value in enumerate(values):
+                cells = [_rate(int(table[w, 1, index]), int(table[w, :, index].sum())) for w in (REFERENCE, CURRENT)]
+                ratio = _ratio(cells[CURRENT]["availability"], cells[REFERENCE]["availability"])
+                found += [
+                    {
+                        "column": column,
+                        "value": value,
+                        "window": WINDOWS[w],
+                        "flagged": name,
+                        **cells[w],
+                        "ratio": ratio,
+                    }
+                    for w in (REFERENCE, CURRENT)
+                ]
+    return pl.DataFrame(found, schema=SLICE_SCHEMA, infer_schema_length=None)
+
+
+SLICE_SCHEMA = {
+    "column": pl.String,
+    "value": pl.String,
+    "window": pl.String,
+    "flagged": pl.String,
+    "n": pl.Int64,
+    "n_labelled": pl.Int64,
+    "availability": pl.Float64,
+    "lower": pl.Float64,
+    "upper": pl.Float64,
+    "ratio": pl.Float64,
+}
+
+
+def _tally(rows: Rows, code: Ints, mask: Flags, *, size: int) -> Floats:
+    key = (rows.window * 2 + rows.labelled) * size + code
+    return np.bincount(key[mask], minlength=4 * size).reshape(2, 2, size)
+
+
+def _ratio(current: object, reference: object) -> float | None:
+    if not isinstance(current, float) or not isinstance(reference, float) or reference == 0:
+        return None
+    return current / reference
+
+
+def availability_by_score(rows: Rows, bin_of: Ints, edges: Floats) -> pl.DataFrame:
+    """score_lower, score_upper, window, n, n_labelled, availability; outer edges are the extreme scores."""
+    bins = len(edges) + 1
+    outer = np.concatenate([[rows.score.min()], edges, [rows.score.max()]])
+    table = _tally(rows, bin_of, np.ones(len(rows), dtype=bool), size=bins)
+    found: list[dict[str, object]] = []
+    for index in range(bins):
+        for window in (REFERENCE, CURRENT):
+            n, k = int(table[window, :, index].sum()), int(table[window, 1, index])
+            found.append(
+                {
+                    "score_lower": float(outer[index]),
+                    "score_upper": float(outer[index + 1]),
+                    "window": WINDOWS[window],
+                    "n": n,
+                    "n_labelled": k,
+                    "availability": k / n if n else None,
+                }
+            )
+    return pl.DataFrame(found, infer_schema_length=None)
+
+
+def where_labels_went(by_slice: pl.DataFrame, by_decision: pl.DataFrame, *, fewest: int = 50) -> str:
+    """The decision and the slice values whose label rate fell most against the others, in words."""
+    decision = _decision_hit(by_decision)
+    side = by_slice.filter(
+        (pl.col("flagged") == (decision or "all")) & (pl.col("window") == "current") & (pl.col("n") >= fewest)
+    )
+    hit: list[str] = []
+    widest = SPREAD
+    for (column,), part in side.drop_nulls("ratio").group_by("column", maintain_order=True):
+        ratios = part["ratio"].to_numpy()
+        spread = float(ratios.max() - ratios.min()) if len(ratios) > 1 else 0.0
+        if spread > widest:
+            widest = spread
+            low = part.filter(pl.col("ratio") < float(ratios.max()) - spread / 2).sort("value")
+            hit = [f"{column}={value}" for value in low["value"]]
+    place = " and ".join(hit)
+    if decision is None:
+        return place or "everywhere"
+    return f"{place}, {decision} rows" if place else f"{decision} rows"
+
+
+def _decision_hit(by_decision: pl.DataFrame) -> str | None:
+    ratio: dict[str, float] = {}
+    for name in DECISIONS:
+        part = by_decision.filter(pl.col("decision") == name)
+        value = _ratio(*(part.filter(pl.col("window") == w)["availability"].item() for w in ("current", "reference")))
+        if value is None:
+            return None
+        ratio[name] = value
+    low, high = sorted(ratio, key=lambda name: ratio[name])
+    return low if ratio[high] - ratio[low] > SPREAD else None
+
+
+def remainder_by_slice(
+    rows: Rows,
+    encoded: Encoded,
+    *,
+    metric: str,
+    bin_of: Ints,
+    bins: int,
+    resampler: Resampler,
+    settings: Settings,
+    minimum: int,
+) -> pl.DataFrame:
+    """Corrected current metric of each slice minus what the reference's rates lead one to expect on its rows.
+
+    Columns column, value, remainder, lower, upper, p_value, p_adjusted (Holm over all values), n_labelled.
+    Values with fewer labelled current rows than ``minimum`` or without an interval have nulls.
+    """
+    found: list[dict[str, object]] = []
+    for column, (values, _) in encoded.items():
+        strata = cross([column], dict(encoded), rows=len(rows))
+        cells = count(rows, strata, bin_of=bin_of, bins=bins, resampler=resampler)
+        gap = _gap(cells, metric=metric, thin=settings.thin_cell)
+        labels = (cells.n1 + cells.n0)[0, CURRENT].sum((0, 1))
+        found += [
+            {
+                "column": column,
+                "value": value,
+                **_entry(gap[:, i], labels=int(labels[i]), minimum=minimum, level=settings.level),
+            }
+            for i, value in enumerate(values)
+        ]
+    schema = {"column": pl.String, "value": pl.String} | dict.fromkeys(
+        ("remainder", "lower", "upper", "p_value"), pl.Float64
+    )
+    frame = pl.DataFrame(found, schema=schema | {"n_labelled": pl.Int64}, infer_schema_length=None)
+    return frame.with_columns(p_adjusted=pl.Series(holm(frame["p_value"].to_list()), dtype=pl.Float64)).select(
+        "column", "value", "remainder", "lower", "upper", "p_value", "p_adjusted", "n_labelled"
+    )
+
+
+def _gap(cells: Cells, *, metric: str, thin: int) -> Floats:
+    """(draws + 1, strata): corrected minus expected, each stratum on its own."""
+    stage = Stage.of(cells, metric=metric, thin=thin)
+    found = corrected(cells, thin=thin)
+    n = cells.n[:, CURRENT]
+    expected = Masses(
+        n * stage.rate[:, None], n * (1 - stage.rate[:, None]), None if stage.loss is None else n * stage.loss[:, None]
+    )
+    now = Masses(
+        found.positive[:, CURRENT], found.negative[:, CURRENT], None if found.loss is None else found.loss[:, CURRENT]
+    )
+    return evaluate(metric, _each(now)) - evaluate(metric, _each(expected))
+
+
+def _each(masses: Masses) -> Masses:
+    """Put the stratum before the cell axes and leave an axis of length 1 in its place."""
+
+    def move(table: Floats) -> Floats:
+        return np.moveaxis(table, -1, 1)[..., None]
+
+    return Masses(move(masses.positive), move(masses.negative), None if masses.loss is None else move(masses.loss))
+
+
+def _entry(gap: Floats, *, labels: int, minimum: int, level: float) -> dict[str, object]:
+    from fbkit.diagnose.bootstrap import interval, standard_error
+
+    error = standard_error(gap)
+    if labels < minimum or error is None or error == 0 or not np.isfinite(gap[0]):
+        return {"remainder": None, "lower": None, "upper": None, "p_value": None, "n_labelled": labels}
+    value, lower, upper = interval(gap, level=level)
+    p = float(2 * ndtr(-abs(gap[0]) / error))
+    return {"remainder": value, "lower": lower, "upper": upper, "p_value": p, "n_labelled": labels}
+
+
+def holm(p_values: list[float | None]) -> list[float | None]:
+    """Holm's step-down adjustment (Holm 1979); nulls stay null and do not count.
+
+    >>> holm([0.01, None, 0.04, 0.03])
+    [0.03, None, 0.06, 0.06]
+    """
+    known = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    result: list[float | None] = [None] * len(p_values)
+    highest = 0.0
+    for rank, (p, index) in enumerate(known):
+        highest = max(highest, min(1.0, p * (len(known) - rank)))
+        result[index] = round(highest, 15)
+    return result
+
+
+def where_remainder(frame: pl.DataFrame, *, total: float) -> str:
+    """Slice values that carry the remainder, or "everywhere" if no column is uneven."""
+    best: tuple[float, list[str]] = (0.01, [])
+    columns = frame["column"].n_unique()
+    for (column,), part in frame.drop_nulls("p_value").group_by("column", maintain_order=True):
+        value = part["remainder"].to_numpy()
+        error = np.maximum((part["upper"] - part["lower"]).to_numpy() / 3.92, 1e-12)
+        if len(value) < 2:
+            continue
+        mean = float((value / error**2).sum() / (1 / error**2).sum())
+        p = float(chdtrc(len(value) - 1, (((value - mean) / error) ** 2).sum())) * columns
+        beyond = part.filter((pl.col("p_adjusted") < 0.05) & (pl.col("remainder") * np.sign(total) > abs(mean)))
+        if p < best[0] and beyond.height:
+            best = (p, [f"{column}={v}" for v in beyond.sort("p_value")["value"]])
+    return " and ".join(best[1]) if best[1] else "everywhere"

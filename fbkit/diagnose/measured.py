@@ -1,0 +1,291 @@
+"""Measure everything a diagnosis needs, timed by the question it answers."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from fbkit.diagnose import bounds, evidence, localise, selection
+from fbkit.diagnose.arrival import Arrival, arrivals_frame, visibility
+from fbkit.diagnose.bootstrap import Floats, Ints, Resampler, clusters, interval
+from fbkit.diagnose.cells import Cells, count
+from fbkit.diagnose.correction import corrected, positive_rate
+from fbkit.diagnose.findings import Findings
+from fbkit.diagnose.ladder import Ladder, change, climb, silence_as_negative
+from fbkit.diagnose.metric import evaluate, exact_auc
+from fbkit.diagnose.nonrandom import Conservation, conservation, give_back
+from fbkit.diagnose.replay import COVARIATE, MIX, THRESHOLD
+from fbkit.diagnose.rows import CURRENT, REFERENCE, WINDOWS, Rows, encode, prepare, score_edges, slice_columns
+from fbkit.diagnose.series import series
+from fbkit.diagnose.settings import NEEDS_DECISION, VALUE_LOSSES, Settings
+from fbkit.diagnose.version import contrast
+from fbkit.schema.period import Period
+
+Encoded = Mapping[str, tuple[tuple[str, ...], Ints]]
+
+
+@dataclass
+class Stopwatch:
+    """Seconds by question."""
+
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def time(self, key: str) -> Iterator[None]:
+        """Add the time inside the block to ``key``."""
+        begin = time.perf_counter()
+        yield
+        self.seconds[key] = self.seconds.get(key, 0.0) + time.perf_counter() - begin
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scene:
+    """Rows, their codes, and the resampler: what every measurement shares."""
+
+    joined: Any
+    metric: str
+    reference: Period
+    current: Period
+    settings: Settings
+    rows: Rows
+    arrival: Arrival
+    edges: Floats
+    bin_of: Ints
+    encoded: Encoded
+    resampler: Resampler
+
+    @property
+    def bins(self) -> int:
+        return len(self.edges) + 1
+
+    def table(self, strata: Any) -> Cells:
+        """Count into score bins and these strata."""
+        return count(self.rows, strata, bin_of=self.bin_of, bins=self.bins, resampler=self.resampler)
+
+
+def set_scene(
+    joined: Any, *, metric: str, reference: Period, current: Period, draws: int, seed: int, settings: Settings
+) -> Scene:
+    """Cut the windows, weigh young labels, fix the score bins, draw the bootstrap weights."""
+    rows = prepare(joined.frame, metric=metric, reference=reference, current=current)
+    arrival = visibility(rows, joined.frame, as_of=joined.as_of, settings=settings)
+    rows = rows.with_weight(arrival.weight)
+    edges = score_edges(rows, bins=settings.score_bins)
+    entity = clusters(rows.frame["entity"], buckets=settings.buckets)
+    return Scene(
+        joined=joined,
+        metric=metric,
+        reference=reference,
+        current=current,
+        settings=settings,
+        rows=rows,
+        arrival=arrival,
+        edges=edges,
+        bin_of=np.searchsorted(edges, rows.score, side="right").astype(np.int64),
+        encoded={name: encode(rows.frame[name]) for name in slice_columns(joined.contract, rows.frame)},
+        resampler=Resampler.make(entity, draws=draws, seed=seed, buckets=settings.buckets),
+    )
+
+
+def measure(scene: Scene) -> Findings:
+    """The ladder and everything around it."""
+    watch, settings, rows = Stopwatch(), scene.settings, scene.rows
+    with watch.time("who_lost_labels"):
+        label_tests = selection.label_tests(rows, scene.encoded)
+        strata = selection.choose(
+            label_tests, scene.encoded, p=settings.slice_p, strata=settings.strata, rows=len(rows)
+        )
+        frames = _availability_frames(scene)
+    with watch.time("like_for_like"):
+        cells = scene.table(strata)
+        worst = {name: bounds.worst_case(rows, window=i) for i, name in enumerate(WINDOWS)}
+    with watch.time("is_it_the_model"):
+        mix_tests = selection.mix_tests(rows, scene.encoded)
+        moved = selection.choose(mix_tests, scene.encoded, p=settings.shift_p, strata=settings.strata, rows=len(rows))
+        score_test = selection.score_test(scene.bin_of, rows, bins=scene.bins)
+        silence = scene.joined.contract.label.silence == "negative"
+        mixed = cells if moved.columns == strata.columns else scene.table(moved)
+        version = contrast(
+            rows, cells, metric=scene.metric, bin_of=scene.bin_of, resampler=scene.resampler, settings=settings
+        )
+        gates = {
+            THRESHOLD: _decisions_moved(cells),
+            MIX: bool(moved.columns),
+            COVARIATE: score_test.p < settings.shift_p and version is None,
+        }
+        ladder = climb(cells, mixed, metric=scene.metric, settings=settings, candidates=gates, positives_only=silence)
+    if silence:
+        cells = silence_as_negative(cells)
+    ladder = _with_exact_auc(ladder, rows)
+    with watch.time("like_for_like"):
+        pattern, lost, final = _nonrandom(scene, cells, ladder)
+    rate = positive_rate(cells, thin=settings.thin_cell)
+    facts = Findings(
+        metric=scene.metric,
+        reference=scene.reference,
+        current=scene.current,
+        as_of=scene.joined.as_of,
+        contract=scene.joined.contract,
+        settings=settings,
+        rows=rows,
+        arrival=scene.arrival,
+        cells=cells,
+        ladder=ladder,
+        edges=scene.edges,
+        bin_of=scene.bin_of,
+        label_tests=label_tests,
+        mix_tests=mix_tests,
+        score_test=score_test,
+        mix_columns=moved.columns,
+        version=version,
+        conservation=pattern,
+        lost_nonrandom=lost,
+        rate_ratio=_rate_ratio(scene.metric, cells, settings=settings),
+        tipping=_tipping(scene.metric, ladder),
+        tilt=_tilt(scene.metric, cells, rate, ladder),
+        worst=worst,
+        frames=frames,
+        seconds=watch.seconds,
+    )
+    return _with_frames(scene, facts, final, watch)
+
+
+def _availability_frames(scene: Scene) -> dict[str, pl.DataFrame]:
+    rows = scene.rows
+    window = scene.joined.contract.label.window
+    days = window.total_seconds() / 86_400
+    return {
+        "availability_by_decision": localise.availability_by_decision(rows),
+        "availability_by_slice": localise.availability_by_slice(rows, scene.encoded),
+        "availability_by_score": localise.availability_by_score(rows, scene.bin_of, scene.edges),
+        "arrivals": arrivals_frame(rows, as_of=scene.joined.as_of, window_days=days),
+    }
+
+
+def _decisions_moved(cells: Cells) -> bool:
+    """At equal scores and strata more than one row in a thousand is decided differently."""
+    n = cells.n[0].sum(-1)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        share = n[:, 1] / n.sum(1)
+    moved = np.nan_to_num(np.abs(share[CURRENT] - share[REFERENCE])) * n[CURRENT].sum(0)
+    return bool(moved.sum() > 0.001 * n[CURRENT].sum())
+
+
+def _with_exact_auc(ladder: Ladder, rows: Rows) -> Ladder:
+    """Shift the binned AUC of each window to its exact value, on every rung alike."""
+    if rows.metric != "roc_auc":
+        return ladder
+    exact = [
+        exact_auc(rows.score[m], rows.label[m]) for m in (rows.labelled & rows.of(w) for w in (REFERENCE, CURRENT))
+    ]
+    shift = np.array(exact) - ladder.observed[0]
+    return replace(
+        ladder,
+        observed=ladder.observed + shift,
+        like_for_like=ladder.like_for_like + shift,
+        corrected=ladder.corrected + shift,
+    )
+
+
+def _nonrandom(scene: Scene, cells: Cells, ladder: Ladder) -> tuple[Conservation | None, Floats | None, Floats]:
+    """Count conservation, the contribution of labels lost because of their outcome, and the final corrected values."""
+    settings, metric = scene.settings, scene.metric
+    if metric in VALUE_LOSSES or scene.joined.contract.label.silence == "negative":
+        return None, None, ladder.corrected
+    pattern = conservation(cells, settings=settings)
+    if not pattern.fires:
+        return pattern, None, ladder.corrected
+    repaired = evaluate(metric, corrected(give_back(cells, pattern), thin=settings.thin_cell))
+    plain = evaluate(metric, corrected(cells, thin=settings.thin_cell))
+    final = ladder.corrected + (repaired - plain)
+    return pattern, change(ladder.corrected) - change(final), final
+
+
+def _rate_ratio(metric: str, cells: Cells, *, settings: Settings) -> Floats | None:
+    if metric not in NEEDS_DECISION:
+        return None
+    return bounds.label_rate_ratio(cells, corrected(cells, thin=settings.thin_cell))
+
+
+def _tipping(metric: str, ladder: Ladder) -> float | None:
+    if metric not in bounds.TIPPING_METRICS or not np.isfinite(ladder.observed[0]).all():
+        return None
+    return bounds.tipping_ratio(float(ladder.observed[0, REFERENCE]), float(ladder.observed[0, CURRENT]))
+
+
+def _tilt(metric: str, cells: Cells, rate: Floats, ladder: Ladder) -> bounds.Tilt:
+    from fbkit.diagnose.bootstrap import standard_error
+
+    if metric not in bounds.TIPPING_METRICS or not np.isfinite(ladder.corrected[0]).all():
+        return bounds.Tilt(vanish=None, touch=None)
+    error = standard_error(ladder.true_change)
+    return bounds.tilt(cells, rate, metric=metric, reference=float(ladder.corrected[0, REFERENCE]), error=error)
+
+
+def _with_frames(scene: Scene, facts: Findings, final: Floats, watch: Stopwatch) -> Findings:
+    settings, ladder = scene.settings, facts.ladder
+    frames: dict[str, pl.DataFrame] = dict(facts.frames)
+    with watch.time("is_it_the_model"):
+        frames["remainder_by_slice"] = localise.remainder_by_slice(
+            scene.rows,
+            scene.encoded,
+            metric=scene.metric,
+            bin_of=scene.bin_of,
+            bins=scene.bins,
+            resampler=scene.resampler,
+            settings=settings,
+            minimum=scene.joined.contract.slices.minimum,
+        )
+        frames["replay"] = evidence.replay_frame(
+            ladder, facts.remainder, facts.version_effect, _notes(facts), level=settings.level
+        )
+    frames["corrected"] = evidence.corrected_frame(ladder, final, level=settings.level)
+    frames["tipping"] = evidence.tipping_frame(
+        ladder, facts.tipping, facts.rate_ratio, facts.tilt, level=settings.level
+    )
+    frames["bounds"] = evidence.bounds_frame(ladder, facts.worst)
+    frames["conservation"] = evidence.conservation_frame(facts.conservation)
+    frames |= _series_frames(scene)
+    return replace(facts, frames=frames, seconds=watch.seconds)
+
+
+def _series_frames(scene: Scene) -> dict[str, pl.DataFrame]:
+    make: Callable[[str], pl.DataFrame] = lambda every: series(  # noqa: E731  # two calls with one set of arguments
+        scene.joined.frame,
+        metric=scene.metric,
+        every=every,
+        reference=scene.reference,
+        current=scene.current,
+        level=scene.settings.level,
+    )
+    return {
+        "weekly": make("1w"),
+        "daily": make("1d").with_columns(day=pl.col("period_start")).select("day", pl.exclude("day")),
+    }
+
+
+def _notes(facts: Findings) -> dict[str, str]:
+    best = facts.mix_tests[0] if facts.mix_tests else None
+    mix = (
+        "no slice columns"
+        if best is None
+        else f"{best.column}: chi-square {best.statistic:.1f} on {best.freedom}, p {best.p:.2g}"
+    )
+    score = facts.score_test
+    share = "no new version" if facts.version is None else f"share of new versions {facts.version.share:.3f}"
+    return {
+        THRESHOLD: "decisions at equal scores compared between the windows",
+        MIX: mix,
+        COVARIATE: f"score bins: chi-square {score.statistic:.1f} on {score.freedom}, p {score.p:.2g}",
+        "version_regression": share,
+    }
+
+
+def observed_intervals(facts: Findings) -> dict[str, tuple[float | None, float | None]]:
+    """Interval of the observed value of each window."""
+    level = facts.settings.level
+    return {name: interval(facts.ladder.observed[:, i], level=level)[1:] for i, name in enumerate(WINDOWS)}

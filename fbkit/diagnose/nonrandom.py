@@ -1,0 +1,107 @@
+"""Count conservation: were labels lost because of their outcome? A pattern, never a proof."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from fbkit.diagnose.bootstrap import Floats
+from fbkit.diagnose.cells import Cells
+from fbkit.diagnose.correction import positive_rate
+from fbkit.diagnose.rows import CURRENT, REFERENCE
+from fbkit.diagnose.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Conservation:
+    """Flagged rows of the current window against what the reference and the unflagged rows lead one to expect.
+
+    Attributes
+    ----------
+    missing, expected_missing
+        Unlabelled flagged rows.
+    positives, expected_positives, negatives, expected_negatives
+        Labelled flagged rows by outcome.
+    z_missing, z_positives, z_negatives
+        (found - expected) / standard deviation over the draws; None without draws.
+    fires
+        Labels of flagged positives are missing while those of flagged negatives are all there.
+    """
+
+    missing: float
+    expected_missing: float
+    positives: float
+    expected_positives: float
+    negatives: float
+    expected_negatives: float
+    z_missing: float | None
+    z_positives: float | None
+    z_negatives: float | None
+    fires: bool
+
+    @property
+    def lost_positives(self) -> float:
+        """Labelled positives that count conservation misses (not more than the excess of missing labels)."""
+        return max(0.0, min(self.missing - self.expected_missing, self.expected_positives - self.positives))
+
+
+def conservation(cells: Cells, *, settings: Settings) -> Conservation:
+    """Compare found and expected counts of flagged rows.
+
+    Expected label rate of flagged rows = their reference rate times the change that unflagged rows of
+    the same stratum saw; expected positives among them by the reference's rate per score bin. Drift
+    turns labelled positives into labelled negatives (one falls as the other rises); random loss
+    lowers both; a loss of positives lowers the positives alone.
+    """
+    rate = positive_rate(cells, thin=settings.thin_cell)[:, REFERENCE, 1]
+    labelled = cells.n1 + cells.n0
+    with np.errstate(divide="ignore", invalid="ignore"):
+        by_stratum = labelled.sum(3) / cells.n.sum(3)
+        level = by_stratum[:, CURRENT, 0] / by_stratum[:, REFERENCE, 0]
+        expected_rate = np.minimum(1.0, np.nan_to_num(by_stratum[:, REFERENCE, 1] * level))[:, None, :]
+    n = cells.n[:, CURRENT, 1]
+    expect1 = np.where(n > 0, n * expected_rate * rate, 0.0).sum((-2, -1))
+    expect0 = np.where(n > 0, n * expected_rate * (1 - rate), 0.0).sum((-2, -1))
+    found1, found0 = (part[:, CURRENT, 1].sum((-2, -1)) for part in (cells.n1, cells.n0))
+    size = n.sum((-2, -1))
+    missing, expect_missing = size - found1 - found0, size - expect1 - expect0
+    z = tuple(_z(f - e) for f, e in ((missing, expect_missing), (found1, expect1), (found0, expect0)))
+    return Conservation(
+        missing=float(missing[0]),
+        expected_missing=float(expect_missing[0]),
+        positives=float(found1[0]),
+        expected_positives=float(expect1[0]),
+        negatives=float(found0[0]),
+        expected_negatives=float(expect0[0]),
+        z_missing=z[0],
+        z_positives=z[1],
+        z_negatives=z[2],
+        fires=_fires(z, settings=settings),
+    )
+
+
+def _z(gap: Floats) -> float | None:
+    spread = float(np.std(gap[1:], ddof=1)) if len(gap) > 20 else 0.0
+    return float(gap[0] / spread) if spread > 0 and np.isfinite(gap[0]) else None
+
+
+def _fires(z: tuple[float | None, ...], *, settings: Settings) -> bool:
+    missing, positives, negatives = z
+    if missing is None or positives is None or negatives is None:
+        return False
+    return (
+        missing > settings.nonrandom_missing
+        and positives < settings.nonrandom_positives
+        and negatives > settings.nonrandom_negatives
+    )
+
+
+def give_back(cells: Cells, found: Conservation) -> Cells:
+    """The table with the lost labels of flagged positives put back: their weight rises by lost / found.
+
+    The weight enters before cells are raked to their size; afterwards it would count twice.
+    """
+    if found.positives <= 0:
+        return cells
+    v1 = cells.v1.copy()
+    v1[:, CURRENT, 1] *= 1 + found.lost_positives / found.positives
+    return replace(cells, v1=v1)

@@ -1,0 +1,180 @@
+"""The rows of both windows as plain arrays: what every later step counts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+
+from fbkit.diagnose.bootstrap import Floats, Ints
+from fbkit.diagnose.metric import row_loss
+from fbkit.diagnose.settings import METRICS, NEEDS_DECISION, VALUE_LOSSES
+from fbkit.errors import ArgumentError, InputError
+from fbkit.schema.period import Period
+
+Flags = NDArray[np.bool_]
+REFERENCE: Final = 0
+CURRENT: Final = 1
+WINDOWS: Final = ("reference", "current")
+OTHERS: Final = "(other values)"
+NO_VALUE: Final = "(no value)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Arrays of equal length, one entry per prediction of the two windows.
+
+    ``label`` is NaN without a label; ``weight`` is 1 divided by the share of such labels that are
+    visible at the row's age (1 for mature rows), set by the arrival step.
+    """
+
+    frame: pl.DataFrame
+    metric: str
+    window: Ints
+    decision: Ints
+    score: Floats
+    label: Floats
+    labelled: Flags
+    positive: Flags
+    mature: Flags
+    loss: Floats | None
+    weight: Floats
+    without_decision: int
+
+    def __len__(self) -> int:
+        return len(self.window)
+
+    def of(self, window: int) -> Flags:
+        """Mask of one window."""
+        return self.window == window
+
+    def with_weight(self, weight: Floats) -> "Rows":
+        """The same rows with visibility weights."""
+        return replace(self, weight=weight)
+
+
+def check_metric(metric: str) -> str:
+    """The name itself if triage knows the metric."""
+    if metric not in METRICS:
+        raise ArgumentError("triage does not know this metric", got=metric, allowed=", ".join(METRICS))
+    return metric
+
+
+def prepare(frame: pl.DataFrame, *, metric: str, reference: Period, current: Period) -> Rows:
+    """Cut the two windows out of the joined table.
+
+    Rows without a decision are left out of metrics that need one (and counted in
+    ``without_decision``). A window without rows is refused; one without labels is not (the result
+    then says "not estimable").
+    """
+    when = pl.col("ts_pred")
+    in_reference = (when >= reference.start) & (when < reference.end)
+    in_current = (when >= current.start) & (when < current.end)
+    cut = frame.with_columns(_window=pl.when(in_reference).then(REFERENCE).when(in_current).then(CURRENT)).filter(
+        pl.col("_window").is_not_null()
+    )
+    without = 0
+    if metric in NEEDS_DECISION:
+        without = cut["flagged"].null_count()
+        cut = cut.filter(pl.col("flagged").is_not_null())
+    window = cut["_window"].cast(pl.Int64).to_numpy()
+    for index, period in ((REFERENCE, reference), (CURRENT, current)):
+        if not (window == index).any():
+            raise InputError(
+                f"the {WINDOWS[index]} period has no predictions{' with a decision' if without else ''}",
+                got=str(period),
+                allowed=f"predictions from {frame['ts_pred'].min()} to {frame['ts_pred'].max()}",
+                next_step="choose periods inside the prediction log"
+                if not without
+                else "log decisions, or set decision.threshold",
+            )
+    return _arrays(cut, metric=metric, window=window, without=without)
+
+
+def _arrays(cut: pl.DataFrame, *, metric: str, window: Ints, without: int) -> Rows:
+    label = cut["label"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    score = cut["score"].cast(pl.Float64).to_numpy()
+    labelled = np.isfinite(label)
+    return Rows(
+        frame=cut,
+        metric=metric,
+        window=window,
+        decision=cut["flagged"].fill_null(value=False).cast(pl.Int64).to_numpy(),
+        score=score,
+        label=label,
+        labelled=labelled,
+        positive=labelled & (label == 1) if metric not in VALUE_LOSSES else np.zeros(len(label), dtype=bool),
+        mature=cut["mature"].to_numpy(),
+        loss=row_loss(metric, score=score, label=label),
+        weight=labelled.astype(np.float64),
+        without_decision=without,
+    )
+
+
+def score_edges(rows: Rows, *, bins: int) -> Floats:
+    """Inner edges of the score bins, from the reference only, plus the operating thresholds of both windows.
+
+    Half of the edges hold equal shares of the reference rows, half equal shares of its labelled
+    positives (where recall is decided). A score equal to an edge belongs to the bin above it, as
+    ``score >= threshold`` flags.
+    """
+    reference = rows.of(REFERENCE)
+    positives = rows.score[reference & rows.positive]
+    shares = np.arange(1, bins // 2) / (bins // 2)
+    parts = [np.quantile(rows.score[reference], shares, method="inverted_cdf"), operating_thresholds(rows)]
+    if len(positives) >= bins:
+        parts.append(np.quantile(positives, shares, method="inverted_cdf"))
+    return np.unique(np.concatenate(parts))
+
+
+def operating_thresholds(rows: Rows, *, most: int = 4) -> Floats:
+    """The thresholds in force on at least 1 % of either window, at most four each."""
+    found: list[float] = []
+    for window in (REFERENCE, CURRENT):
+        logged = rows.frame["threshold"].filter(pl.Series(rows.of(window))).drop_nulls()
+        values, counts = np.unique(logged.to_numpy(), return_counts=True)
+        order = np.lexsort((values, -counts))[:most]
+        found += [float(values[i]) for i in order if counts[i] >= 0.01 * max(1, len(logged))]
+    return np.unique(np.array(found, dtype=np.float64))
+
+
+@dataclass(frozen=True, slots=True)
+class Strata:
+    """One code per row and the values that each code stands for."""
+
+    columns: tuple[str, ...]
+    values: tuple[tuple[str, ...], ...]
+    code: Ints
+
+    @property
+    def size(self) -> int:
+        return max(1, len(self.values))
+
+
+def slice_columns(contract: Any, frame: pl.DataFrame) -> tuple[str, ...]:
+    """The contract's slice columns that the log has."""
+    return tuple(name for name in contract.slices.columns if name in frame.columns)
+
+
+def encode(column: pl.Series, *, most: int = 30) -> tuple[tuple[str, ...], Ints]:
+    """Values (sorted; beyond ``most`` the rarest are put together) and one code per row."""
+    text = column.cast(pl.String).fill_null(NO_VALUE)
+    counts = text.value_counts(name="_count").sort(["_count", column.name], descending=[True, False])
+    kept = sorted(counts[column.name].head(most).to_list())
+    lumped = len(counts) > most
+    values = [*kept, OTHERS] if lumped else kept
+    code = text.replace_strict(kept, list(range(len(kept))), default=len(kept), return_dtype=pl.Int64)
+    return tuple(values), code.to_numpy()
+
+
+def cross(columns: Sequence[str], encoded: dict[str, tuple[tuple[str, ...], Ints]], *, rows: int) -> Strata:
+    """The cross of some encoded columns; no column gives one stratum."""
+    code = np.zeros(rows, dtype=np.int64)
+    values: list[tuple[str, ...]] = [()]
+    for name in columns:
+        names, own = encoded[name]
+        code = code * len(names) + own
+        values = [(*before, value) for before in values for value in names]
+    return Strata(tuple(columns), tuple(values), code)

@@ -1,0 +1,150 @@
+"""What is said: one honest sentence, what to do, what not to do, what would change it."""
+
+from collections.abc import Sequence
+
+from fbkit.diagnose import words
+from fbkit.diagnose.findings import Findings
+from fbkit.diagnose.series import worse_by
+from fbkit.schema.diagnosis import Contribution
+
+CLAUSE = {
+    "concept_drift": "{points} the model (outcomes at equal scores changed, {where})",
+    "version_regression": "{points} the new version ({where})",
+    "label_slice_loss": "{points} lost labels ({where})",
+    "label_loss_nonrandom": "{points} labels lost because of their outcome ({where})",
+    "immature_window": "{points} labels that are still to come",
+    "join_break": "{points} labels that did not join",
+    "mix_shift": "{points} a different mix ({where})",
+    "covariate_shift": "{points} different cases (the scores moved)",
+    "threshold_change": "{points} the changed threshold",
+}
+
+
+def headline(facts: Findings, parts: Sequence[Contribution], verdict: str) -> str:
+    """One sentence with the numbers; as careful as the intervals."""
+    metric = facts.metric
+    if not facts.estimable:
+        return f"The change of {words.NAMES[metric]} cannot be estimated: a window has no usable labels."
+    value, lower, upper = facts.triple(facts.ladder.observed_change)
+    before, after = (float(x) for x in facts.ladder.observed[0])
+    opening = (
+        f"Observed {words.NAMES[metric].removeprefix('the ')} {words.moved(value)} {words.points(metric, value)}, "
+        f"{words.level(metric, before)} to {words.level(metric, after)}{words.between(metric, lower, upper)}"
+    )
+    return f"{opening}: {_meaning(facts, parts, verdict)}."
+
+
+def _meaning(facts: Findings, parts: Sequence[Contribution], verdict: str) -> str:
+    if verdict == "undecided":
+        return _undecided(facts)
+    material = sorted((p for p in parts if p.material), key=lambda p: -abs(p.value or 0.0))
+    if not material:
+        return _nothing(facts)
+    said = ", ".join(_clause(facts.metric, part) for part in material)
+    true = facts.triple(facts.true_change)
+    label_part = any(part.family == "labels" for part in material)
+    tail = f"; {words.NAMES[facts.metric]} itself moved by {words.signed(facts.metric, true[0])}" if label_part else ""
+    return f"{said}{tail}{words.between(facts.metric, true[1], true[2]) if label_part else ''}"
+
+
+def _clause(metric: str, part: Contribution) -> str:
+    text = CLAUSE[part.cause].format(points=words.signed(metric, part.value), where=part.where)
+    return f"{text}{words.between(metric, part.lower, part.upper)}" if part.strength != "established" else text
+
+
+def _nothing(facts: Findings) -> str:
+    _, lower, upper = facts.triple(facts.ladder.observed_change)
+    from fbkit.diagnose.verdict import minimum_detectable
+
+    limit = words.points(facts.metric, minimum_detectable(facts))
+    inside = lower is not None and upper is not None and lower <= 0 <= upper
+    start = "no more than chance does at this number of labels" if inside else "no single cause is material"
+    return f"{start}; a true change under {limit} would not be seen"
+
+
+def _undecided(facts: Findings) -> str:
+    if not facts.correctable:
+        return "not decidable from these logs, because one side of the decision has no labels"
+    ratio = "" if facts.tipping is None else f" (tipping ratio {facts.tipping:.2f})"
+    return f"either labels were lost because of their outcome or the model changed; these logs cannot tell{ratio}"
+
+
+def would_change(facts: Findings, parts: Sequence[Contribution]) -> tuple[str, ...]:
+    """Evidence that would overturn the verdict, the most decisive first; never empty."""
+    said = [part.next_evidence for part in sorted(parts, key=lambda p: (not p.material, -abs(p.value or 0.0)))]
+    if facts.tipping is not None:
+        said.insert(
+            1,
+            f"A proof that detected and missed {_what(facts.metric)} lost labels unequally: the whole change is an artefact if "
+            f"the ratio of their label rates moved by a factor {facts.tipping:.2f}.",
+        )
+    return tuple(dict.fromkeys(text for text in said if text))
+
+
+def _what(metric: str) -> str:
+    return "positives" if metric == "recall" else "rows"
+
+
+def actions(facts: Findings, parts: Sequence[Contribution], verdict: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What to do now and what the evidence forbids."""
+    material = [part for part in parts if part.material]
+    if verdict == "undecided":
+        return _when_undecided(facts)
+    if not material:
+        return ("Leave the model alone and keep watching.",), (
+            "Do not retrain or roll back: nothing beyond chance was found.",
+        )
+    do_now: list[str] = []
+    do_not: list[str] = []
+    for part in sorted(material, key=lambda p: -abs(p.value or 0.0)):
+        worse = (part.value or 0.0) * worse_by(facts.metric) > 0
+        now, never = _advice(part, worse=worse, metric=facts.metric)
+        do_now += now
+        do_not += never
+    families = {part.family for part in material}
+    if families == {"labels"}:
+        do_not.insert(0, "Do not retrain or roll back: the model is not what changed.")
+    return tuple(dict.fromkeys(do_now)), tuple(dict.fromkeys(do_not))
+
+
+def _when_undecided(facts: Findings) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    if not facts.correctable or not facts.estimable:
+        return ("Get labels for the side of the decision that has none.",), ("Do not quote the raw metric.",)
+    return (
+        ("Label a random sample of about 300 flagged and 500 unflagged rows without a label.",),
+        ("Do not retrain on these labels, and do not roll back on the raw metric, before the audit.",),
+    )
+
+
+def _advice(part: Contribution, *, worse: bool, metric: str) -> tuple[list[str], list[str]]:
+    if part.family == "labels" and part.cause != "immature_window":
+        return (
+            [f"Mend the label feed: {part.where}."],
+            ["Do not retrain on these labels: the rows that kept theirs are not a fair sample."],
+        )
+    if part.cause == "immature_window":
+        return ["Wait until the label window has closed, or compare at equal age."], [
+            "Do not act on the raw metric yet."
+        ]
+    if not worse:
+        return [f"Nothing for {part.where}: {words.NAMES[metric]} got better there."], []
+    table = {
+        "concept_drift": (
+            [f"Look at recent outcomes at equal scores ({part.where}), then retrain on corrected recent labels."],
+            ["Do not blame the labels for this part: it stays after they are repaired."],
+        ),
+        "version_regression": ([f"Roll back ({part.where})."], ["Do not retrain the earlier version."]),
+        "mix_shift": (
+            ["Tell the owners of the traffic; judge the model within slices."],
+            ["Do not retrain for a change of mix alone."],
+        ),
+        "covariate_shift": (
+            ["Look at the features that moved: different cases, or a broken feature?"],
+            ["Do not roll back: at equal scores the reference model explains this part."],
+        ),
+        "threshold_change": (
+            ["Check that the new threshold was intended."],
+            ["Do not retrain for a changed threshold."],
+        ),
+    }
+    return table[part.cause]

@@ -1,0 +1,83 @@
+"""Every threshold of the method in one place; change one only with a measurement on incidents of known truth."""
+
+from dataclasses import asdict, dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Gates decide what is tested, ``material`` what is claimed.
+
+    Attributes
+    ----------
+    level
+        Level of every interval.
+    buckets
+        Entities are hashed into this many bootstrap clusters; more only costs time.
+    thin_cell
+        Cells with fewer labels than this borrow their rate from the same score bin of all slices.
+    score_bins
+        Score bins asked for (half of equal rows, half of equal positives), thresholds extra.
+    strata
+        Most slice strata in one table; two slice columns are crossed only below it.
+    slice_p
+        p-value (already multiplied by the number of columns) below which a column's availability differs.
+    shift_p
+        The same for a change of composition or of the score distribution.
+    replay_floor
+        A replayed cause must move the metric by this many points to be kept apart.
+    noise_gate
+        Standard errors that the remainder must exceed to be called drift.
+    power
+        Standard errors added to the gate for the minimum detectable change (80 % power).
+    nonrandom_missing, nonrandom_positives, nonrandom_negatives
+        Count conservation: excess unlabelled flagged rows, deficit of labelled positives, and no deficit of negatives.
+    smallest_visibility
+        Arrival curves are not trusted below this share.
+    fewest_arrivals
+        Labelled mature rows that an arrival curve needs.
+    new_version_share
+        Share of the current rows on versions unknown to the reference that makes the version a suspect.
+    """
+
+    level: float = 0.95
+    buckets: int = 4096
+    thin_cell: int = 6
+    score_bins: int = 16
+    strata: int = 40
+    slice_p: float = 1e-3
+    shift_p: float = 5e-4
+    replay_floor: float = 0.006
+    noise_gate: float = 2.2
+    power: float = 0.84
+    nonrandom_missing: float = 4.0
+    nonrandom_positives: float = -3.0
+    nonrandom_negatives: float = -2.5
+    smallest_visibility: float = 0.05
+    fewest_arrivals: int = 50
+    new_version_share: float = 0.05
+
+    def as_dict(self) -> dict[str, float]:
+        """For the method record of a diagnosis."""
+        return asdict(self)
+
+
+SETTINGS: Final = Settings()
+
+RATES: Final = ("recall", "precision", "specificity", "f1", "accuracy", "base_rate", "roc_auc")
+PROBABILITY_LOSSES: Final = ("brier", "log_loss")
+VALUE_LOSSES: Final = ("mae", "rmse", "bias")
+METRICS: Final = RATES + PROBABILITY_LOSSES + VALUE_LOSSES
+NEEDS_DECISION: Final = ("recall", "precision", "specificity", "f1", "accuracy")
+LOWER_IS_BETTER: Final = ("brier", "log_loss", "mae", "rmse")
+
+
+def material_floor(metric: str, reference: float) -> float:
+    """The smallest change that is worth a claim.
+
+    >>> material_floor("recall", 0.8), material_floor("brier", 0.05)
+    (0.01, 0.002)
+    """
+    if metric in RATES:
+        return 0.01
+    return 0.002 if metric == "brier" else 0.02 * abs(reference)

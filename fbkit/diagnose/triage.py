@@ -1,0 +1,175 @@
+"""Why did the metric move: the model, the labels, both, or undecidable from these logs?"""
+
+import hashlib
+import time
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any
+
+import numpy as np
+import polars as pl
+
+from fbkit.diagnose import evidence, sentences
+from fbkit.diagnose.checks import three_checks
+from fbkit.diagnose.findings import Findings
+from fbkit.diagnose.measured import measure, observed_intervals, set_scene
+from fbkit.diagnose.rows import CURRENT, REFERENCE, check_metric
+from fbkit.diagnose.rungs import contributions
+from fbkit.diagnose.settings import SETTINGS
+from fbkit.diagnose.verdict import (
+    impact_of,
+    is_undecided,
+    minimum_detectable,
+    reason_of,
+    top_cause,
+    verdict_of,
+    worlds_of,
+)
+from fbkit.errors import ArgumentError
+from fbkit.schema.diagnosis import Change, Contribution, Diagnosis, Interval
+from fbkit.schema.period import Comparison, Period, format_instant
+
+
+def triage(
+    joined: Any, comparison: Comparison, *, metric: str | None = None, draws: int = 200, seed: int = 0
+) -> Diagnosis:
+    """Split the change of a metric into causes that add up, each with interval, evidence and what would overturn it.
+
+    Parameters
+    ----------
+    joined
+        The joined table as known at its as-of time.
+    comparison
+        Reference and current period, both fixed.
+    metric
+        A metric name; the contract's primary by default.
+    draws
+        Draws of the entity-cluster bootstrap of the whole ladder; 0 leaves every interval out, and with
+        it every claim.
+    seed
+        Seed of the draws.
+
+    Returns
+    -------
+    Plain data. Labels are those known at ``joined.as_of``; missing labels are never dropped in silence:
+    the ladder says what they do. What cannot be estimated is None with a reason.
+
+    Raises
+    ------
+    ArgumentError
+        Unknown metric, open comparison, negative number of draws.
+    InputError
+        A period without predictions.
+
+    Notes
+    -----
+    Correction: Begg and Greenes 1983 within (decision, score bin, slice), latency-adjusted. Replay:
+    exact Shapley values. Bounds: Manski 2003. Intervals: value +- 1.96 bootstrap standard deviations.
+    """
+    begin = time.perf_counter()
+    name = check_metric(metric or joined.contract.metrics.primary)
+    if draws < 0:
+        raise ArgumentError("the number of draws is negative", got=draws, allowed="0 or more; 200 by default")
+    reference, current = comparison.periods()
+    scene = set_scene(
+        joined, metric=name, reference=reference, current=current, draws=draws, seed=seed, settings=SETTINGS
+    )
+    facts = measure(scene)
+    parts = contributions(facts)
+    key = f"{joined.evaluation_key}|{name}|{reference}|{current}|{draws}|{seed}"
+    return _diagnosis(joined, facts, parts, key=key, record={"draws": draws, "seed": seed}, begin=begin)
+
+
+def _diagnosis(
+    joined: Any,
+    facts: Findings,
+    parts: tuple[Contribution, ...],
+    *,
+    key: str,
+    record: Mapping[str, object],
+    begin: float,
+) -> Diagnosis:
+    verdict = verdict_of(parts, undecided=is_undecided(facts))
+    cause, family = top_cause(parts)
+    do_now, do_not = sentences.actions(facts, parts, verdict)
+    checks = three_checks(facts, parts)
+    frames = dict(facts.frames)
+    frames["ladder"] = evidence.ladder_frame(_levels(facts), parts, intervals=observed_intervals(facts))
+    frames["checks"] = evidence.checks_frame(checks)
+    contract = joined.contract
+    return Diagnosis(
+        metric=facts.metric,
+        reference=facts.reference,
+        current=facts.current,
+        as_of=facts.as_of,
+        verdict=verdict,
+        top_cause=cause,
+        top_family=family,
+        metric_level=facts.settings.level,
+        headline=sentences.headline(facts, parts, verdict),
+        observed=_observed(facts),
+        true_change=_true(facts),
+        worst_case=dict(facts.worst),
+        tipping_ratio=facts.tipping,
+        minimum_detectable_change=minimum_detectable(facts),
+        reason=reason_of(facts),
+        worlds=worlds_of(facts),
+        contributions=parts,
+        checks=checks,
+        would_change_verdict=sentences.would_change(facts, parts),
+        do_now=do_now,
+        do_not=do_not,
+        owner=contract.model.owners[0] if contract.model.owners else None,
+        runbook=contract.model.runbook,
+        decidable_at=facts.current.end + facts.window,
+        impact=impact_of(facts),
+        data_through=dict(getattr(joined, "data_through", {})),
+        changes=coincidences(getattr(joined, "changes", None), facts.current),
+        evaluation_id=hashlib.sha256(key.encode()).hexdigest()[:16],
+        seconds=time.perf_counter() - begin,
+        evidence=frames,
+        method={**record, **facts.as_facts(), "thresholds": facts.settings.as_dict()},
+    )
+
+
+def _levels(facts: Findings) -> tuple[float | None, float | None]:
+    first, last = (float(x) if np.isfinite(x) else None for x in facts.ladder.observed[0, [REFERENCE, CURRENT]])
+    return first, last
+
+
+def _observed(facts: Findings) -> Change:
+    value, lower, upper = facts.triple(facts.ladder.observed_change)
+    before, after = _levels(facts)
+    return Change(reference=before, current=after, change=value, lower=lower, upper=upper)
+
+
+def _true(facts: Findings) -> Interval:
+    value, lower, upper = facts.triple(facts.true_change)
+    return Interval(value=value, lower=lower, upper=upper)
+
+
+def coincidences(changes: pl.DataFrame | None, current: Period) -> tuple[Mapping[str, object], ...]:
+    """The logged changes of the two weeks around the start of the current period; ``coincides`` within one day of it.
+
+    A coincidence is a date, never a proof.
+    """
+    if changes is None or changes.is_empty() or "ts" not in changes.columns:
+        return ()
+    near = changes.filter((pl.col("ts") >= current.start - timedelta(days=14)) & (pl.col("ts") < current.end)).sort(
+        "ts"
+    )
+    day = timedelta(days=1)
+    return tuple(
+        {
+            "ts": format_instant(row["ts"]),
+            "kind": row.get("kind"),
+            "what": row.get("what"),
+            "coincides": bool(current.start - day <= row["ts"] <= current.start + day),
+        }
+        for row in near.iter_rows(named=True)
+    )
+
+
+def summed(parts: Sequence[Contribution]) -> float:
+    """The sum of the contributions that are estimable."""
+    return sum(part.value or 0.0 for part in parts)

@@ -1,0 +1,105 @@
+"""From contributions to one word, and what follows from it."""
+
+from collections.abc import Mapping, Sequence
+
+from fbkit.diagnose import words
+from fbkit.diagnose.bootstrap import standard_error
+from fbkit.diagnose.findings import Findings
+from fbkit.diagnose.rows import CURRENT
+from fbkit.schema.diagnosis import Contribution
+
+World = Mapping[str, object]
+
+
+def verdict_of(parts: Sequence[Contribution], *, undecided: bool = False) -> str:
+    """Families of the material causes in one word.
+
+    None: ``noise``; one: that family; exactly quality and labels: ``both``; any other two or more:
+    ``several``; two worlds that fit the same logs: ``undecided``.
+    """
+    if undecided:
+        return "undecided"
+    families = {part.family for part in parts if part.material}
+    if not families:
+        return "noise"
+    if families == {"quality", "labels"}:
+        return "both"
+    return families.pop() if len(families) == 1 else "several"
+
+
+def top_cause(parts: Sequence[Contribution]) -> tuple[str, str]:
+    """Cause and family of the largest material contribution, whatever its sign; noise if none."""
+    material = [part for part in parts if part.material and part.value is not None]
+    if not material:
+        return "noise", "noise"
+    best = max(material, key=lambda part: (abs(part.value or 0.0), part.cause))
+    return best.cause, best.family
+
+
+def is_undecided(facts: Findings) -> bool:
+    """The logs fit two worlds, or cannot be corrected or compared at all."""
+    return not facts.estimable or not facts.correctable or facts.lost_nonrandom is not None
+
+
+def reason_of(facts: Findings) -> str | None:
+    """Why nothing better than this can be said; None when the verdict stands on its own."""
+    if not facts.estimable:
+        return f"{words.NAMES[facts.metric]} is not defined on the labelled rows of a window"
+    if not facts.correctable:
+        return "one side of the decision has no labels in a window: only the worst-case bounds hold"
+    if facts.lost_nonrandom is not None:
+        return "labels lost because of their outcome and a model that got worse would leave the same counts"
+    return facts.arrival.reason
+
+
+def worlds_of(facts: Findings) -> tuple[World, ...]:
+    """The worlds that fit the same logs; empty when there is only one."""
+    if not facts.estimable or facts.tipping is None:
+        return ()
+    if facts.lost_nonrandom is None:
+        return ()
+    audit = "an audit of about 300 flagged and 500 unflagged rows without a label"
+    return (
+        {"causes": ["label_loss_nonrandom"], "tipping_ratio": facts.tipping, "decided_by": audit},
+        {"causes": ["concept_drift", "label_slice_loss"], "tipping_ratio": facts.tipping, "decided_by": audit},
+    )
+
+
+def minimum_detectable(facts: Findings) -> float | None:
+    """The true change that the remainder's gate would catch four times in five at this number of labels."""
+    error = standard_error(facts.remainder if facts.correctable else facts.ladder.observed_change)
+    return None if error is None else (facts.settings.noise_gate + facts.settings.power) * error
+
+
+def impact_of(facts: Findings) -> dict[str, object]:
+    """What the true change means in rows of the current period, and in the contract's money.
+
+    Recall: positives missed that the reference would have found. Precision: flags that were false and
+    would not have been. Accuracy: decisions. Negative numbers are gains. None for other metrics.
+    """
+    value = float(facts.true_change[0]) if facts.estimable and facts.correctable else None
+    base = _exposed(facts)
+    if value is None or base is None:
+        return {"rows": None, "business_metric": None, "unit": None}
+    rows = round(-value * base)
+    worth = facts.contract.value
+    money: float | None = None
+    if worth is not None:
+        each = {
+            "recall": worth.false_negative - worth.true_positive,
+            "precision": worth.false_positive - worth.true_positive,
+        }.get(facts.metric)
+        money = None if each is None else round(rows * each, 2)
+    unit = {"recall": "positives missed", "precision": "false flags", "accuracy": "wrong decisions"}[facts.metric]
+    return {"rows": rows, "business_metric": money, "unit": unit}
+
+
+def _exposed(facts: Findings) -> float | None:
+    """Rows of the current period on which one unit of the metric is counted."""
+    from fbkit.diagnose.correction import corrected
+
+    if facts.metric == "recall":
+        return float(corrected(facts.cells, thin=facts.settings.thin_cell).positive[0, CURRENT].sum())
+    if facts.metric == "precision":
+        return float(facts.cells.n[0, CURRENT, 1].sum())
+    return float(facts.cells.n[0, CURRENT].sum()) if facts.metric == "accuracy" else None

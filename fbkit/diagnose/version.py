@@ -1,0 +1,89 @@
+"""Did a new model version do it? A contrast within the current window when versions overlap."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from fbkit.diagnose.bootstrap import Floats, Ints, Resampler, standard_error
+from fbkit.diagnose.cells import Cells, count
+from fbkit.diagnose.correction import corrected
+from fbkit.diagnose.ladder import restrict
+from fbkit.diagnose.metric import evaluate
+from fbkit.diagnose.rows import CURRENT, Flags, Rows
+from fbkit.diagnose.settings import Settings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VersionContrast:
+    """What is known of the versions.
+
+    Attributes
+    ----------
+    names
+        Versions of the current window that the reference hardly knew.
+    share
+        Their share of the current rows.
+    complete
+        Nearly all current rows are on them: version and drift cannot be told apart by time.
+    effect
+        Metric of all current rows minus the metric of the current rows on known versions
+        (standardised to the strata of all rows), per draw; None without overlap.
+    """
+
+    names: tuple[str, ...]
+    share: float
+    complete: bool
+    effect: Floats | None
+
+    def fires(self, *, settings: Settings) -> bool:
+        """The contrast is beyond the noise and beyond the floor."""
+        if self.effect is None or not np.isfinite(self.effect[0]):
+            return False
+        error = standard_error(self.effect)
+        size = abs(float(self.effect[0]))
+        return size >= settings.replay_floor and (error is None or size > settings.noise_gate * error)
+
+
+def new_versions(rows: Rows) -> tuple[tuple[str, ...], Flags]:
+    """Names of the versions that are new in the current window, and the rows on them."""
+    version = rows.frame["model_version"].cast(pl.String)
+    in_current = pl.Series(rows.of(CURRENT))
+    counts = (
+        pl.DataFrame({"version": version, "current": in_current})
+        .drop_nulls()
+        .group_by("version")
+        .agg(pl.col("current").sum().alias("now"), (~pl.col("current")).sum().alias("before"))
+    )
+    known = max(1, int((~in_current).sum()))
+    names = tuple(sorted(counts.filter((pl.col("now") > 0) & (pl.col("before") < 0.01 * known))["version"].to_list()))
+    return names, version.is_in(list(names)).fill_null(value=False).to_numpy()
+
+
+def contrast(
+    rows: Rows, cells: Cells, *, metric: str, bin_of: Ints, resampler: Resampler, settings: Settings
+) -> VersionContrast | None:
+    """Compare known and new versions inside the current window; None when no version is new."""
+    names, fresh = new_versions(rows)
+    mine = rows.of(CURRENT)
+    share = float(fresh[mine].mean())
+    if share < settings.new_version_share:
+        return None
+    old = mine & ~fresh
+    if int((old & rows.labelled).sum()) < settings.fewest_arrivals:
+        return VersionContrast(names=names, share=share, complete=True, effect=None)
+    table = count(rows, cells.strata, bin_of=bin_of, bins=cells.bins, resampler=resampler, only=old)
+    whole = corrected(cells, thin=settings.thin_cell)
+    part = _standardised(cells, table, thin=settings.thin_cell, metric=metric)
+    effect = evaluate(metric, whole)[:, CURRENT] - part
+    return VersionContrast(names=names, share=share, complete=False, effect=effect)
+
+
+def _standardised(cells: Cells, table: Cells, *, thin: int, metric: str) -> Floats:
+    """The metric of the known versions' rows, their strata weighted as all current rows are."""
+    everyone = cells.n.sum((2, 3))[:, CURRENT]
+    own = table.n.sum((2, 3))[:, CURRENT]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        factor = np.where(own > 0, everyone / own, 0.0)[:, None, None, None, :]
+        masses = restrict(corrected(table, thin=thin), factor)
+    return evaluate(metric, masses)[:, CURRENT]
