@@ -1,0 +1,146 @@
+"""Drift: exact KS, PSI by its formula and judged by its own null, edges from the reference only."""
+
+from fractions import Fraction
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from fbkit.errors import ArgumentError
+from fbkit.measure.drift import BIN_COLUMNS, COLUMNS, drift, drift_bins, ks_p_value, ks_statistic, psi
+from fbkit.schema.period import Comparison
+from fbkit.testing.frames import FakeJoined, make_joined, random_joined
+
+# as_of of the frames is 1 May 2026: rows 20 days old are reference, rows 5 days old current.
+WEEKS = Comparison(reference="2026-04-01..2026-04-20", current="2026-04-20..2026-05-01")
+values = st.lists(st.integers(-3, 3).map(float), min_size=1, max_size=40)
+
+
+def two_periods(reference: list, current: list) -> FakeJoined:
+    n = len(reference) + len(current)
+    ages = [20.0] * len(reference) + [5.0] * len(current)
+    return make_joined(scores=[0.5] * n, labels=[1.0] * n, ages=ages, columns={"x": reference + current})
+
+
+@given(values, values)
+def test_ks_is_the_exact_fraction_and_scipys(first: list[float], second: list[float]) -> None:
+    from scipy.stats import ks_2samp
+
+    def share(rows: list[float], at: float) -> Fraction:
+        return Fraction(sum(x <= at for x in rows), len(rows))
+
+    ours = ks_statistic(np.array(first), np.array(second))
+    assert ours == float(max(abs(share(first, at) - share(second, at)) for at in first + second))
+    assert ours == pytest.approx(ks_2samp(first, second, method="asymp").statistic, abs=1e-15)
+
+
+def test_ks_p_value_is_near_the_exact_one() -> None:
+    from scipy.stats import ks_2samp
+
+    rng = np.random.default_rng(0)
+    for n, m, shift in [(200, 300, 0.0), (200, 300, 0.2), (2000, 1500, 0.05)]:
+        a, b = rng.normal(size=n), rng.normal(size=m) + shift
+        exact = ks_2samp(a, b, method="exact").pvalue
+        assert ks_p_value(ks_statistic(a, b), n, m) == pytest.approx(exact, abs=0.01)
+
+
+def test_psi_by_hand_with_an_empty_bin() -> None:
+    p, q = np.array([0.5, 0.5, 1e-4]), np.array([0.25, 0.5, 0.25])
+    expected = np.sum((q - p) * np.log(q / p))
+    assert psi(np.array([10.0, 10, 0]), np.array([5.0, 10, 5])) == pytest.approx(expected, abs=1e-15)
+
+
+@given(values, values)
+def test_bins_hold_every_row_once_and_edges_come_from_the_reference(first: list[float], second: list[float]) -> None:
+    joined = two_periods(first, second)
+    bins = drift_bins(joined, WEEKS, column="x")
+    assert bins.columns == list(BIN_COLUMNS)
+    assert bins["n_reference"].sum() == len(first)
+    assert bins["n_current"].sum() == len(second)
+    for row in bins.iter_rows(named=True):
+        low = -np.inf if row["lower"] is None else row["lower"]
+        high = np.inf if row["upper"] is None else row["upper"]
+        assert row["n_reference"] == sum(low <= x < high for x in first)
+        assert row["n_current"] == sum(low <= x < high for x in second)
+    other = drift_bins(two_periods(first, [1e9]), WEEKS, column="x")
+    assert bins["lower"].equals(other["lower"])
+
+
+def test_nulls_are_a_bin_and_nan_is_null() -> None:
+    joined = two_periods([1.0, 2.0, None, 4.0], [1.0, float("nan"), None, None])
+    bins = drift_bins(joined, WEEKS, column="x")
+    assert bins.row(-1, named=True) | {"bin": 0} == {
+        "bin": 0, "lower": None, "upper": None, "label": "(null)",
+        "share_reference": 0.25, "share_current": 0.75, "n_reference": 1, "n_current": 3,
+    }  # fmt: skip
+    line = drift(joined, WEEKS, columns="x").row(0, named=True)
+    assert (line["null_rate_reference"], line["null_rate_current"]) == (0.25, 0.75)
+
+
+def test_psi_without_change_follows_its_null() -> None:
+    rng = np.random.default_rng(1)
+    values = []
+    for _ in range(200):
+        line = drift(two_periods(rng.random(1500).tolist(), rng.random(600).tolist()), WEEKS, columns="x")
+        values.append(line.row(0, named=True))
+    rate = np.mean([line["psi"] > line["psi_null_95"] for line in values])
+    assert 0.01 < rate < 0.11
+    assert np.mean([line["psi_p_value"] for line in values]) == pytest.approx(0.5, abs=0.08)
+
+
+def test_categories_have_chi_square_as_scipy() -> None:
+    from scipy.stats import chi2_contingency
+
+    first, second = ["a"] * 50 + ["b"] * 30 + ["c"] * 20, ["a"] * 20 + ["b"] * 30 + ["d"] * 10
+    line = drift(two_periods(first, second), WEEKS, columns="x").row(0, named=True)
+    expected = chi2_contingency([[50, 30, 20, 0], [20, 30, 0, 10]], correction=False)
+    assert (line["chi2"], line["chi2_p_value"]) == pytest.approx((expected.statistic, expected.pvalue), rel=1e-12)
+    assert (line["kind"], line["ks"]) == ("categorical", None)
+    assert line["p_adjusted"] == line["chi2_p_value"]
+
+
+def test_rare_categories_are_kept_together() -> None:
+    first = [f"v{i:03d}" for i in range(80) for _ in range(1 + (i < 50))]
+    bins = drift_bins(two_periods(first, ["new"] * 3), WEEKS, column="x")
+    assert bins.height == 51
+    assert bins["label"][-1] == "(other)"
+    assert bins["n_current"][-1] == 3
+
+
+def test_default_columns_and_adjusted_p_values() -> None:
+    joined = random_joined(3000, seed=2)
+    frame = drift(joined, WEEKS)
+    assert frame.columns == list(COLUMNS)
+    assert frame["column"].to_list() == ["score"]
+    shifted = joined.frame.with_columns(
+        score=pl.when(pl.col("ts_pred") >= WEEKS.periods()[1].start).then(pl.col("score") ** 2).otherwise("score")
+    )
+    both = drift(
+        FakeJoined(frame=shifted, contract=joined.contract, as_of=joined.as_of),
+        WEEKS,
+        columns=["score", "group", "region"],
+    )
+    assert both["kind"].to_list() == ["score", "categorical", "categorical"]
+    line = both.row(0, named=True)
+    assert line["psi"] > line["psi_null_95"]
+    assert line["p_adjusted"] < 1e-6
+    assert both["p_adjusted"][1:].min() > 0.001
+
+
+def test_nothing_to_compare_has_a_reason() -> None:
+    joined = two_periods([1.0, 2.0], [3.0])
+    empty = Comparison(reference="2020-01-01..2020-01-02", current="2026-04-20..2026-05-01")
+    assert drift(joined, empty, columns="x")["reason"].item() == "no predictions in the reference period"
+    constant = drift(two_periods([1.0, 1.0], [1.0]), WEEKS, columns="x").row(0, named=True)
+    assert constant["reason"] == "a single bin: all values are equal"
+    assert (constant["psi"], constant["ks"], constant["psi_p_value"]) == (0.0, 0.0, None)
+    nulls = drift(two_periods([None, None], [1.0]).__class__(
+        frame=two_periods([None, 1.0], [1.0]).frame.with_columns(x=pl.lit(None, dtype=pl.Float64)),
+        contract=joined.contract, as_of=joined.as_of), WEEKS, columns="x")  # fmt: skip
+    assert nulls["reason"].item() == "only nulls in the reference period"
+    with pytest.raises(ArgumentError, match="did you mean 'score'"):
+        drift(joined, WEEKS, columns=["scor"])
+    with pytest.raises(ArgumentError, match="not times"):
+        drift(joined, WEEKS, columns="ts_pred")

@@ -1,0 +1,46 @@
+"""Threshold curves against flagging again at each threshold."""
+
+import numpy as np
+import polars as pl
+import pytest
+
+from fbkit.errors import ArgumentError
+from fbkit.measure.metrics import metrics
+from fbkit.measure.thresholds import threshold_curve
+from fbkit.testing.frames import FakeJoined, make_joined, random_joined
+
+
+def test_each_point_equals_the_metrics_at_that_threshold() -> None:
+    joined = random_joined(1500, seed=1)
+    for row in threshold_curve(joined, points=8).iter_rows(named=True):
+        flagged = joined.frame.with_columns(flagged=pl.col("score") >= row["threshold"])
+        again = metrics(
+            FakeJoined(frame=flagged, contract=joined.contract, as_of=joined.as_of),
+            ["recall", "precision", "flag_rate"],
+        )
+        for expected in again.iter_rows(named=True):
+            name = expected["metric"]
+            got = (row[name], row[f"{name}_lower"], row[f"{name}_upper"])
+            assert got == pytest.approx((expected["value"], expected["lower"], expected["upper"]), abs=1e-12)
+
+
+def test_the_contracts_threshold_is_on_the_grid_and_scores_outside_0_1_use_quantiles() -> None:
+    joined = random_joined(200)
+    assert 0.5 in threshold_curve(joined, points=4)["threshold"].to_list()
+    wide = make_joined(scores=[-5.0, 0.0, 3.0, 9.0], labels=[0, 0, 1, 1])
+    assert threshold_curve(wide, points=2)["threshold"].to_list() == [-5.0, 0.5, 9.0]
+
+
+def test_no_rows_is_null_not_zero() -> None:
+    frame = threshold_curve(random_joined(10), period="2020-01-01..2020-01-02", points=3)
+    assert frame["recall"].null_count() == frame.height
+    assert frame["flag_rate_lower"].null_count() == frame.height
+    assert not frame.select(pl.col(pl.Float64).is_nan().any()).row(0)[0]
+    with pytest.raises(ArgumentError, match="at least two points"):
+        threshold_curve(random_joined(10), points=1)
+
+
+def test_recall_falls_as_the_threshold_rises() -> None:
+    frame = threshold_curve(random_joined(800, seed=5))
+    assert np.all(np.diff(frame["recall"].to_numpy()) <= 0)
+    assert np.all(np.diff(frame["flag_rate"].to_numpy()) <= 0)
