@@ -1,5 +1,6 @@
 """Drift: exact KS, PSI by its formula and judged by its own null, edges from the reference only."""
 
+import warnings
 from fractions import Fraction
 
 import numpy as np
@@ -33,7 +34,9 @@ def test_ks_is_the_exact_fraction_and_scipys(first: list[float], second: list[fl
 
     ours = ks_statistic(np.array(first), np.array(second))
     assert ours == float(max(abs(share(first, at) - share(second, at)) for at in first + second))
-    assert ours == pytest.approx(ks_2samp(first, second, method="asymp").statistic, abs=1e-15)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # its p-value overflows for a handful of rows
+        assert ours == pytest.approx(ks_2samp(first, second, method="asymp").statistic, abs=1e-15)
 
 
 def test_ks_p_value_is_near_the_exact_one() -> None:
