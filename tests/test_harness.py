@@ -5,11 +5,14 @@ import re
 import shutil
 import subprocess
 import sys
+import tomllib
 from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 import pytest
 from packaging.requirements import Requirement
+
+import fbkit
 
 ROOT = Path(__file__).resolve().parents[1]
 PINS = ROOT / "requirements" / "constraints.txt"
@@ -111,3 +114,15 @@ def test_the_script_of_the_bare_machine_is_valid_bash() -> None:
     script = ROOT / ".ci" / "run"
     assert os.access(script, os.X_OK)
     assert shell("bash", "-n", str(script), cwd=ROOT).returncode == 0
+
+
+def test_the_version_is_the_same_wherever_it_is_written() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["version"] == fbkit.__version__
+    assert f"\n## {fbkit.__version__}" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+
+
+def test_the_licence_is_the_one_that_the_package_names() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["license"] == "Apache-2.0"
+    assert "Apache License\n" in (ROOT / "LICENSE").read_text(encoding="utf-8")
