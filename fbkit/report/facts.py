@@ -135,7 +135,7 @@ def _world(world: Mapping[str, object]) -> str:
 def _checks(diagnosis: Diagnosis, frames: Frames, drawn: Mapping[str, Figure]) -> list[Section]:
     if not diagnosis.checks:
         return []
-    lead = Paragraph(text="Three questions that any metric drop is put to, in this order, each answered from the logs.")
+    lead = Paragraph(text="What every metric drop is asked, in this order; each answer comes from the logs.")
     parts = [_section("checks", "The checks", [lead])]
     for number, check in enumerate(diagnosis.checks, start=1):
         heading = f"{number}. {check.question}"
@@ -148,7 +148,7 @@ def _check(check: Check, diagnosis: Diagnosis, frames: Frames, drawn: Mapping[st
     table = None
     if frame is not None and not frame.is_empty() and check.table != "checks":
         table = tables.evidence_table(frame, metric=diagnosis.metric, caption=f"Evidence: {words.column(check.table)}")
-    return [Paragraph(text=check.answer, strong=True), drawn.get(check.table), table]
+    return [Paragraph(text=check.answer), drawn.get(check.table), table]
 
 
 def _slices(diagnosis: Diagnosis, frames: Frames) -> list[Block | None]:

@@ -1,6 +1,6 @@
 """Evidence frames as tables that a person reads."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import date, datetime
 from typing import Final
 
@@ -14,11 +14,14 @@ from fbkit.schema.diagnosis import Diagnosis
 MAXIMUM_ROWS: Final = 14
 _SHARES = frozenset({"availability", "share", "share_reference", "share_current"})
 _POINTS = frozenset({"remainder", "change"})
-_JOINED_BOUNDS = {"availability": ("lower", "upper"), "value": ("lower", "upper"), "remainder": ("lower", "upper")}
+# The column that lower and upper belong to: the first of these that the frame has.
+_BOUNDED = ("corrected", "availability", "remainder", "change", "value")
 
 
 def evidence_table(frame: pl.DataFrame, *, metric: str, caption: str = "", limit: int = MAXIMUM_ROWS) -> Table:
     """Any small evidence frame: bounds beside their value, shares in percent, masked rows in words."""
+    if "player" in frame.columns and "value" in frame.columns:  # a replay says by how much, not how high
+        frame = frame.rename({"value": "change"})
     shown = [name for name in frame.columns if name != MASKED and not _is_folded(name, frame.columns)]
     shown = [name for name in shown if frame[name].null_count() < frame.height or name in ("value", "n")]
     rows = [[_cell(name, row, metric=metric) for name in shown] for row in frame.head(limit).iter_rows(named=True)]
@@ -31,7 +34,12 @@ def evidence_table(frame: pl.DataFrame, *, metric: str, caption: str = "", limit
 def _is_folded(name: str, columns: list[str]) -> bool:
     if name not in ("lower", "upper"):
         return False
-    return any(value in columns for value in _JOINED_BOUNDS)
+    return _bounded(columns) is not None
+
+
+def _bounded(columns: Iterable[str]) -> str | None:
+    found = set(columns)
+    return next((name for name in _BOUNDED if name in found), None)
 
 
 def _cell(name: str, row: Mapping[str, object], *, metric: str) -> str:
@@ -45,15 +53,17 @@ def _cell(name: str, row: Mapping[str, object], *, metric: str) -> str:
         return value.isoformat()
     if value is None:
         return "–"
-    if isinstance(value, bool | str):
-        return str(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
     if isinstance(value, int):
         return numbers.count(value)
     return _number(name, float(value), row, metric=metric) if isinstance(value, float) else str(value)
 
 
 def _number(name: str, value: float, row: Mapping[str, object], *, metric: str) -> str:
-    lower, upper = (row.get(bound) for bound in _JOINED_BOUNDS.get(name, ("", "")))
+    lower, upper = (row.get("lower"), row.get("upper")) if name == _bounded(row) else (None, None)
     lower = lower if isinstance(lower, float) else None
     upper = upper if isinstance(upper, float) else None
     if name in _SHARES:

@@ -147,18 +147,36 @@ def remainder(values=("EU", "US", "APAC")) -> pl.DataFrame:
 
 
 def evidence(**changes) -> dict[str, pl.DataFrame]:
-    corrected = pl.DataFrame({
-        "window": ["reference", "current"], "observed": [0.80, 0.68], "like_for_like": [0.80, 0.70], "corrected": [0.80, 0.745],
-        "lower": [0.78, 0.71], "upper": [0.82, 0.78],
-    })  # fmt: skip
-    replay = pl.DataFrame({
-        "player": ["threshold", "version"], "value": [0.0, 0.0], "lower": [0.0, 0.0], "upper": [0.0, 0.0],
-        "active": [False, False], "evidence": ["the threshold is the same", "one version"],
-    })  # fmt: skip
+    corrected = pl.DataFrame(
+        {
+            "window": ["reference", "current"],
+            "observed": [0.80, 0.68],
+            "like_for_like": [0.80, 0.70],
+            "corrected": [0.80, 0.745],
+            "lower": [0.78, 0.71],
+            "upper": [0.82, 0.78],
+        }
+    )
+    replay = pl.DataFrame(
+        {
+            "player": ["threshold", "version"],
+            "value": [0.0, 0.0],
+            "lower": [0.0, 0.0],
+            "upper": [0.0, 0.0],
+            "active": [False, False],
+            "evidence": ["the threshold is the same", "one version"],
+        }
+    )
     return {
-        "ladder": ladder(), "weekly": weekly(), "availability_by_decision": by_decision(), "availability_by_slice": by_slice(),
-        "corrected": corrected, "replay": replay, "remainder_by_slice": remainder(), **changes,
-    }  # fmt: skip
+        "ladder": ladder(),
+        "weekly": weekly(),
+        "availability_by_decision": by_decision(),
+        "availability_by_slice": by_slice(),
+        "corrected": corrected,
+        "replay": replay,
+        "remainder_by_slice": remainder(),
+        **changes,
+    }
 
 
 def make_diagnosis(**changes) -> Diagnosis:
@@ -185,11 +203,27 @@ def make_diagnosis(**changes) -> Diagnosis:
             contribution("noise", "noise", -0.003, material=False),
         ),
         checks=(
-            Check(key="labels", question="Who lost the labels, and are they really lost?", answer="Flagged rows of EU.", seconds=0.2,
-                  table="availability_by_decision"),
-            Check(key="corrected", question="How much is left once labels are repaired?", answer="5.5 points.", seconds=1.1,
-                  table="corrected"),
-            Check(key="model", question="Is what remains the model?", answer="Yes: nothing else replays it.", seconds=0.6, table="replay"),
+            Check(
+                key="labels",
+                question="Who lost the labels, and are they really lost?",
+                answer="Flagged rows of EU.",
+                seconds=0.2,
+                table="availability_by_decision",
+            ),
+            Check(
+                key="corrected",
+                question="How much is left once labels are repaired?",
+                answer="5.5 points.",
+                seconds=1.1,
+                table="corrected",
+            ),
+            Check(
+                key="model",
+                question="Is what remains the model?",
+                answer="Yes: nothing else replays it.",
+                seconds=0.6,
+                table="replay",
+            ),
         ),
         would_change_verdict=("An audit of 300 flagged and 500 unflagged rows of EU that finds label rates equal.",),
         do_now=("Ask the owner of the EU label feed about 28 September.", "Compare both versions on mature rows."),
@@ -204,7 +238,7 @@ def make_diagnosis(**changes) -> Diagnosis:
         seconds=2.1,
         evidence=evidence(),
         method={"draws": 200, "seed": 7, "rows": 45000},
-    )  # fmt: skip
+    )
     return dataclasses.replace(made, **changes)
 
 

@@ -16,20 +16,30 @@ def test_cards_and_charts_share_their_colours() -> None:
 
 def test_three_sentences(diagnosis: Diagnosis) -> None:
     assert sentences.status_sentences(diagnosis) == (
-        "Observed recall fell from 0.80 to 0.68, -12.0 points [-16.0, -8.0], 2026-09-28..2026-10-05 against "
-        "2026-08-03..2026-09-28 (as of 2026-11-02).",
-        "Both the model and the labels: labels lost in slices in region=EU -6.5 points [-8.5, -4.5] (established); "
-        "the model's own errors (concept drift) -5.2 points [-7.2, -3.2] (established).",
-        "Do now: Ask the owner of the EU label feed about 28 September; do not retrain on the labels of this week; "
-        "decidable since 2026-10-20.",
+        (
+            "Observed recall fell from 0.80 to 0.68, -12.0 points [-16.0, -8.0], 2026-09-28..2026-10-05 against "
+            "2026-08-03..2026-09-28 (as of 2026-11-02)."
+        ),
+        (
+            "Both the model and the labels: labels lost in slices in region=EU -6.5 points [-8.5, -4.5] (established); "
+            "the model's own errors (concept drift) -5.2 points [-7.2, -3.2] (established)."
+        ),
+        (
+            "Do now: Ask the owner of the EU label feed about 28 September; do not retrain on the labels of this week; "
+            "decidable since 2026-10-20."
+        ),
     )
 
 
 def test_a_rise_is_called_a_rise(make) -> None:
     from fbkit.schema.diagnosis import Change
 
-    rise = make.diagnosis(observed=Change(reference=0.68, current=0.70, change=0.02, lower=-0.01, upper=0.05), verdict="noise",
-                          contributions=(make.contribution("noise", "noise", 0.02, material=False),), decidable_at=None)  # fmt: skip
+    rise = make.diagnosis(
+        observed=Change(reference=0.68, current=0.70, change=0.02, lower=-0.01, upper=0.05),
+        verdict="noise",
+        contributions=(make.contribution("noise", "noise", 0.02, material=False),),
+        decidable_at=None,
+    )
     what, why, _ = sentences.status_sentences(rise)
     assert "rose from 0.68 to 0.70, +2.0 points [-1.0, +5.0]" in what
     assert why == (
@@ -40,8 +50,16 @@ def test_a_rise_is_called_a_rise(make) -> None:
 def test_the_terminal_card_fits_and_says_it_all(diagnosis: Diagnosis) -> None:
     text = card.verdict_text(diagnosis, width=100)
     assert max(map(len, text.splitlines())) <= 100
-    for said in ("BOTH THE MODEL AND THE LABELS", "0.80 → 0.68", "-6.5 [-8.5, -4.5]", "region=EU, established", "not material",
-                 "1. Who lost the labels", "Do not", "92.0 % → 70.0 %"):  # fmt: skip
+    for said in (
+        "BOTH THE MODEL AND THE LABELS",
+        "0.80 → 0.68",
+        "-6.5 [-8.5, -4.5]",
+        "region=EU, established",
+        "not material",
+        "1. Who lost the labels",
+        "Do not",
+        "92.0 % → 70.0 %",
+    ):
         assert said in text
 
 
@@ -66,8 +84,12 @@ def test_the_notebook_card_is_one_static_fragment(diagnosis: Diagnosis) -> None:
 
 
 def test_the_largest_claimed_cause_comes_first(make) -> None:
-    items = (make.contribution("noise", "noise", -0.2, material=False), make.contribution("mix_shift", "mix", 0.01),
-             make.contribution("label_outage", "labels", -0.05), make.contribution("version_regression", "quality", None, material=False))  # fmt: skip
+    items = (
+        make.contribution("noise", "noise", -0.2, material=False),
+        make.contribution("mix_shift", "mix", 0.01),
+        make.contribution("label_outage", "labels", -0.05),
+        make.contribution("version_regression", "quality", None, material=False),
+    )
     ordered = [item.cause for item in sentences.by_size(make.diagnosis(contributions=items))]
     assert ordered == ["label_outage", "mix_shift", "version_regression", "noise"]
     assert [item.cause for item in sentences.material(make.diagnosis(contributions=items))] == [

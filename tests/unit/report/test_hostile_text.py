@@ -24,10 +24,45 @@ HOSTILE: tuple[str, ...] = _MODULE.HOSTILE
 
 _RENDER = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render
 CLOCK = datetime(2026, 11, 2, tzinfo=UTC)
-ALLOWED = set(
-    "html head meta title style body h1 h2 h3 h4 p nav a main section ul ol li div table caption thead tbody tr th td dl dt dd "
-    "figure img b span small i u s".split()
-)  # fmt: skip
+ALLOWED = {
+    "html",
+    "head",
+    "meta",
+    "title",
+    "style",
+    "body",
+    "h1",
+    "h2",
+    "h3",
+    "h4",
+    "p",
+    "nav",
+    "a",
+    "main",
+    "section",
+    "ul",
+    "ol",
+    "li",
+    "div",
+    "table",
+    "caption",
+    "thead",
+    "tbody",
+    "tr",
+    "th",
+    "td",
+    "dl",
+    "dt",
+    "dd",
+    "figure",
+    "img",
+    "b",
+    "span",
+    "small",
+    "i",
+    "u",
+    "s",
+}
 
 
 class Structure(html.parser.HTMLParser):
@@ -59,13 +94,22 @@ def everywhere(make, text: str):
 
     return make.diagnosis(
         headline=text,
-        contributions=(make.contribution("label_slice_loss", "labels", -0.12, where=text, evidence=text, strength=text),),
+        contributions=(
+            make.contribution("label_slice_loss", "labels", -0.12, where=text, evidence=text, strength=text),
+        ),
         checks=(dataclasses.replace(check, question=text, answer=text),),
-        would_change_verdict=(text,), do_now=(text,), do_not=(text,), owner=text, runbook=text,
-        impact={text or "x": text}, changes=({"ts": text, "kind": text, "what": text, "coincides": True},),
-        data_through={"predictions": text}, worlds=({"causes": [text], "decided_by": text},), method={text or "x": text},
+        would_change_verdict=(text,),
+        do_now=(text,),
+        do_not=(text,),
+        owner=text,
+        runbook=text,
+        impact={text or "x": text},
+        changes=({"ts": text, "kind": text, "what": text, "coincides": True},),
+        data_through={"predictions": text},
+        worlds=({"causes": [text], "decided_by": text},),
+        method={text or "x": text},
         evidence=make.evidence(availability_by_slice=slices, remainder_by_slice=make.remainder(("EU", inside, "US"))),
-    )  # fmt: skip
+    )
 
 
 @pytest.fixture(scope="module")
@@ -76,10 +120,14 @@ def plain_tags(make) -> list[str]:
 
 def _render(make, text: str) -> dict[str, bytes]:
     known = _utf8(text) or "x"
-    contract = Contract.model_validate({
-        "model": {"name": known, "owners": [known], "business_metric": known, "runbook": known},
-        "predictions": {}, "outcomes": {}, "label": {"window": "7d"},
-    })  # fmt: skip
+    contract = Contract.model_validate(
+        {
+            "model": {"name": known, "owners": [known], "business_metric": known, "runbook": known},
+            "predictions": {},
+            "outcomes": {},
+            "label": {"window": "7d"},
+        }
+    )
     facts = everywhere(make, text)
     facts = make.without_pictures(facts)
     audit = pl.DataFrame({"table": [known], "rule": [known], "rows": [1]})

@@ -93,9 +93,18 @@ def test_every_figure_has_words_for_who_cannot_see_it(files: dict[str, bytes]) -
 
 
 SECTIONS = (
-    "Summary", "Impact", "What moved", "Why: the ladder of causes", "The checks", "Slices hit", "What we know and do not know",
-    "What would change this verdict", "Do now, and do not", "Decisions and owner", "Provenance",
-)  # fmt: skip
+    "Summary",
+    "Impact",
+    "What moved",
+    "Why: the ladder of causes",
+    "The checks",
+    "Slices hit",
+    "What we know and do not know",
+    "What would change this verdict",
+    "Do now, and do not",
+    "Decisions and owner",
+    "Provenance",
+)
 
 
 def test_the_document_says_everything_in_order(files: dict[str, bytes]) -> None:
@@ -109,11 +118,26 @@ def test_the_document_says_everything_in_order(files: dict[str, bytes]) -> None:
 @pytest.mark.parametrize(
     "said",
     [
-        "payment-fraud: recall 0.80 → 0.68", "-12.0 points [-16.0, -8.0]", "0.680 [0.650, 0.710]", "0.70 to 0.85", "0.53 times",
-        "2026-10-20", "EU feed moved", "ab" * 32, "outcomes.csv", "41,000", "orphan", "owner by contract", "payments-ml", CALL,
-        "Do not retrain on the labels of this week.", "net fraud loss avoided", "region=EU", "evidence for concept_drift",
+        "payment-fraud: recall 0.80 → 0.68",
+        "-12.0 points [-16.0, -8.0]",
+        "0.680 [0.650, 0.710]",
+        "0.70 to 0.85",
+        "0.53 times",
+        "2026-10-20",
+        "EU feed moved",
+        "ab" * 32,
+        "outcomes.csv",
+        "41,000",
+        "orphan",
+        "owner by contract",
+        "payments-ml",
+        CALL,
+        "Do not retrain on the labels of this week.",
+        "net fraud loss avoided",
+        "region=EU",
+        "evidence for concept_drift",
     ],
-)  # fmt: skip
+)
 def test_the_facts_are_in_both_documents(files: dict[str, bytes], said: str) -> None:
     page = Page(files["incident.html"].decode()).text
     assert said in page
@@ -189,9 +213,17 @@ def test_what_is_not_estimable_is_said_with_its_reason(make, contract: Contract)
         observed=Change(reference=0.8, current=None, change=None, lower=None, upper=None),
         true_change=Interval(value=None, lower=None, upper=None),
         reason="no positives in the current period",
-        contributions=(), checks=(), worst_case={"current": (None, None)}, tipping_ratio=None, minimum_detectable_change=None,
-        decidable_at=None, impact={"rows": None}, evidence={}, verdict="undecided", changes=(),
-    )  # fmt: skip
+        contributions=(),
+        checks=(),
+        worst_case={"current": (None, None)},
+        tipping_ratio=None,
+        minimum_detectable_change=None,
+        decidable_at=None,
+        impact={"rows": None},
+        evidence={},
+        verdict="undecided",
+        changes=(),
+    )
     files = incident.render(nothing, contract=contract, clock=CLOCK)
     text = files["incident.md"].decode()
     assert "not estimable" in text
@@ -200,8 +232,10 @@ def test_what_is_not_estimable_is_said_with_its_reason(make, contract: Contract)
 
 
 def test_two_worlds_are_told_with_what_decides(make, contract: Contract) -> None:
-    worlds = ({"causes": ["concept_drift"], "tipping_ratio": 0.5, "decided_by": "an audit of 300 rows"},
-              {"causes": ["label_loss_nonrandom"], "tipping_ratio": 0.5, "decided_by": "the same audit"})  # fmt: skip
+    worlds = (
+        {"causes": ["concept_drift"], "tipping_ratio": 0.5, "decided_by": "an audit of 300 rows"},
+        {"causes": ["label_loss_nonrandom"], "tipping_ratio": 0.5, "decided_by": "the same audit"},
+    )
     files = incident.render(make.diagnosis(verdict="undecided", worlds=worlds), contract=contract, clock=CLOCK)
     text = files["incident.md"].decode()
     assert "decided by: an audit of 300 rows" in text
