@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, Final
+from typing import Final
 
 import polars as pl
 
@@ -10,12 +10,11 @@ from fbkit.report import numbers, sentences, words
 from fbkit.report.escape import html, terminal
 from fbkit.report.style import CARD
 from fbkit.schema.diagnosis import Check, Contribution, Diagnosis
-from fbkit.schema.durations import format_duration
 
 _BAR: Final = 12
 
 
-def verdict_card(diagnosis: Diagnosis, *, full: bool = True, style: bool = True) -> str:
+def card_html(diagnosis: Diagnosis, *, full: bool = True, style: bool = True) -> str:
     """The card as an HTML fragment: static, escaped, with its own style, no script.
 
     Parameters
@@ -136,7 +135,7 @@ def _foot(diagnosis: Diagnosis) -> str:
     return f'<p class="foot">{html(" · ".join(fact for fact in facts if fact))}</p>'
 
 
-def verdict_text(diagnosis: Diagnosis, *, width: int = 100) -> str:
+def card_text(diagnosis: Diagnosis, *, width: int = 100) -> str:
     """The card for a terminal: plain text, wrapped at ``width``; no escape sequence of a user's text gets through."""
     unit = "points" if diagnosis.metric in numbers.RATES else f"in units of {_clean(diagnosis.metric)}"
     lines = [words.verdict(diagnosis.verdict).upper(), *_wrapped(diagnosis.headline, width=width), ""]
@@ -206,51 +205,18 @@ def _clean(text: object) -> str:
     return terminal(text, limit=2000)
 
 
-def loop_card(loop: Any) -> str:
-    """The card of an open loop: what is logged, and what is not with what that costs."""
-    logs, contract = loop.logs, loop.contract
-    facts = {f"{name} used": numbers.count(log.frame.height) for name, log in _logs(logs)}
-    facts["rows set aside"] = numbers.count(sum(log.rejects.height for _, log in _logs(logs)))
-    facts |= {"label window": _duration(contract.label.window), "primary metric": contract.metrics.primary}
-    return _facts_card(str(loop.name), facts, heading="Not logged", items=[*_not_logged(logs), *loop.assumptions])
-
-
-def joined_card(joined: Any) -> str:
-    """The card of a joined table: how many predictions are in each label state."""
-    states = joined.frame["state"].cast(pl.String).value_counts(sort=True)
-    total = joined.frame.height
-    facts = {"predictions": numbers.count(total)}
-    facts |= {
-        str(state): f"{numbers.count(rows)} ({numbers.share(rows / total)})" for state, rows in states.iter_rows()
-    }
-    facts["mature"] = numbers.count(int(joined.frame["mature"].sum()))
-    return _facts_card(f"{joined.contract.model.name}, as known at {numbers.instant(joined.as_of)}", facts)
-
-
-def _logs(logs: Any) -> list[tuple[str, Any]]:
-    names = ("predictions", "outcomes", "actions", "changes")
-    return [(name, getattr(logs, name)) for name in names if getattr(logs, name) is not None]
-
-
-def _not_logged(logs: Any) -> list[str]:
-    columns = {name: set(log.frame.columns) for name, log in _logs(logs)}
-    known, outcomes = columns["predictions"], columns["outcomes"]
-    lacks = (
-        ("actions" in columns, "actions: outcomes hidden by an action cannot be told from lost labels"),
-        ("changes" in columns, "changes: no deploy or feature change can be set beside the day of the drop"),
-        ("ts_arrival" in outcomes, "arrival times of labels: late labels cannot be told from lost ones"),
-        ("model_version" in known, "model version: a regression of a version cannot be told from drift"),
-        ("threshold" in known, "threshold per prediction: a changed threshold shows only in the decisions"),
-    )
-    return [text for present, text in lacks if not present]
-
-
-def _duration(value: Any) -> str:
-    return value if isinstance(value, str) else format_duration(value)
-
-
-def _facts_card(title: str, facts: Mapping[str, str], *, heading: str = "", items: Sequence[str] = ()) -> str:
-    lines = "".join(f"<li>{html(item)}</li>" for item in items)
-    listed = f"<h4>{html(heading)}</h4><ul>{lines}</ul>" if lines else ""
-    body = f'<p class="verdict">{html(title)}</p>{_tiles(facts.items())}{listed}'
+def loop_html(title: str, facts: Mapping[str, object], *, missing: Sequence[str] = ()) -> str:
+    """The card of a loop or of a joined table: ``facts`` as tiles in their order, and sentences on what is missing."""
+    lines = "".join(f"<li>{html(item)}</li>" for item in missing)
+    listed = f"<h4>Not logged, or assumed</h4><ul>{lines}</ul>" if lines else ""
+    body = f'<p class="verdict">{html(title)}</p>{_tiles((name, str(value)) for name, value in facts.items())}{listed}'
     return f'<style>{CARD}</style><div class="fbkit-card" style="--mark:{words.FAMILY_COLOURS["total"]}">{body}</div>'
+
+
+def loop_text(title: str, facts: Mapping[str, object], *, missing: Sequence[str] = ()) -> str:
+    """The same card for a terminal."""
+    first = max((len(_clean(name)) for name in facts), default=0)
+    lines = [_clean(title), *(f"  {_clean(name):<{first}}  {_clean(value)}" for name, value in facts.items())]
+    if missing:
+        lines += ["  not logged, or assumed:", *(f"    - {_clean(item)}" for item in missing)]
+    return "\n".join(lines) + "\n"

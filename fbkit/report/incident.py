@@ -9,7 +9,7 @@ from typing import Final
 import polars as pl
 
 from fbkit.report import facts, figures, html, markdown, provenance
-from fbkit.report.card import verdict_card
+from fbkit.report.card import card_html
 from fbkit.report.files import MANIFEST, sha256, write_folder
 from fbkit.report.mask import export_frame
 from fbkit.report.serial import diagnosis_json, to_csv, to_json
@@ -26,7 +26,7 @@ def write(
     contract: Contract,
     sources: Iterable[Sequence[object] | Mapping[str, object]] = (),
     call: str = "",
-    audit: pl.DataFrame | None = None,
+    frames: Mapping[str, pl.DataFrame] | None = None,
     clock: datetime | None = None,
 ) -> Path:
     """Write the incident bundle and return its folder.
@@ -43,8 +43,9 @@ def write(
         (name, sha256, rows) of each log that was read.
     call
         The call or command that made the diagnosis, as its reader would repeat it.
-    audit
-        The account of the join (table, rule, rows): what was read, used and set aside.
+    frames
+        More small result frames for the data folder. ``audit`` (table, rule, rows) is also told in the
+        provenance: what was read, used and set aside.
     clock
         The time of writing; pin it and equal input gives equal bytes.
 
@@ -53,7 +54,7 @@ def write(
     OutputError
         The folder holds other files, or cannot be written; nothing half-written stays behind.
     """
-    files = render(diagnosis, contract=contract, sources=sources, call=call, audit=audit, clock=clock)
+    files = render(diagnosis, contract=contract, sources=sources, call=call, frames=frames, clock=clock)
     return write_folder(folder, files)
 
 
@@ -63,11 +64,11 @@ def render(
     contract: Contract,
     sources: Iterable[Sequence[object] | Mapping[str, object]] = (),
     call: str = "",
-    audit: pl.DataFrame | None = None,
+    frames: Mapping[str, pl.DataFrame] | None = None,
     clock: datetime | None = None,
 ) -> dict[str, bytes]:
     """The bundle's files by name, without writing them; parameters as in :func:`write`."""
-    exported = _exported({**diagnosis.evidence, **({} if audit is None else {"audit": audit})}, contract)
+    exported = _exported({**diagnosis.evidence, **(frames or {})}, contract)
     pictures = figures.draw(diagnosis, exported)
     known = provenance.facts(
         diagnosis, contract, sources=provenance.source_rows(sources), call=call, written=clock or datetime.now(UTC)
@@ -77,10 +78,10 @@ def render(
         contract,
         frames=exported,
         figures=[picture.figure for picture in pictures],
-        provenance=provenance.blocks(known, audit),
+        provenance=provenance.blocks(known, exported.get("audit")),
     )
     addresses = {picture.figure.key: picture.data_uri() for picture in pictures}
-    head = verdict_card(diagnosis, full=False, style=False)
+    head = card_html(diagnosis, full=False, style=False)
     files = {
         "incident.md": markdown.render(document).encode(),
         "incident.html": html.render(document, pictures=addresses, head=head).encode(),

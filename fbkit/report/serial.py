@@ -20,15 +20,15 @@ from fbkit.schema.period import Period, format_instant
 _NOT_IN_JSON = frozenset({"evidence"})
 
 
-def diagnosis_dict(diagnosis: Diagnosis) -> dict[str, Any]:
+def diagnosis_facts(diagnosis: Diagnosis) -> dict[str, Any]:
     """The diagnosis under its normative keys, plain values only; evidence frames are left out."""
     names = [field.name for field in dataclasses.fields(Diagnosis) if field.name not in _NOT_IN_JSON]
     return {name: jsonable(getattr(diagnosis, name)) for name in names}
 
 
 def diagnosis_json(diagnosis: Diagnosis) -> str:
-    """:func:`diagnosis_dict` as JSON text, byte-identical for equal diagnoses."""
-    return to_json(diagnosis_dict(diagnosis))
+    """:func:`diagnosis_facts` as JSON text, byte-identical for equal diagnoses."""
+    return to_json(diagnosis_facts(diagnosis))
 
 
 def to_json(facts: object) -> str:

@@ -48,7 +48,7 @@ def test_a_rise_is_called_a_rise(make) -> None:
 
 
 def test_the_terminal_card_fits_and_says_it_all(diagnosis: Diagnosis) -> None:
-    text = card.verdict_text(diagnosis, width=100)
+    text = card.card_text(diagnosis, width=100)
     assert max(map(len, text.splitlines())) <= 100
     for said in (
         "BOTH THE MODEL AND THE LABELS",
@@ -66,7 +66,7 @@ def test_the_terminal_card_fits_and_says_it_all(diagnosis: Diagnosis) -> None:
 def test_bars_are_as_long_as_their_share(diagnosis: Diagnosis) -> None:
     lines = [
         line
-        for line in card.verdict_text(diagnosis).splitlines()
+        for line in card.card_text(diagnosis).splitlines()
         if "[" in line and any(sign in "█▏▎▍▌▋▊▉" for sign in line)
     ]
     lengths = [sum(sign in "█▏▎▍▌▋▊▉" for sign in line) for line in lines]
@@ -74,7 +74,7 @@ def test_bars_are_as_long_as_their_share(diagnosis: Diagnosis) -> None:
 
 
 def test_the_notebook_card_is_one_static_fragment(diagnosis: Diagnosis) -> None:
-    text = card.verdict_card(diagnosis)
+    text = card.card_html(diagnosis)
     assert text.count("<style>") == text.count("</style>") == 1
     assert "<script" not in text
     assert "http" not in text

@@ -131,7 +131,9 @@ def _render(make, text: str) -> dict[str, bytes]:
     facts = everywhere(make, text)
     facts = make.without_pictures(facts)
     audit = pl.DataFrame({"table": [known], "rule": [known], "rows": [1]})
-    return incident.render(facts, contract=contract, sources=[(text, text, 5)], call=text, audit=audit, clock=CLOCK)
+    return incident.render(
+        facts, contract=contract, sources=[(text, text, 5)], call=text, frames={"audit": audit}, clock=CLOCK
+    )
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
@@ -171,6 +173,6 @@ def test_markdown_keeps_its_lines(make, text: str) -> None:
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_cards_and_status_line_are_inert(make, text: str) -> None:
     facts = everywhere(make, text)
-    assert Structure(card.verdict_card(facts)).bad == []
-    for said in (card.verdict_text(facts), sentences.status_line(facts)):
+    assert Structure(card.card_html(facts)).bad == []
+    for said in (card.card_text(facts), sentences.status_line(facts)):
         assert not [sign for sign in "\x1b\x07\x00\x9b\u202e\u200f\u2066\u200b" if sign in said]

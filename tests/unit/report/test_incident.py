@@ -28,7 +28,9 @@ AUDIT = pl.DataFrame(
 
 @pytest.fixture(scope="session")
 def files(diagnosis: Diagnosis, contract: Contract) -> dict[str, bytes]:
-    return incident.render(diagnosis, contract=contract, sources=SOURCES, call=CALL, audit=AUDIT, clock=CLOCK)
+    return incident.render(
+        diagnosis, contract=contract, sources=SOURCES, call=CALL, frames={"audit": AUDIT}, clock=CLOCK
+    )
 
 
 class Page(html.parser.HTMLParser):
@@ -69,7 +71,9 @@ def test_the_manifest_lists_every_file_with_its_hash(files: dict[str, bytes]) ->
 
 
 def test_equal_input_gives_equal_bytes(files: dict[str, bytes], diagnosis: Diagnosis, contract: Contract) -> None:
-    again = incident.render(diagnosis, contract=contract, sources=SOURCES, call=CALL, audit=AUDIT, clock=CLOCK)
+    again = incident.render(
+        diagnosis, contract=contract, sources=SOURCES, call=CALL, frames={"audit": AUDIT}, clock=CLOCK
+    )
     assert again == files
 
 
