@@ -27,11 +27,12 @@ class FbkitError(Exception):
     """
 
     code = "error"
+    limit = 400
 
     def __init__(self, what: str, *, got: object = None, allowed: object = None, next_step: str | None = None) -> None:
         self.what = what
-        self.got = None if got is None else shorten(str(got))
-        self.allowed = None if allowed is None else shorten(str(allowed))
+        self.got = None if got is None else shorten(str(got), limit=self.limit)
+        self.allowed = None if allowed is None else shorten(str(allowed), limit=self.limit)
         self.next_step = next_step
         super().__init__(self.__str__())
 
@@ -59,6 +60,7 @@ class ContractError(FbkitError):
     """The contract is unreadable, has an unknown key, or an impossible value."""
 
     code = "contract"
+    limit = 4000  # all problems of a file are told at once
 
 
 class InputError(FbkitError):

@@ -3,7 +3,8 @@
 import hashlib
 import json
 import tomllib
-from datetime import UTC, date, datetime
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
@@ -49,7 +50,9 @@ class Contract(Body):
                 next_step="write one, or call with --predictions FILE --outcomes FILE --window 7d and a draft is written",
             ) from error
         except (OSError, UnicodeDecodeError) as error:
-            raise ContractError("the contract could not be read", got=f"{file.name}: {error}", allowed="UTF-8 text in TOML") from error
+            raise ContractError(
+                "the contract could not be read", got=f"{file.name}: {error}", allowed="UTF-8 text in TOML"
+            ) from error
         return cls.from_toml(text, name=file.name)
 
     @classmethod
@@ -58,9 +61,16 @@ class Contract(Body):
         try:
             raw = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
-            raise ContractError(f"{name} is not valid TOML", got=str(error), next_step="mend the line that is named") from error
+            raise ContractError(
+                f"{name} is not valid TOML", got=str(error), next_step="mend the line that is named"
+            ) from error
+        return cls.from_dict(raw, name=name)
+
+    @classmethod
+    def from_dict(cls, content: Mapping[str, Any], *, name: str = "the contract") -> Self:
+        """Check a contract given as nested dictionaries, with the same messages as for a file."""
         try:
-            return cls.model_validate(raw)
+            return cls.model_validate(content)
         except ValidationError as error:
             raise _explain(error, name=name) from error
 
@@ -76,17 +86,31 @@ class Contract(Body):
 
 
 def _explain(error: ValidationError, *, name: str) -> ContractError:
-    problems = [_problem(dict(item)) for item in error.errors(include_url=False)]
+    problems: dict[str, str] = {}
+    for item in error.errors(include_url=False):
+        # A value that fits none of several forms is one problem, told for the first of them.
+        path = ".".join(str(part) for part in _location(dict(item)))
+        problems.setdefault(path or str(item["msg"]), _problem(dict(item), path=path))
     what = f"{name} has {len(problems)} problem{'s' if len(problems) > 1 else ''}"
-    return ContractError(what, got="; ".join(problems), next_step="mend the keys that are named; the README of contracts lists every key")
+    return ContractError(
+        what,
+        got="; ".join(problems.values()),
+        next_step="mend the keys that are named",
+    )
 
 
-def _problem(item: dict[str, Any]) -> str:
-    location = [part for part in item["loc"] if part not in ("timedelta", "function-before[_duration(), timedelta]")]
-    path = ".".join(str(part) for part in location)
+def _location(item: dict[str, Any]) -> list[object]:
+    *parts, last = item["loc"] or ("",)
+    tags = ("str", "timedelta")
+    kept = [part for part in parts if not (isinstance(part, str) and ("[" in part or part in tags))]
+    is_tag = isinstance(last, str) and ("[" in last or last in tags) and item["type"] != "extra_forbidden"
+    return kept if is_tag or last == "" else [*kept, last]
+
+
+def _problem(item: dict[str, Any], *, path: str) -> str:
     if item["type"] == "extra_forbidden":
-        known = _keys_at(location[:-1])
-        hint = nearest(str(location[-1]), known)
+        known = _keys_at(_location(item)[:-1])
+        hint = nearest(str(item["loc"][-1]), known)
         return f"unknown key {path}" + (f" (did you mean {hint}?)" if hint else f" (known: {', '.join(known)})")
     if item["type"] == "missing":
         return f"{path} is missing"
@@ -156,11 +180,11 @@ def _key(key: str) -> str:
 def _scalar(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, datetime):
+    if isinstance(value, datetime) and value.tzinfo is not None:
         return value.astimezone(UTC).isoformat().replace("+00:00", "Z")
     if isinstance(value, int | float):
         return repr(value)
-    if isinstance(value, date):
+    if isinstance(value, date | time):
         return value.isoformat()
     if isinstance(value, list | tuple):
         return "[" + ", ".join(_scalar(item) for item in value) + "]"

@@ -3,10 +3,23 @@
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, model_validator
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    model_validator,
+)
 
 from fbkit.errors import ArgumentError
 from fbkit.schema.durations import format_duration, parse_duration
+from fbkit.schema.period import parse_instant
+
+
+_NOT_A_DURATION = 'not a duration; write for example "7d", "36h" or "30m"'
 
 
 def _duration(value: object) -> object:
@@ -14,7 +27,10 @@ def _duration(value: object) -> object:
         try:
             return parse_duration(value)
         except ArgumentError as error:
-            raise ValueError('not a duration; write for example "7d", "36h" or "30m"') from error
+            raise ValueError(_NOT_A_DURATION) from error
+    # A bare number would be read as seconds by the validator behind this one, where days were meant.
+    if not isinstance(value, timedelta):
+        raise ValueError(_NOT_A_DURATION)
     return value
 
 
@@ -32,7 +48,7 @@ MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_@]*$")]
 class Part(BaseModel):
     """Base of every table: frozen, no unknown keys."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class ModelPart(Part):
@@ -77,7 +93,7 @@ class OutcomesPart(Source):
     """The outcome log; up to `complete_through` silence may be believed."""
 
     path: str | None = "outcomes/*.parquet"
-    complete_through: AwareDatetime | None = None
+    complete_through: Annotated[AwareDatetime, AfterValidator(parse_instant)] | None = None
 
 
 class ActionsPart(Source):

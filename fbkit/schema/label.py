@@ -32,4 +32,6 @@ class LabelWindow:
                 allowed='a duration such as "7d"',
                 next_step="give the window as a duration",
             )
-        return cls(window=label.window, grace=label.grace, stages=label.stages, silence=label.silence, version=label.version)
+        return cls(
+            window=label.window, grace=label.grace, stages=label.stages, silence=label.silence, version=label.version
+        )

@@ -20,7 +20,15 @@ def parse_instant(text: str | datetime | date) -> datetime:
     else:
         value = _from_text(str(text).strip())
     if value.tzinfo is None:
-        raise ArgumentError("an instant has no time zone", got=text, allowed="for example 2013-06-04T06:00Z", next_step="add Z or an offset")
+        raise ArgumentError(
+            "an instant has no time zone",
+            got=text,
+            allowed="for example 2013-06-04T06:00Z",
+            next_step="add Z or an offset",
+        )
+    # Outside these years sums with a window would leave the calendar.
+    if not 1900 <= value.year <= 2200:
+        raise ArgumentError("an instant is out of range", got=text, allowed="years 1900 to 2200")
     return value.astimezone(UTC)
 
 
@@ -28,7 +36,9 @@ def _from_text(text: str) -> datetime:
     try:
         value = datetime.fromisoformat(text)
     except ValueError as error:
-        raise ArgumentError("an instant could not be read", got=text, allowed="2013-06-04 or 2013-06-04T06:00Z") from error
+        raise ArgumentError(
+            "an instant could not be read", got=text, allowed="2013-06-04 or 2013-06-04T06:00Z"
+        ) from error
     return value.replace(tzinfo=UTC) if len(text) <= 10 else value
 
 
@@ -60,7 +70,9 @@ class Period:
     def __post_init__(self) -> None:
         if not self.start < self.end:
             raise ArgumentError(
-                "a period must end after it starts", got=f"{self.start}..{self.end}", allowed="START..END, START included, END not"
+                "a period must end after it starts",
+                got=f"{self.start}..{self.end}",
+                allowed="START..END, START included, END not",
             )
 
     @classmethod
@@ -70,7 +82,9 @@ class Period:
             return text
         start, dots, end = str(text).partition("..")
         if not dots:
-            raise ArgumentError("a period could not be read", got=text, allowed="START..END", next_step='write "2013-05-20..2013-05-27"')
+            raise ArgumentError(
+                "a period could not be read", got=text, allowed="START..END", next_step='write "2013-05-20..2013-05-27"'
+            )
         return cls(start=parse_instant(start), end=parse_instant(end))
 
     @property
@@ -114,7 +128,9 @@ class Comparison:
         object.__setattr__(made, "versus_duration", None if versus is None else parse_duration(versus))
         return made
 
-    def resolve(self, *, last_mature: datetime, first: datetime | None = None, latest: datetime | None = None) -> "Comparison":
+    def resolve(
+        self, *, last_mature: datetime, first: datetime | None = None, latest: datetime | None = None
+    ) -> "Comparison":
         """Fill in what was left open.
 
         Parameters
@@ -145,7 +161,9 @@ class Comparison:
         return Comparison(reference=reference, current=current)
 
     @staticmethod
-    def _default_current(duration: timedelta, last_mature: datetime, first: datetime | None, latest: datetime | None) -> Period:
+    def _default_current(
+        duration: timedelta, last_mature: datetime, first: datetime | None, latest: datetime | None
+    ) -> Period:
         end = floor_day(last_mature)
         if latest is not None and first is not None and end - duration <= floor_day(first):
             end = latest

@@ -14,7 +14,7 @@ REFUSED: Final[dict[str, str]] = {
     "score_not_finite": "the score is NaN or infinite",
     "score_out_of_range": "a probability outside 0..1",
     "null_time": "the time is null",
-    "absurd_time": "the time is before 1990 or more than a year past the newest arrival",
+    "absurd_time": "the time is outside the years 1990 to 2099",
     "null_label": "the label is null or not finite",
     "label_not_binary": "a binary label that is neither 0 nor 1",
     "no_key": "the outcome carries no usable id and no fallback key",
@@ -31,7 +31,7 @@ PAIRED: Final[dict[str, str]] = {
 
 OUTCOME_FATE: Final[dict[str, str]] = {
     "used": "the label that counts for its prediction",
-    "superseded": "an earlier statement replaced by a later one",
+    "superseded": "replaced by a later statement, or by one of a preferred source at the same time",
     "duplicate_statement": "another statement that arrived at the same time and agrees",
     "conflicting_label": "simultaneous statements that disagree; none is used",
     "before_prediction": "the event happened before the prediction (leakage); never a label",

@@ -1,1 +1,1 @@
-"""Side: small joined tables with known content, for tests of the layers above the join."""
+"""Side: small joined tables with known content, random small worlds, and a slow reference for the join."""
