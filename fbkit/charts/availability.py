@@ -155,10 +155,15 @@ def lag_chart(frame: pl.DataFrame, *, title: str = "How fast labels arrive", sub
 
 def arrivals_chart(arrivals: pl.DataFrame, *, title: str = "How fast labels arrive", subtitle: str = "") -> Any:
     """The arrival curves of a diagnosis (evidence frame ``arrivals``: age_days, reference, current)."""
+    return lag_chart(arrivals_long(arrivals), title=title, subtitle=subtitle)
+
+
+def arrivals_long(arrivals: pl.DataFrame) -> pl.DataFrame:
+    """The evidence frame ``arrivals`` with one line per period and age."""
     long = arrivals.select("age_days", *theme.ROLE_NAMES).unpivot(
         index="age_days", variable_name="role", value_name="value"
     )
-    return lag_chart(long.sort("role", "age_days", descending=[True, False]), title=title, subtitle=subtitle)
+    return long.sort("role", "age_days", descending=[True, False])
 
 
 def by_slice_rows(frame: pl.DataFrame, *, group: str) -> list[theme.Row]:

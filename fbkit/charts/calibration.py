@@ -63,6 +63,11 @@ def calibration_chart(
     return theme.finish(chart, title=title, subtitle=subtitle or note)
 
 
+def observed_title(stage: str | None) -> str:
+    """The title of the vertical axis."""
+    return f"share positive ({stage_name(stage)})"
+
+
 def _part(name: str) -> alt.Chart:
     return alt.Chart().transform_filter(f"datum.part === '{name}'")
 
@@ -70,7 +75,7 @@ def _part(name: str) -> alt.Chart:
 def _curve_layers(stage: str | None) -> list[alt.Chart]:
     unit = alt.Scale(domain=[0, 1], nice=False)
     x_axis = alt.Axis(format=_SHARE, title=None, labels=False, ticks=False, tickCount=5)
-    y_axis = alt.Axis(format=_SHARE, title=f"share positive ({stage_name(stage)})", tickCount=5)
+    y_axis = alt.Axis(format=_SHARE, title=observed_title(stage), tickCount=5)
     x, steps = (alt.X(f"{field}:Q", scale=unit, axis=x_axis) for field in ("score", "from"))
     y, band = (alt.Y(f"{field}:Q", scale=unit, axis=y_axis) for field in ("observed", "band_lower"))
     tooltip = theme.tips(

@@ -24,20 +24,34 @@ def drift_rows(frame: pl.DataFrame, *, limit: int = 30) -> list[theme.Row]:
 
 def _drift_row(row: dict[str, Any], label: str) -> theme.Row:
     psi, null = row["psi"], row.get("psi_null_95")
-    adjusted = row.get("p_adjusted")
-    beyond = adjusted < 0.05 if adjusted is not None else (psi is not None and null is not None and psi > null)
     return {
         "column": label,
         "psi": psi,
         "null": null,
-        "verdict": "beyond chance" if beyond else "within chance",
+        "verdict": "beyond chance" if _is_beyond(row) else "within chance",
         "said_psi": "not estimable" if psi is None else f"{psi:.3f}",
         "said_null": "—" if null is None else f"{null:.3f}",
         "said_ks": "—" if row.get("ks") is None else f"{row['ks']:.3f}",
-        "said_p": _p_text(adjusted),
+        "said_p": _p_text(row.get("p_adjusted")),
         "said_nulls": f"{value_text(row.get('null_rate_reference'))} → {value_text(row.get('null_rate_current'))}",
         "said_reason": clean(row["reason"], limit=90) if row.get("reason") else "—",
     }
+
+
+def beyond_chance(frame: pl.DataFrame) -> list[str]:
+    """The columns whose drift is larger than chance explains, the furthest first."""
+    ranked = frame.sort("psi", descending=True, nulls_last=True)
+    return [row["column"] for row in ranked.to_dicts() if _is_beyond(row)]
+
+
+def _is_beyond(row: dict[str, Any]) -> bool:
+    psi, null, adjusted = row["psi"], row.get("psi_null_95"), row.get("p_adjusted")
+    return adjusted < 0.05 if adjusted is not None else (psi is not None and null is not None and psi > null)
+
+
+def bins_title(column: str) -> str:
+    """The title of the axis of bins."""
+    return f"{clean(column)} (bins of the reference)"
 
 
 def _p_text(p: float | None) -> str:
@@ -103,7 +117,7 @@ def drift_bins_chart(frame: pl.DataFrame, *, column: str, title: str | None = No
     x = alt.X(
         "bin:N",
         sort=None,
-        title=f"{clean(column)} (bins of the reference)",
+        title=bins_title(column),
         axis=alt.Axis(labelAngle=-35, labelLimit=110),
     )
     y = alt.Y("share:Q", axis=alt.Axis(format=".0%", title="share of predictions", tickCount=5, grid=True))

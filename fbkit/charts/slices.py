@@ -67,10 +67,15 @@ def slices_chart(
     rows = slices_rows(frame, by=by, metric=metric)
     name = metric_name(metric)
     note = "line: interval, pale bar: what missing labels could still hide"
-    plot = alt.layer(*_value_layers(name, metric, stage)).properties(width=360, height=alt.Step(30))
+    plot = alt.layer(*_value_layers(metric, stage)).properties(width=360, height=alt.Step(30))
     beside = alt.layer(*_availability_layers()).properties(width=110, height=alt.Step(30))
     chart = alt.hconcat(plot, beside, data=theme.data(rows), spacing=12)
     return theme.finish(chart, title=title or f"{name[:1].upper()}{name[1:]} by {clean(by)}", subtitle=subtitle or note)
+
+
+def value_title(metric: str, stage: str | None) -> str:
+    """The title of the value axis: metric and label stage."""
+    return f"{metric_name(metric)} ({stage_name(stage)})"
 
 
 def _y(*, labels: bool) -> alt.Y:
@@ -82,14 +87,14 @@ def _in_role(role: str) -> alt.Chart:
     return alt.Chart().transform_filter(f"datum.role === '{role}'")
 
 
-def _value_layers(name: str, metric: str, stage: str | None) -> list[alt.Chart]:
+def _value_layers(metric: str, stage: str | None) -> list[alt.Chart]:
     colour = alt.Color("role:N", scale=theme.role_scale())
-    axis = alt.Axis(format=number_format(metric), title=f"{name} ({stage_name(stage)})", tickCount=5)
+    axis = alt.Axis(format=number_format(metric), title=value_title(metric, stage), tickCount=5)
     scale = alt.Scale(zero=False, nice=True)
     tooltip = theme.tips(
         ("slice", "slice"),
         ("role", "period"),
-        ("said_value", name),
+        ("said_value", "value"),
         ("said_interval", "interval"),
         ("said_bounds", "worst case"),
         ("said_n", "predictions"),

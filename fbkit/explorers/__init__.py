@@ -1,0 +1,68 @@
+"""L6: questions with controls. State and wiring, no arithmetic: numbers come from the measuring layers.
+
+Each function shows a widget in JupyterLab (offline, nothing leaves the kernel but the rows that are drawn) and
+leaves a picture in the saved notebook.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fbkit.explorers.availability import AvailabilityExplorer
+from fbkit.explorers.calibration import CalibrationExplorer
+from fbkit.explorers.drift import DriftExplorer
+from fbkit.explorers.slices import SlicesExplorer
+from fbkit.explorers.triage import TriageCard
+from fbkit.schema.diagnosis import Diagnosis
+from fbkit.schema.period import Comparison
+from fbkit.schema.protocols import JoinedLike
+
+# The functions are named like the modules of their widgets. All modules are imported above, so that the names below
+# stay functions: a first import later would put the module in the function's place.
+
+
+def slices(
+    joined: JoinedLike, comparison: Comparison | None = None, *, metric: str | None = None, by: str | None = None
+) -> SlicesExplorer:
+    """Explore a metric by slice, reference against current, with a threshold to try.
+
+    Parameters
+    ----------
+    joined
+        A joined table.
+    comparison
+        Two periods; by default the last mature week against what came before it.
+    metric, by
+        What to start with; by default the contract's primary metric and its first slice column.
+    """
+    return SlicesExplorer(joined, comparison, metric=metric, by=by)
+
+
+def calibration(
+    joined: JoinedLike, comparison: Comparison | None = None, *, by: str | None = None
+) -> CalibrationExplorer:
+    """Explore the reliability of the score: CORP curve, Brier parts, by slice and period."""
+    return CalibrationExplorer(joined, comparison, by=by)
+
+
+def availability(
+    joined: JoinedLike, comparison: Comparison | None = None, *, by: str | None = None
+) -> AvailabilityExplorer:
+    """Explore which labels are there: over time by slice, and how fast they arrive."""
+    return AvailabilityExplorer(joined, comparison, by=by)
+
+
+def drift(joined: JoinedLike, comparison: Comparison | None = None) -> DriftExplorer:
+    """Explore whether scores and features moved: a ranking, and two distributions."""
+    return DriftExplorer(joined, comparison)
+
+
+def triage(diagnosis: Diagnosis, *, export: Callable[[Path], Any] | None = None) -> TriageCard:
+    """Show a diagnosis as a card with its evidence.
+
+    Parameters
+    ----------
+    export
+        What the button "Export incident" calls with the folder; a diagnosis with a method ``incident`` brings its own.
+    """
+    return TriageCard(diagnosis, export=export or getattr(diagnosis, "incident", None))

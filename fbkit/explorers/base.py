@@ -1,0 +1,154 @@
+"""What all explorers share: controls above, one live chart, a sentence below, errors told in the widget."""
+
+import html
+from typing import Any
+
+import ipywidgets
+import traitlets
+
+from fbkit.charts.text import clean
+from fbkit.errors import FbkitError
+from fbkit.explorers import runtime, static
+from fbkit.explorers.view import LiveChart
+
+
+class Explorer(ipywidgets.VBox):
+    """A question with controls. Subclasses say what to compute (``answer``) and what to draw (``chart``, ``rows``).
+
+    The state is in public traits of the subclass; setting one from Python does what moving the control does.
+    ``result`` is the result frame that is being shown, ``summary`` the sentence that goes with it.
+    """
+
+    summary = traitlets.Unicode("", help="what the picture says, in one sentence")
+    trouble = traitlets.Unicode("", help="why the last move could not be answered, else empty")
+    result: Any = None
+
+    def __init__(self, **state: Any) -> None:
+        runtime.prepare()
+        super().__init__(**state)
+        self.view = LiveChart()
+        self._note = ipywidgets.HTML()
+        self._line = ipywidgets.HTML()
+        self.add_class("fbkit-explorer")
+
+    def assemble(self, *bars: list[ipywidgets.Widget], watched: list[str]) -> None:
+        """Put the rows of controls above the chart, follow the watched traits, and answer for the first time."""
+        boxes = [ipywidgets.HBox(bar, layout=_wrapping()) for bar in bars if bar]
+        self.children = (*boxes, self._line, self.view, self._note)
+        self.observe(lambda _: self.refresh(), names=watched)
+        self.refresh()
+
+    # What a subclass provides -----------------------------------------------------------------------------------
+    def answer(self) -> Any:
+        """Compute the result frame of the present state."""
+        raise NotImplementedError
+
+    def drawing(self) -> object:
+        """What the drawing (not the rows) depends on; a move that leaves it equal only exchanges rows."""
+        raise NotImplementedError
+
+    def chart(self) -> Any:
+        """The chart of ``result``; also what is exported and kept as the static picture."""
+        raise NotImplementedError
+
+    def rows(self) -> list[dict[str, Any]]:
+        """The rows of the chart of ``result``."""
+        raise NotImplementedError
+
+    def texts(self) -> dict[str, str]:
+        """``headline``, ``smallprint`` and ``summary`` of ``result``."""
+        raise NotImplementedError
+
+    # What they get ----------------------------------------------------------------------------------------------
+    def refresh(self) -> None:
+        """Answer for the present state; a failure is one sentence in the widget and the last picture stays."""
+        try:
+            self._show()
+        except FbkitError as error:
+            self._tell(f"{error.what}. {error.next_step or ''}".strip())
+        except Exception as error:  # noqa: BLE001, nobody stands behind a widget's callback to read a traceback
+            self._tell(f"this view could not be computed ({type(error).__name__}: {error})")
+        else:
+            self._tell("")
+
+    def _show(self) -> None:
+        self.result = self.answer()
+        texts = {name: clean(text, limit=300) for name, text in self.texts().items()}
+        self.view.show(self.drawing(), chart=self.chart, rows=self.rows(), texts=texts)
+        self.summary = texts["summary"]
+        self._line.value = _paragraph(self.summary)
+
+    def _tell(self, text: str) -> None:
+        self.trouble = clean(text, limit=400) if text else ""
+        said = html.escape(self.trouble)
+        self._note.value = f'<div class="fbkit-trouble" role="alert">{said}</div>' if said else ""
+
+    def _ipython_display_(self) -> None:
+        static.show_with_twin(self, chart=self.chart(), summary=self.summary)
+
+
+def _paragraph(text: str) -> str:
+    return f'<p style="margin:4px 0 8px;line-height:1.45;max-width:900px" aria-live="polite">{html.escape(text)}</p>'
+
+
+def _wrapping() -> ipywidgets.Layout:
+    return ipywidgets.Layout(flex_flow="row wrap", align_items="center", margin="2px 0")
+
+
+def dropdown(label: str, options: list[Any], *, value: Any, tip: str, width: str = "250px") -> ipywidgets.Dropdown:
+    """A labelled choice."""
+    return ipywidgets.Dropdown(
+        options=options,
+        value=value,
+        description=label,
+        tooltip=tip,
+        layout=ipywidgets.Layout(width=width),
+        style={"description_width": "initial"},
+    )
+
+
+def slider(
+    label: str, *, value: float, limits: tuple[float, float], step: float, tip: str, form: str = ".2f"
+) -> ipywidgets.FloatSlider:
+    """A labelled slider that follows while it is dragged."""
+    return ipywidgets.FloatSlider(
+        value=value,
+        min=limits[0],
+        max=limits[1],
+        step=step,
+        description=label,
+        tooltip=tip,
+        readout_format=form,
+        layout=ipywidgets.Layout(width="390px"),
+        style={"description_width": "initial"},
+    )
+
+
+def toggle(label: str, *, value: bool, tip: str) -> ipywidgets.Checkbox:
+    """A labelled yes or no."""
+    return ipywidgets.Checkbox(
+        value=value,
+        description=label,
+        tooltip=tip,
+        indent=False,
+        layout=ipywidgets.Layout(width="auto", margin="2px 12px"),
+    )
+
+
+def number(label: str, *, value: int, tip: str) -> ipywidgets.BoundedIntText:
+    """A labelled whole number."""
+    return ipywidgets.BoundedIntText(
+        value=value,
+        min=0,
+        max=10**9,
+        description=label,
+        tooltip=tip,
+        layout=ipywidgets.Layout(width="210px"),
+        style={"description_width": "initial"},
+    )
+
+
+def tie(owner: traitlets.HasTraits, name: str, control: Any) -> Any:
+    """Bind a public trait to a control, both ways; returns the control."""
+    traitlets.link((owner, name), (control, "value"))
+    return control

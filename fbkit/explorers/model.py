@@ -1,0 +1,87 @@
+"""The plain objects behind the widgets: which rows, which periods, which choices. No widget, no kernel."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+import polars as pl
+
+from fbkit.charts.text import clean, distinct, instant_text
+from fbkit.errors import ArgumentError
+from fbkit.schema.contract import Contract
+from fbkit.schema.period import Comparison, Period
+from fbkit.schema.protocols import JoinedLike
+
+ALL = "all predictions"
+STAGES = [("final only", "final"), ("all known so far", "any")]
+STAGE_TIP = "final: only predictions whose label window has closed"
+_WORKING = ("ts_pred", "score", "threshold", "flagged", "entity", "state", "label", "arrival_lag", "mature")
+_WIDE = 200
+_LISTED = 40
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rows:
+    """Part of a joined table, which the measuring functions take as one."""
+
+    frame: pl.DataFrame
+    contract: Contract
+    as_of: datetime
+    evaluation_key: str
+
+
+def part(joined: JoinedLike, frame: pl.DataFrame) -> Rows:
+    """``joined`` with another frame."""
+    return Rows(frame=frame, contract=joined.contract, as_of=joined.as_of, evaluation_key=joined.evaluation_key)
+
+
+def fix_periods(joined: JoinedLike, comparison: Comparison | None) -> tuple[Period, Period]:
+    """Reference and current period; an open comparison is resolved by the joined table itself, as triage does."""
+    if joined.frame.is_empty():
+        raise ArgumentError("there are no predictions to explore", got=joined.contract.model.name)
+    compare = getattr(joined, "compare", None)
+    wanted = comparison or Comparison()
+    return (compare(wanted) if compare is not None else wanted).periods()
+
+
+def within(joined: JoinedLike, period: Period, columns: Iterable[str]) -> pl.DataFrame:
+    """The rows of a period with only the columns that a view needs."""
+    names = list(dict.fromkeys([*_WORKING, *columns]))
+    inside = (pl.col("ts_pred") >= period.start) & (pl.col("ts_pred") < period.end)
+    return joined.frame.filter(inside).select(names)
+
+
+def slice_columns(joined: JoinedLike) -> list[str]:
+    """Columns to slice by: the contract's, else text columns with few values; the model version too."""
+    frame = joined.frame
+    named = [name for name in joined.contract.slices.columns if name in frame.columns]
+    if not named:
+        skipped = {"prediction_id", "entity", "request_id", "rule", "source", "label_version", *_WORKING}
+        texts = [n for n, kind in frame.schema.items() if kind == pl.String and n not in skipped]
+        named = [name for name in texts if 1 < frame[name].n_unique() <= _WIDE]
+    version = "model_version"
+    if version in frame.columns and version not in named and frame[version].n_unique() > 1:
+        named.append(version)
+    return named
+
+
+def choices(names: Iterable[str | None]) -> list[tuple[str, str | None]]:
+    """Options of a dropdown: what the reader sees, what the code gets."""
+    return [(label, value) for value, label in distinct(names).items()]  # pyright: ignore[reportReturnType]
+
+
+def slice_values(joined: JoinedLike, column: str) -> list[str | None]:
+    """The values of a slice column, the most frequent first, at most a list's length."""
+    counted = joined.frame[column].cast(pl.String).value_counts(sort=True, name="n")
+    return counted[column].to_list()[:_LISTED]
+
+
+def smallprint(joined: JoinedLike, *parts: str) -> str:
+    """The line under a headline: whose numbers, known when, and what else was said."""
+    return ", ".join([clean(joined.contract.model.name), f"as of {instant_text(joined.as_of)}", *parts])
+
+
+def span_text(period: Period) -> str:
+    """A period as people say it: first and last day."""
+    last = period.end - timedelta(microseconds=1)
+    return f"{period.start.day} {period.start:%b} to {last.day} {last:%b}"

@@ -1,0 +1,102 @@
+// A thin view: it owns a canvas and nothing else. Drawing code comes once per page from the shared runtime.
+// "@SLOT@" is the page-wide name under which the runtime presents itself.
+const slot = (globalThis[Symbol.for("@SLOT@")] ??= {});
+slot.ready ??= new Promise((resolve) => { slot.resolve = resolve; });
+
+const refuse = () => Promise.reject(new Error("charts load nothing from the network"));
+const loader = { load: refuse, sanitize: refuse, http: refuse, file: refuse };
+const LIVE = ["headline", "smallprint", "axis"];
+
+// Title texts become signals, so that they follow the rows without a new chart. Values are text, never expressions.
+function withLiveTexts(vega, texts) {
+  vega.signals = (vega.signals ?? []).concat(LIVE.map((name) => ({ name: `fbkit_${name}`, value: texts[name] ?? "" })));
+  if (vega.title) {
+    vega.title.text = { signal: "fbkit_headline" };
+    vega.title.subtitle = { signal: "fbkit_smallprint" };
+  }
+  liveAxes(vega);
+  return vega;
+}
+
+function liveAxes(group) {
+  for (const axis of group.axes ?? []) if (axis.title === "@axis") axis.title = { signal: "fbkit_axis" };
+  for (const mark of group.marks ?? []) liveAxes(mark);
+}
+
+async function render({ model, el }) {
+  const host = document.createElement("div");
+  const note = document.createElement("div");
+  host.className = "fbkit-canvas";
+  host.setAttribute("role", "img");
+  note.className = "fbkit-trouble";
+  note.setAttribute("role", "alert");
+  el.classList.add("fbkit-live");
+  el.append(host, note);
+
+  let embedded = null;
+  let drawnKey = null;
+  let painting = false;
+  let wanted = false;
+  let gone = false;
+
+  async function embed(frame, drawing) {
+    const { vegaEmbed } = await slot.ready;
+    const spec = JSON.parse(drawing.json);
+    spec.data = { name: "rows", values: frame.rows };
+    embedded?.finalize();
+    embedded = await vegaEmbed(host, spec, {
+      actions: false,
+      ast: true,
+      loader,
+      mode: "vega-lite",
+      patch: (vega) => withLiveTexts(vega, frame.texts),
+      renderer: "canvas",
+    });
+    drawnKey = drawing.key;
+  }
+
+  async function update(frame) {
+    const { view } = embedded;
+    for (const name of LIVE) view.signal(`fbkit_${name}`, frame.texts[name] ?? "");
+    view.data("rows", frame.rows);
+    await view.runAsync();
+  }
+
+  async function paint() {
+    const frame = model.get("frame");
+    const drawing = model.get("drawing");
+    if (!frame?.rows || !drawing?.json) return;
+    if (embedded && drawing.key === drawnKey) await update(frame);
+    else await embed(frame, drawing);
+    note.textContent = "";
+    host.setAttribute("aria-label", frame.texts.summary ?? frame.texts.headline ?? "chart");
+    host.dataset.painted = String(frame.seq);
+  }
+
+  // One painting at a time; what arrives meanwhile is one more painting of the newest state, never of a stale one.
+  async function follow() {
+    wanted = true;
+    if (painting || gone) return;
+    painting = true;
+    try {
+      while (wanted && !gone) {
+        wanted = false;
+        await paint();
+      }
+    } catch (error) {
+      note.textContent = `The chart could not be drawn: ${error.message}`;
+    } finally {
+      painting = false;
+    }
+  }
+
+  model.on("change:frame", follow);
+  await follow();
+  return () => {
+    gone = true;
+    model.off("change:frame", follow);
+    embedded?.finalize();
+  };
+}
+
+export default { render };
