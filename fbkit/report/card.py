@@ -138,7 +138,12 @@ def _foot(diagnosis: Diagnosis) -> str:
 def card_text(diagnosis: Diagnosis, *, width: int = 100) -> str:
     """The card for a terminal: plain text, wrapped at ``width``; no escape sequence of a user's text gets through."""
     unit = "points" if diagnosis.metric in numbers.RATES else f"in units of {_clean(diagnosis.metric)}"
-    lines = [words.verdict(diagnosis.verdict).upper(), *_wrapped(diagnosis.headline, width=width), ""]
+    said = words.verdict(diagnosis.verdict)
+    lines = [
+        f"VERDICT: {_clean(diagnosis.verdict).upper()} ({said[:1].lower()}{said[1:]})",
+        *_wrapped(diagnosis.headline, width=width),
+        "",
+    ]
     tiles = tiles_of(diagnosis)
     first = max(len(value) for _, value in tiles)
     lines += [f"  {_clean(value):<{first}}  {_clean(name)}" for name, value in tiles]

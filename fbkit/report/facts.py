@@ -77,10 +77,16 @@ def _bullets(items: Sequence[str]) -> list[Block]:
 
 
 def _impact(diagnosis: Diagnosis, contract: Contract) -> list[Block]:
-    fields = [(words.column(str(name)), _impact_value(value)) for name, value in diagnosis.impact.items()]
+    known = dict(diagnosis.impact)
+    fields = [(str(known.pop("unit", "predictions affected")), _impact_value(known.pop("rows", None)))]
+    if "business_metric" in known:
+        currency = contract.value.currency if contract.value and contract.value.currency else ""
+        value = _impact_value(known.pop("business_metric"))
+        fields.append(("value, by the contract's unit economics", f"{value} {currency}".strip()))
     if contract.model.business_metric:
-        fields.append(("business metric of this model", contract.model.business_metric))
-    fields.append(("people affected, tickets, money (fill in)", ""))
+        fields.append(("the model is there for", contract.model.business_metric))
+    fields += [(words.column(str(name)), _impact_value(value)) for name, value in known.items()]
+    fields.append(("people affected, tickets (to fill in)", ""))
     return [Fields(items=fields)]
 
 

@@ -51,7 +51,7 @@ def why(diagnosis: Diagnosis) -> str:
 def what_to_do(diagnosis: Diagnosis) -> str:
     """What to do now, what not, and when the question is decidable."""
     do_now = diagnosis.do_now[0] if diagnosis.do_now else "nothing yet"
-    text = f"Do now: {do_now.rstrip('. ')}"
+    text = f"Do now: {do_now.rstrip('.? ')}"
     if diagnosis.do_not:
         text += f"; {_lower_first(diagnosis.do_not[0].rstrip('. '))}"
     if diagnosis.decidable_at is not None:

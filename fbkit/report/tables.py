@@ -152,7 +152,7 @@ def ladder_table(diagnosis: Diagnosis) -> Table:
     from fbkit.report.sentences import by_size
 
     metric = diagnosis.metric
-    rows = [[f"observed, {diagnosis.reference}", numbers.plain(diagnosis.observed.reference, places=3), "", "", "", ""]]
+    rows = [["observed, reference", numbers.plain(diagnosis.observed.reference, places=3), "", "", "", ""]]
     for item in by_size(diagnosis):
         amount = numbers.change_interval(item.value, item.lower, item.upper, metric=metric)
         claimed = item.strength if item.material else "not material"
@@ -166,6 +166,6 @@ def ladder_table(diagnosis: Diagnosis) -> Table:
                 item.reason or item.evidence,
             ]
         )
-    rows.append([f"observed, {diagnosis.current}", numbers.plain(diagnosis.observed.current, places=3), "", "", "", ""])
+    rows.append(["observed, current", numbers.plain(diagnosis.observed.current, places=3), "", "", "", ""])
     columns = ["cause", f"share of the change in {metric}", "family", "where", "strength", "evidence"]
     return Table(columns=columns, rows=rows, numeric=frozenset({1}), note="The rungs add up to the observed change.")

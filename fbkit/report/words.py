@@ -57,7 +57,6 @@ FAMILY_COLOURS: Final = {
 }
 
 COLUMNS: Final = {
-    "rows": "predictions affected",
     "n": "predictions",
     "n_labelled": "labelled",
     "lower": "from",

@@ -51,7 +51,7 @@ def test_the_terminal_card_fits_and_says_it_all(diagnosis: Diagnosis) -> None:
     text = card.card_text(diagnosis, width=100)
     assert max(map(len, text.splitlines())) <= 100
     for said in (
-        "BOTH THE MODEL AND THE LABELS",
+        "VERDICT: BOTH (both the model and the labels)",
         "0.80 → 0.68",
         "-6.5 [-8.5, -4.5]",
         "region=EU, established",
