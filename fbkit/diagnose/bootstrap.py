@@ -79,11 +79,14 @@ class Resampler:
         return np.vstack([plain, (matrix @ self.weights).T])
 
 
-def interval(draws: Floats, *, level: float) -> tuple[float | None, float | None, float | None]:
+def interval(
+    draws: Floats, *, level: float, width: float | None = None, more: float = 0.0
+) -> tuple[float | None, float | None, float | None]:
     """Value, lower, upper from an array whose entry 0 is the data and the others are draws.
 
     The interval is value +- z times the standard deviation of the draws: with 200 draws that is
     steadier than the 2.5 % and 97.5 % quantiles. No finite value: all None. No draws: no interval.
+    ``width`` replaces z; ``more`` is added to both sides for what sampling does not cover.
     """
     value = float(draws[0])
     if not np.isfinite(value):
@@ -91,7 +94,7 @@ def interval(draws: Floats, *, level: float) -> tuple[float | None, float | None
     error = standard_error(draws)
     if error is None:
         return value, None, None
-    half = float(ndtri(0.5 + level / 2)) * error
+    half = (float(ndtri(0.5 + level / 2)) if width is None else width) * error + more
     return value, value - half, value + half
 
 

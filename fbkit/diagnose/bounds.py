@@ -92,19 +92,19 @@ class Tilt:
     touch: float | None
 
 
-def tilted(cells: Cells, rate: Floats, *, delta: float, metric: str, decision: int = 1) -> float:
-    """The current metric if positives of ``decision`` were labelled with ``delta`` times the odds of negatives.
+def tilted(cells: Cells, rate: Floats, *, delta: float, metric: str, decision: int = 1, window: int = CURRENT) -> float:
+    """The metric of a window if positives of ``decision`` were labelled with ``delta`` times the odds of negatives.
 
     p(positive) per cell = n1 / (n1 + delta n0), kept inside what the counts allow
     (n1/N .. 1 - n0/N). Point value only.
     """
-    p = np.array(rate[0, CURRENT], dtype=np.float64)
-    n = cells.n[0, CURRENT]
+    p = np.array(rate[0, window], dtype=np.float64)
+    n = cells.n[0, window]
     own = p[decision]
     moved = expit(logit(np.clip(own, 1e-9, 1 - 1e-9)) - np.log(delta))
     with np.errstate(divide="ignore", invalid="ignore"):
-        least = np.where(n[decision] > 0, cells.n1[0, CURRENT, decision] / n[decision], 0.0)
-        most = np.where(n[decision] > 0, 1 - cells.n0[0, CURRENT, decision] / n[decision], 1.0)
+        least = np.where(n[decision] > 0, cells.n1[0, window, decision] / n[decision], 0.0)
+        most = np.where(n[decision] > 0, 1 - cells.n0[0, window, decision] / n[decision], 1.0)
     p[decision] = np.clip(moved, least, most)
     positive = np.where(n > 0, n * p, 0.0)
     negative = np.where(n > 0, n * (1 - p), 0.0)
@@ -147,3 +147,21 @@ def label_rate_ratio(cells: Cells, masses: Masses) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         rate = seen / there
         return rate[..., 1] / rate[..., 0]
+
+
+def reach(cells: Cells, rate: Floats, *, metric: str, gamma: tuple[float, float]) -> float:
+    """How far the corrected change moves if labels depend on the outcome by an odds ratio of ``gamma`` per window.
+
+    The larger move of the two directions, both windows added; 0 for gamma 1 and for metrics without tilt.
+    """
+    if metric not in TIPPING_METRICS:
+        return 0.0
+    total = 0.0
+    for window, strength in enumerate(gamma):
+        if strength > 1:
+            plain = tilted(cells, rate, delta=1.0, metric=metric, window=window)
+            ends = [
+                tilted(cells, rate, delta=d, metric=metric, window=window) - plain for d in (strength, 1 / strength)
+            ]
+            total += max(abs(end) for end in ends)
+    return total

@@ -59,7 +59,7 @@ def _ratio(facts: Findings) -> str:
 def _like(facts: Findings) -> str:
     metric = facts.metric
     before, after = facts.frame("corrected").sort("window", descending=True).iter_rows(named=True)
-    change = facts.triple(facts.true_change)
+    change = facts.repaired(facts.true_change)
     text = (
         f"Observed {words.level(metric, before['observed'])} to {words.level(metric, after['observed'])}; corrected "
         f"{words.level(metric, before['corrected'])} to {words.level(metric, after['corrected'])}, a change of "
@@ -81,7 +81,7 @@ def _model(facts: Findings, parts: Sequence[Contribution]) -> str:
         first = f"Replayed on the reference's own outcomes: {listed}."
     else:
         first = "Threshold, mix and scores replayed on the reference's own outcomes explain nothing beyond the gates."
-    rest = facts.triple(facts.remainder)
+    rest = facts.left_over(facts.remainder)
     last = next((p for p in parts if p.cause in ("concept_drift", "version_regression", "noise")), None)
     outcome = (
         "so it is read as sampling noise"

@@ -13,9 +13,11 @@ from fbkit.diagnose.replay import PLAYERS
 from fbkit.diagnose.rows import CURRENT, REFERENCE, WINDOWS
 from fbkit.schema.diagnosis import Check, Contribution
 
+Triple = tuple[float | None, float | None, float | None]
+
 LADDER_SCHEMA = {
-    "step": pl.Int64, "cause": pl.String, "family": pl.String, "label": pl.String, "value": pl.Float64, "lower": pl.Float64,
-    "upper": pl.Float64, "start": pl.Float64, "end": pl.Float64, "kind": pl.String,
+    "step": pl.Int64, "cause": pl.String, "family": pl.String, "label": pl.String, "value": pl.Float64,
+    "lower": pl.Float64, "upper": pl.Float64, "start": pl.Float64, "end": pl.Float64, "kind": pl.String,
 }  # fmt: skip
 
 
@@ -42,7 +44,7 @@ def ladder_frame(
                 "start": level,
                 "end": end if end is not None else level,
                 "kind": "step",
-            }  # fmt: skip
+            }
         )
         level = end if end is not None else level
     rows.append(_total(len(parts) + 1, "current observed", observed[1], intervals["current"]))
@@ -51,16 +53,16 @@ def ladder_frame(
 
 def _total(step: int, label: str, value: float | None, between: tuple[float | None, float | None]) -> dict[str, object]:
     return {
-        "step": step, "cause": None, "family": None, "label": label, "value": value, "lower": between[0], "upper": between[1],
-        "start": 0.0, "end": value, "kind": "total",
+        "step": step, "cause": None, "family": None, "label": label, "value": value,
+        "lower": between[0], "upper": between[1], "start": 0.0, "end": value, "kind": "total",
     }  # fmt: skip
 
 
-def corrected_frame(ladder: Ladder, final: Floats, *, level: float) -> pl.DataFrame:
+def corrected_frame(ladder: Ladder, final: Floats, *, level: float, more: float = 0.0) -> pl.DataFrame:
     """window, observed, like_for_like, corrected, lower, upper (the interval is the corrected value's)."""
     rows: list[dict[str, object]] = []
     for window in (REFERENCE, CURRENT):
-        value, lower, upper = interval(final[:, window], level=level)
+        value, lower, upper = interval(final[:, window], level=level, more=more)
         rows.append(
             {
                 "window": WINDOWS[window],
@@ -75,7 +77,7 @@ def corrected_frame(ladder: Ladder, final: Floats, *, level: float) -> pl.DataFr
 
 
 def replay_frame(
-    ladder: Ladder, remainder: Floats, version: Floats | None, notes: Mapping[str, str], *, level: float
+    ladder: Ladder, remainder: Triple, version: Floats | None, notes: Mapping[str, str], *, level: float
 ) -> pl.DataFrame:
     """player, value, lower, upper, active, evidence: what each replayed mechanism does, and what remains."""
     rows: list[dict[str, object]] = []
@@ -86,7 +88,14 @@ def replay_frame(
     if version is not None:
         rows.append(_player("version_regression", version, active=True, note=notes["version_regression"], level=level))
     rows.append(
-        _player("remainder", remainder, active=True, note="the corrected change minus everything above", level=level)
+        {
+            "player": "remainder",
+            "value": remainder[0],
+            "lower": remainder[1],
+            "upper": remainder[2],
+            "active": True,
+            "evidence": "the corrected change minus everything above",
+        }
     )
     schema = {"player": pl.String, "value": pl.Float64, "lower": pl.Float64, "upper": pl.Float64, "active": pl.Boolean}
     return pl.DataFrame(rows, schema=schema | {"evidence": pl.String})

@@ -12,6 +12,7 @@ from fbkit.diagnose.arrival import Arrival
 from fbkit.diagnose.bootstrap import Floats, Ints, interval
 from fbkit.diagnose.bounds import Tilt
 from fbkit.diagnose.cells import Cells
+from fbkit.diagnose.graded import Grading
 from fbkit.diagnose.ladder import Ladder
 from fbkit.diagnose.nonrandom import Conservation
 from fbkit.diagnose.rows import Rows
@@ -29,7 +30,8 @@ class Findings:
     """The measured facts; sentences, checks and the verdict are functions of them.
 
     ``lost_nonrandom`` is the contribution of labels lost because of their outcome (per draw), or None
-    when count conservation gives no reason to suspect it. ``true_change`` is the change after every
+    when count conservation gives no reason to suspect it. ``reach`` is what label loss that follows the
+    score could hide (see :class:`~fbkit.diagnose.graded.Grading`), added to the intervals. ``true_change`` is the change after every
     repair of the labels.
     """
 
@@ -55,6 +57,8 @@ class Findings:
     rate_ratio: Floats | None
     tipping: float | None
     tilt: Tilt
+    grading: Grading
+    reach: float
     worst: Mapping[str, tuple[float | None, float | None]]
     frames: Mapping[str, pl.DataFrame]
     seconds: Mapping[str, float]
@@ -97,6 +101,14 @@ class Findings:
     def triple(self, draws: Floats) -> Triple:
         """Value, lower, upper at the diagnosis' level."""
         return interval(draws, level=self.settings.level)
+
+    def repaired(self, draws: Floats) -> Triple:
+        """The same for what rests on the correction: widened by what the correction cannot know."""
+        return interval(draws, level=self.settings.level, more=self.reach)
+
+    def left_over(self, draws: Floats) -> Triple:
+        """The same for the remainder, as wide as its gate."""
+        return interval(draws, level=self.settings.level, width=self.settings.noise_gate, more=self.reach)
 
     def frame(self, name: str) -> pl.DataFrame:
         """One evidence frame."""

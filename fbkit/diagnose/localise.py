@@ -133,11 +133,22 @@ def where_labels_went(by_slice: pl.DataFrame, by_decision: pl.DataFrame, *, fewe
         if spread > widest:
             widest = spread
             low = part.filter(pl.col("ratio") < float(ratios.max()) - spread / 2).sort("value")
-            hit = [f"{column}={value}" for value in low["value"]]
-    place = " and ".join(hit)
+            hit = [f"{column}={value}" for value in low.sort("ratio", "value")["value"]]
+    place = _listed(hit)
     if decision is None:
         return place or "everywhere"
     return f"{place}, {decision} rows" if place else f"{decision} rows"
+
+
+def _listed(places: list[str], *, most: int = 3) -> str:
+    """Up to three names, then how many more.
+
+    >>> _listed(["a=1", "a=2", "a=3", "a=4"])
+    'a=1, a=2, a=3 and 1 more'
+    """
+    if len(places) > most:
+        return f"{', '.join(places[:most])} and {len(places) - most} more"
+    return " and ".join(places)
 
 
 def _decision_hit(by_decision: pl.DataFrame) -> str | None:
@@ -254,4 +265,4 @@ def where_remainder(frame: pl.DataFrame, *, total: float) -> str:
         beyond = part.filter((pl.col("p_adjusted") < 0.05) & (pl.col("remainder") * np.sign(total) > abs(mean)))
         if p < best[0] and beyond.height:
             best = (p, [f"{column}={v}" for v in beyond.sort("p_value")["value"]])
-    return " and ".join(best[1]) if best[1] else "everywhere"
+    return _listed(best[1]) if best[1] else "everywhere"

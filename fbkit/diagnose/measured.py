@@ -15,6 +15,7 @@ from fbkit.diagnose.bootstrap import Floats, Ints, Resampler, clusters, interval
 from fbkit.diagnose.cells import Cells, count
 from fbkit.diagnose.correction import corrected, positive_rate
 from fbkit.diagnose.findings import Findings
+from fbkit.diagnose.graded import grading
 from fbkit.diagnose.ladder import Ladder, change, climb, silence_as_negative
 from fbkit.diagnose.metric import evaluate, exact_auc
 from fbkit.diagnose.nonrandom import Conservation, conservation, give_back
@@ -124,6 +125,7 @@ def measure(scene: Scene) -> Findings:
     with watch.time("like_for_like"):
         pattern, lost, final = _nonrandom(scene, cells, ladder)
     rate = positive_rate(cells, thin=settings.thin_cell)
+    graded = grading(cells, settings=settings)
     facts = Findings(
         metric=scene.metric,
         reference=scene.reference,
@@ -147,6 +149,8 @@ def measure(scene: Scene) -> Findings:
         rate_ratio=_rate_ratio(scene.metric, cells, settings=settings),
         tipping=_tipping(scene.metric, ladder),
         tilt=_tilt(scene.metric, cells, rate, ladder),
+        grading=graded,
+        reach=bounds.reach(cells, rate, metric=scene.metric, gamma=graded.gamma),
         worst=worst,
         frames=frames,
         seconds=watch.seconds,
@@ -241,9 +245,9 @@ def _with_frames(scene: Scene, facts: Findings, final: Floats, watch: Stopwatch)
             minimum=scene.joined.contract.slices.minimum,
         )
         frames["replay"] = evidence.replay_frame(
-            ladder, facts.remainder, facts.version_effect, _notes(facts), level=settings.level
+            ladder, facts.left_over(facts.remainder), facts.version_effect, _notes(facts), level=settings.level
         )
-    frames["corrected"] = evidence.corrected_frame(ladder, final, level=settings.level)
+    frames["corrected"] = evidence.corrected_frame(ladder, final, level=settings.level, more=facts.reach)
     frames["tipping"] = evidence.tipping_frame(
         ladder, facts.tipping, facts.rate_ratio, facts.tilt, level=settings.level
     )

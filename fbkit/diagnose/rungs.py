@@ -8,7 +8,7 @@ import polars as pl
 
 from fbkit.diagnose import words
 from fbkit.diagnose.bootstrap import Floats, standard_error
-from fbkit.diagnose.findings import Findings
+from fbkit.diagnose.findings import Findings, Triple
 from fbkit.diagnose.localise import where_labels_went, where_remainder
 from fbkit.diagnose.replay import COVARIATE, MIX, THRESHOLD
 from fbkit.diagnose.rows import CURRENT, NO_VALUE, REFERENCE, WINDOWS
@@ -30,12 +30,13 @@ class Rung:
     next_evidence: str
     best: str = "established"
     reason: str | None = None
+    between: Callable[[Floats], Triple] | None = None
 
 
 def contributions(facts: Findings) -> tuple[Contribution, ...]:
     """Every non-zero rung; the values sum to the observed change exactly (the remainder is what is left)."""
     if not facts.estimable:
-        return (_not_estimable(facts),)
+        return (_not_estimable(),)
     rungs = [make(facts) for make in _MAKERS] if facts.correctable else [_uncorrectable(facts)]
     known = [rung for rung in rungs if rung is not None]
     rest = _remainder(facts)
@@ -48,7 +49,7 @@ def contributions(facts: Findings) -> tuple[Contribution, ...]:
 
 
 def _contribution(facts: Findings, rung: Rung, *, value: float | None = None) -> Contribution:
-    point, lower, upper = facts.triple(rung.draws)
+    point, lower, upper = (rung.between or facts.triple)(rung.draws)
     point = value if value is not None else point
     floor = material_floor(facts.metric, float(facts.ladder.observed[0, 0]))
     excluded = lower is not None and upper is not None and (lower > 0 or upper < 0)
@@ -111,12 +112,20 @@ def _label_loss(facts: Findings) -> Rung:
         f"{words.percent(missed[1])}. Weighting labels back within decision, score and "
         f"{', '.join(facts.cells.strata.columns) or 'no slice'} moves the change by {words.signed(facts.metric, -effect)}."
     )
+    if facts.grading.found:
+        where = "flagged rows, more the higher the score"
+        text += (
+            f" Among flagged rows the loss follows the score (odds ratio {max(facts.grading.odds_ratio):.1f} between low and high "
+            f"scores), so it may follow the outcome as well: the interval allows for an odds ratio of {max(facts.grading.gamma):.1f}."
+        )
     return Rung(
         "label_slice_loss",
         facts.ladder.label_loss,
         where,
         text,
-        "An audit of unlabelled rows, sampled by decision and score: it would show whether labels were lost because of their outcome.",
+        "An audit of unlabelled rows by decision and score: it would show whether labels were lost because of their outcome.",
+        best="probable" if facts.grading.found else "established",
+        between=facts.repaired,
     )
 
 
@@ -146,9 +155,7 @@ def _replayed(cause: str) -> Callable[[Findings], Rung | None]:
         if draws is None:
             return None
         evidence, following = _REPLAY_WORDS[cause](facts)
-        where = {MIX: _shifted_value(facts), COVARIATE: "the score distribution", THRESHOLD: "the operating threshold"}[
-            cause
-        ]
+        where = _shifted_value(facts) if cause == MIX else _PLACE[cause]
         return Rung(cause, draws, where, evidence, following)
 
     return make
@@ -188,6 +195,9 @@ _REPLAY_WORDS: dict[str, Callable[[Findings], tuple[str, str]]] = {
 }
 
 
+_PLACE = {COVARIATE: "the score distribution", THRESHOLD: "the operating threshold"}
+
+
 def _shifted_value(facts: Findings) -> str:
     """The slice value whose share moved most."""
     column = facts.mix_columns[0]
@@ -219,10 +229,10 @@ def _version(facts: Findings) -> Rung | None:
 def _remainder(facts: Findings) -> Rung:
     draws = facts.remainder if facts.correctable else facts.ladder.observed_change
     error = standard_error(draws)
-    value = float(draws[0])
-    real = facts.correctable and error is not None and abs(value) > facts.settings.noise_gate * error
-    real = real and abs(value) >= material_floor(facts.metric, float(facts.ladder.observed[0, 0])) * 0.8
-    if not real:
+    value, lower, upper = facts.left_over(draws)
+    floor = material_floor(facts.metric, float(facts.ladder.observed[0, 0]))
+    excluded = lower is not None and upper is not None and (lower > 0 or upper < 0)
+    if value is None or not facts.correctable or not excluded or abs(value) < 0.8 * floor:
         return _noise(facts, draws, error)
     where = where_remainder(facts.frames["remainder_by_slice"], total=value)
     switched = facts.version is not None and facts.version.complete
@@ -235,7 +245,9 @@ def _remainder(facts: Findings) -> Rung:
         f"{abs(value) / (error or 1):.1f} standard errors from zero: at the same score the outcomes are no longer those of the reference."
     )
     following = _drift_next(facts, switched=switched)
-    return Rung(cause, draws, place, text, following, best="probable" if weak else "established")
+    return Rung(
+        cause, draws, place, text, following, best="probable" if weak else "established", between=facts.left_over
+    )
 
 
 def _drift_next(facts: Findings, *, switched: bool) -> str:
@@ -252,18 +264,18 @@ def _drift_next(facts: Findings, *, switched: bool) -> str:
 def _noise(facts: Findings, draws: Floats, error: float | None) -> Rung:
     z = "" if error is None or error == 0 else f", {abs(float(draws[0])) / error:.1f} standard errors"
     text = f"{words.points(facts.metric, float(draws[0]))} are left{z}: within what sampling alone does."
-    return Rung("noise", draws, "everywhere", text, "More labels: a longer current period.", reason=None)
+    return Rung("noise", draws, "everywhere", text, "More labels: a longer current period.", between=facts.left_over)
 
 
 def _uncorrectable(facts: Findings) -> Rung:
     nothing = np.full_like(facts.ladder.observed_change, np.nan)
-    reason = "one side of the decision has no labels in a window, so the metric cannot be corrected; see the worst-case bounds"
+    reason = "one side of the decision has no labels in a window: only the worst-case bounds hold"
     return Rung(
         "label_slice_loss", nothing, "everywhere", words.start(reason) + ".", "Labels for that side.", reason=reason
     )
 
 
-def _not_estimable(facts: Findings) -> Contribution:
+def _not_estimable() -> Contribution:
     reason = "no labelled rows (or none of one class) in a window"
     return Contribution(
         cause="noise", family="noise", value=None, lower=None, upper=None, material=False, strength="possible",

@@ -41,10 +41,17 @@ def _meaning(facts: Findings, parts: Sequence[Contribution], verdict: str) -> st
     if not material:
         return _nothing(facts)
     said = ", ".join(_clause(facts.metric, part) for part in material)
-    true = facts.triple(facts.true_change)
-    label_part = any(part.family == "labels" for part in material)
-    tail = f"; {words.NAMES[facts.metric]} itself moved by {words.signed(facts.metric, true[0])}" if label_part else ""
-    return f"{said}{tail}{words.between(facts.metric, true[1], true[2]) if label_part else ''}"
+    return f"{said}{_true_part(facts)}" if any(part.family == "labels" for part in material) else said
+
+
+def _true_part(facts: Findings) -> str:
+    """What the metric itself did, once lost labels are weighted back."""
+    value, lower, upper = facts.repaired(facts.true_change)
+    name = words.NAMES[facts.metric]
+    between = words.between(facts.metric, lower, upper)
+    if lower is not None and upper is not None and lower <= 0 <= upper:
+        return f"; no change of {name} itself is shown{between}"
+    return f"; {name} itself moved by {words.signed(facts.metric, value)}{between}"
 
 
 def _clause(metric: str, part: Contribution) -> str:

@@ -27,7 +27,8 @@ class Settings:
     replay_floor
         A replayed cause must move the metric by this many points to be kept apart.
     noise_gate
-        Standard errors that the remainder must exceed to be called drift.
+        Standard errors that the remainder must exceed to be called drift; its interval is that wide, so
+        that a no-change week with its several tested causes is called in fewer than one week in twenty.
     power
         Standard errors added to the gate for the minimum detectable change (80 % power).
     nonrandom_missing, nonrandom_positives, nonrandom_negatives
@@ -38,6 +39,9 @@ class Settings:
         Labelled mature rows that an arrival curve needs.
     new_version_share
         Share of the current rows on versions unknown to the reference that makes the version a suspect.
+    graded_odds, gamma_cap
+        Label loss that follows the score inside the flagged rows (odds ratio above the first) widens the
+        intervals by what a dependence on the outcome of that strength (at most the second) would do.
     """
 
     level: float = 0.95
@@ -56,6 +60,8 @@ class Settings:
     smallest_visibility: float = 0.05
     fewest_arrivals: int = 50
     new_version_share: float = 0.05
+    graded_odds: float = 2.0
+    gamma_cap: float = 3.0
 
     def as_dict(self) -> dict[str, float]:
         """For the method record of a diagnosis."""

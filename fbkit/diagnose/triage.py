@@ -144,7 +144,7 @@ def _observed(facts: Findings) -> Change:
 
 
 def _true(facts: Findings) -> Interval:
-    value, lower, upper = facts.triple(facts.true_change)
+    value, lower, upper = facts.repaired(facts.true_change)
     return Interval(value=value, lower=lower, upper=upper)
 
 
