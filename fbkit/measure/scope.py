@@ -151,7 +151,12 @@ def slice_columns(frame: pl.DataFrame, by: Slices) -> tuple[str, ...]:
 
 def evaluation_id(joined: JoinedLike, **call: object) -> str:
     """Sixteen hex digits of contract, sources, as-of and the call: the same question has the same id."""
-    written = json.dumps([joined.evaluation_key, call], sort_keys=True, default=str)
+    return identify(joined.evaluation_key, **call)
+
+
+def identify(source: object, **call: object) -> str:
+    """Sixteen hex digits of a source and a call."""
+    written = json.dumps([source, call], sort_keys=True, default=str)
     return hashlib.sha256(written.encode()).hexdigest()[:16]
 
 
