@@ -20,8 +20,8 @@ def path(name: str) -> Path:
     Raises ArgumentError if there is no such sample.
     """
     for root in (_PACKAGED, _CHECKOUT):
-        folder = root / name
-        if folder.is_dir() and any(folder.is_relative_to(sample) for sample in _samples(root)):
+        folder = (root / name).resolve()
+        if folder.is_dir() and any(folder.is_relative_to(sample.resolve()) for sample in _samples(root)):
             return folder
     raise ArgumentError("no such sample", got=name, allowed=names(), next_step="call fbkit.samples.names()")
 

@@ -1,6 +1,6 @@
 """What a simulated loop looks like before anything goes wrong."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -77,6 +77,12 @@ class WorldConfig:
     def accounts(self) -> int:
         """Number of entities that can appear."""
         return max(50, round(self.per_day * self.accounts_per_daily_prediction))
+
+    def expectation(self) -> "WorldConfig":
+        """The same loop without what an expectation does not depend on: equal for loops that differ only in that."""
+        logs = {"resolution": 1, "event_step": 1, "batch": 1, "outcome_accounts": True, "change_log": True}
+        dirt = {"duplicate_share": 0.0, "orphan_share": 0.0, "correction_share": 0.0}
+        return replace(self, per_day=1, features=FEATURES, **logs, **dirt)
 
     def period(self, name: str) -> str:
         """The window `reference` or `current` as `start..end`."""

@@ -50,14 +50,14 @@ EVENT_LAG_DAYS: Final = ((4.5, 0.5), (3.0, 0.7))
 """Median and log standard deviation of the time to the event, for outcome 0 and 1."""
 
 ARRIVAL_LAG_DAYS: Final = (0.4, 1.0)
-CALIBRATION_ROWS: Final = 200_000
+CALIBRATION_ROWS: Final = 600_000
 CALIBRATION_SEED: Final = 1
 
 
 def traffic(world: World) -> None:
     """Who is active on which day: heavy-tailed accounts, regions that grow."""
     config = world.config
-    activity = world.stream("account activity").gamma(0.6, size=config.accounts) + 0.02
+    activity = world.stream("account activity").gamma(0.6, size=world.accounts) + 0.02
     weeks = np.arange(config.days)[:, None] / 7
     world.account_weight = activity * np.exp(weeks * REGION_TREND[world.account_region])
     world.device_weight = np.tile(DEVICE_SHARE, (config.days, 1))
@@ -82,7 +82,7 @@ def payments(world: World) -> None:
         world.device[rows] = choose(u_device[rows], world.device_weight[day])
     world.region = world.account_region[world.account]
     world.customer = world.account_customer[world.account]
-    draws = world.stream("features").standard_normal((world.n, len(FEATURE_WEIGHT)))
+    draws = world.normal("features", columns=len(FEATURE_WEIGHT))
     world.z = draws @ np.linalg.cholesky(FEATURE_CORRELATION).T
     world.z[:, 2] += 0.4 * (world.customer == CUSTOMERS.index("new"))
     world.served = world.z.copy()
@@ -91,11 +91,11 @@ def payments(world: World) -> None:
 
 def _fixed_counts(world: World, volume: Floats) -> Ints:
     """Half of the wanted rows in each window, so that the expectation of both is equally exact."""
-    counts = np.zeros(world.config.days, np.int64)
+    counts, half = np.zeros(world.config.days, np.int64), (world.rows or 0) // 2
     first = world.config.reference_days
     for days in (slice(0, first), slice(first, first + world.config.current_days)):
         share = volume[days] / volume[days].sum()
-        counts[days] = np.round(share * (world.rows or 0) / 2)
+        counts[days] = np.diff(np.round(half * np.cumsum(share)), prepend=0)
     return counts
 
 
@@ -107,7 +107,7 @@ def slice_risk(world: World) -> Floats:
 def outcomes(world: World) -> None:
     """The log odds of fraud: what the model can see, plus what it cannot."""
     world.visible = world.z @ FEATURE_WEIGHT + UNLOGGED_WEIGHT * world.unlogged + slice_risk(world)
-    account_risk = world.stream("account risk").standard_normal(world.config.accounts) * ACCOUNT_RISK
+    account_risk = world.stream("account risk").standard_normal(world.accounts) * ACCOUNT_RISK
     hidden = account_risk[world.account] + HIDDEN_RISK * world.normal("hidden")
     world.eta = world.constants.intercept + world.visible + hidden
 
@@ -168,7 +168,7 @@ STAGES: Final[tuple[tuple[str, Callable[[World], None]], ...]] = (
 
 def build(config: WorldConfig, faults: Sequence[Fault] = (), *, seed: int, rows: int | None = None) -> World:
     """A world with these faults. `rows` replaces the traffic by that many rows, half of them in each window."""
-    return _build(World(config, seed=seed, constants=constants(config), rows=rows), faults)
+    return _build(World(config, seed=seed, constants=constants(config.expectation()), rows=rows), faults)
 
 
 def _build(world: World, faults: Sequence[Fault]) -> World:
@@ -210,7 +210,7 @@ def _platt(margin: Floats, p: Floats) -> tuple[float, float]:
     """Logistic regression of the probabilities on the margin by Newton's method."""
     design = np.column_stack([np.ones_like(margin), margin])
     beta: Floats = np.array([np.log(p.mean() / (1 - p.mean())), 0.5])
-    for _ in range(25):
+    for _ in range(9):
         fitted = expit((design @ beta).astype(np.float64))
         weight = fitted * (1 - fitted)
         beta = beta + np.linalg.solve(design.T @ (design * weight[:, None]), design.T @ (p - fitted))

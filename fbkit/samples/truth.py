@@ -114,10 +114,7 @@ def expected(world: World, *, metric: str, window: str) -> dict[str, float]:
     }
 
 
-@lru_cache(maxsize=128)
-def truth(
-    config: WorldConfig, faults: tuple[Injection, ...], *, metric: str = "recall", rows: int = TRUTH_ROWS
-) -> Truth:
+def truth(config: WorldConfig, faults: Sequence[Injection], *, metric: str = "recall", rows: int = TRUTH_ROWS) -> Truth:
     """Expected change of `metric` and what each cause contributed.
 
     `rows` is the size of the worlds that stand for the expectation, half of them in each window. The contributions and
@@ -125,6 +122,11 @@ def truth(
     """
     if metric not in METRICS:
         raise ArgumentError("no exact truth for this metric", got=metric, allowed=sorted(METRICS))
+    return _truth(config.expectation(), tuple(faults), metric, rows)
+
+
+@lru_cache(maxsize=128)
+def _truth(config: WorldConfig, faults: tuple[Injection, ...], metric: str, rows: int) -> Truth:
     causes = tuple(dict.fromkeys(fault.cause for fault in faults))
     worlds: dict[frozenset[str], dict[str, Cell]] = {}
     for size in range(len(causes) + 1):

@@ -20,6 +20,8 @@ REGION_SHARE: Final = np.array([0.40, 0.30, 0.18, 0.12])
 CUSTOMER_SHARE: Final = np.array([0.62, 0.25, 0.13])
 DEVICE_SHARE: Final = np.array([0.45, 0.33, 0.22])
 MODEL_NOISE: Final = 0.8
+EXPECTED_ACCOUNTS: Final = 60_000
+"""Accounts of a world that stands for the expectation: so many that it does not matter which."""
 
 
 class Fault(Protocol):
@@ -82,6 +84,7 @@ class World:
         self.config = config
         self.constants = constants
         self.rows = rows
+        self.accounts = EXPECTED_ACCOUNTS if rows else config.accounts
         self._seed = seed
 
     def stream(self, name: str) -> np.random.Generator:
@@ -90,11 +93,20 @@ class World:
 
     def uniform(self, name: str) -> Floats:
         """One uniform draw per row."""
-        return self.stream(name).random(self.n)
+        return self._in_both_windows(self.stream(name).random(self._drawn))
 
-    def normal(self, name: str) -> Floats:
-        """One standard normal draw per row."""
-        return self.stream(name).standard_normal(self.n)
+    def normal(self, name: str, *, columns: int = 1) -> Floats:
+        """One standard normal draw per row; with several `columns` an array (rows, columns)."""
+        draws = self.stream(name).standard_normal((self._drawn, columns))
+        return self._in_both_windows(draws if columns > 1 else draws[:, 0])
+
+    @property
+    def _drawn(self) -> int:
+        return self.n // 2 if self.rows else self.n
+
+    def _in_both_windows(self, draws: Floats) -> Floats:
+        # An expectation compares two windows: with the same draws in both, only what differs between them remains.
+        return np.concatenate([draws, draws]) if self.rows else draws
 
     @property
     def n(self) -> int:
@@ -109,12 +121,12 @@ class World:
     @property
     def account_region(self) -> Ints:
         """Region code per account."""
-        return choose(self.stream("account region").random(self.config.accounts), REGION_SHARE)
+        return choose(self.stream("account region").random(self.accounts), REGION_SHARE)
 
     @property
     def account_customer(self) -> Ints:
         """Customer code per account."""
-        return choose(self.stream("account customer").random(self.config.accounts), CUSTOMER_SHARE)
+        return choose(self.stream("account customer").random(self.accounts), CUSTOMER_SHARE)
 
     def window(self, name: str) -> Bools:
         """Rows of the `reference` or the `current` window."""
