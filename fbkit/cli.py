@@ -1,5 +1,6 @@
 """The command line: thin, readable by people, ``--json`` for machines; 0 fine, 1 something fired, 2 wrong input."""
 
+import hashlib
 import json
 import sys
 from collections.abc import Callable
@@ -11,6 +12,7 @@ import polars as pl
 
 from fbkit import __version__
 from fbkit.errors import ArgumentError, FbkitError
+from fbkit.schema.logs import SourceFile
 from fbkit.schema.period import Comparison, format_instant
 from fbkit.schema.results import ESTIMATE_COLUMNS, PERIOD_END, PERIOD_START
 from fbkit.session import Diagnosis, Joined, Loop, open_loop, triage
@@ -88,7 +90,11 @@ def _open(given: dict[str, Any]) -> Loop:
     if given["loop"] is not None:
         idle = sorted(set(options) & {"window", "threshold", "timezone"})
         if idle:
-            raise ArgumentError(f"--{idle[0]} belongs to a call without a contract", got=str(given["loop"]), next_step="set it in the contract")
+            raise ArgumentError(
+                f"--{idle[0]} belongs to a call without a contract",
+                got=str(given["loop"]),
+                next_step="set it in the contract",
+            )
         return open_loop(given["loop"], **options)
     loop = open_loop(**options)
     if loop.assumptions:
@@ -129,7 +135,9 @@ def _audit(frame: pl.DataFrame) -> list[dict[str, object]]:
 def _comparison(given: dict[str, Any]) -> Comparison:
     if given["last"] is not None:
         if given["current"] is not None or given["reference"] is not None:
-            raise ArgumentError("--last stands in place of --current and --reference", got="both", next_step="give one of them")
+            raise ArgumentError(
+                "--last stands in place of --current and --reference", got="both", next_step="give one of them"
+            )
         return Comparison.last(given["last"], versus=given["versus"])
     if given["versus"] is not None:
         return Comparison.last("7d", versus=given["versus"])
@@ -180,7 +188,10 @@ def metrics(**given: Any) -> int:
     frame = measure(joined, names, by=by or None, every=given["every"], period=given["period"], stage=given["stage"])
     if given["as_json"]:
         columns = [name for name in ESTIMATE_COLUMNS if name in frame.columns]
-        rows = [{"slice": {name: row[name] for name in by}, **{name: row[name] for name in columns}} for row in frame.iter_rows(named=True)]
+        rows = [
+            {"slice": {name: row[name] for name in by}, **{name: row[name] for name in columns}}
+            for row in frame.iter_rows(named=True)
+        ]
         _print_json({"as_of": joined.as_of, "rows": rows, "audit": _audit(joined.audit)})
     else:
         from fbkit.report.terminal import table_text
@@ -213,8 +224,16 @@ def triage_command(**given: Any) -> int:
 
 
 def _sources(joined: Joined) -> str:
-    files = ", ".join(f"{source.name} ({source.rows:,} rows, sha256 {source.sha256[:12]})" for source in joined.sources)
-    return f"sources: {files}"
+    """One line per log: how many files and rows, and what identifies them."""
+    tables: dict[str, list[SourceFile]] = {}
+    for source in joined.sources:
+        tables.setdefault(source.name.split("/")[0].removesuffix(" (frame)"), []).append(source)
+    lines = []
+    for table, files in tables.items():
+        rows = sum(file.rows for file in files)
+        digest = files[0].sha256 if len(files) == 1 else hashlib.sha256("".join(file.sha256 for file in files).encode()).hexdigest()
+        lines.append(f"  {table:<12} {rows:>9,} rows in {len(files)} file{'s' if len(files) > 1 else ''}, sha256 {digest[:12]}")
+    return "\n".join(["sources:", *lines])
 
 
 @cli.group()
@@ -261,12 +280,17 @@ def doctor(as_json: bool) -> int:
     else:
         for row in facts["parts"]:
             state = row["version"] or "missing"
-            click.echo(f"{row['name']:<22} {state:<14} {row['for']}" + ("" if row["version"] else f"\n{'':<22} install: {row['install']}"))
+            click.echo(
+                f"{row['name']:<22} {state:<14} {row['for']}"
+                + ("" if row["version"] else f"\n{'':<22} install: {row['install']}")
+            )
     return FINE if all(row["version"] or not row["required"] for row in facts["parts"]) else FIRED
 
 
 @cli.command()
-@click.option("--out", default="out/incident", show_default=True, type=click.Path(path_type=Path), help="Folder of the bundle.")
+@click.option(
+    "--out", default="out/incident", show_default=True, type=click.Path(path_type=Path), help="Folder of the bundle."
+)
 def demo(out: Path) -> int:
     """The main job on the shipped loops: verdicts in the terminal, the incident bundle on disk."""
     from fbkit.samples.cases import CASES

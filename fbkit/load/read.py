@@ -40,7 +40,7 @@ def read_source(source: Source, *, root: Path, table: str) -> tuple[pl.DataFrame
     for file in files:
         frame = read_file(file, table=table, format=source.format)
         frames.append(frame)
-        read.append(SourceFile(name=file.name, sha256=file_hash(file), rows=frame.height))
+        read.append(SourceFile(name=f"{table}/{file.name}", sha256=file_hash(file), rows=frame.height))
     return stack(frames, names=[file.name for file in files], table=table), tuple(read)
 
 
@@ -50,10 +50,11 @@ def find_files(path: str, *, root: Path, table: str) -> list[Path]:
     if target.is_file():
         return [target]
     if target.is_dir():
-        files = [file for file in target.rglob("*") if file.suffix in _FORMATS]
+        files = [file for file in target.rglob("*") if file.suffix.lower() in _FORMATS]
     else:
-        base = Path(target.anchor) if target.is_absolute() else Path()
-        files = list(base.glob(str(target.relative_to(base)))) if any(mark in path for mark in "*?[") else []
+        # Only the contract's own path is a pattern: brackets in the folder above it are just letters.
+        base, pattern = (Path(target.anchor), path.lstrip("/")) if Path(path).is_absolute() else (root, path)
+        files = list(base.glob(pattern)) if any(mark in path for mark in "*?[") else []
     found = sorted(file for file in files if file.is_file())
     if not found:
         raise InputError(
@@ -75,14 +76,16 @@ def read_file(file: Path, *, table: str, format: str | None = None) -> pl.DataFr
             return _read_csv(file, table=table)
         if kind == "ndjson":
             return pl.read_ndjson(file, infer_schema_length=None)
-    except (OSError, pl.exceptions.PolarsError, UnicodeDecodeError, pl.exceptions.PanicException) as error:
+    except (OSError, pl.exceptions.PolarsError, UnicodeDecodeError, csv.Error, pl.exceptions.PanicException) as error:
         raise InputError(
             f"a file of the {table} log could not be read",
             got=f"{file.name}: {str(error).splitlines()[0] if str(error) else type(error).__name__}",
             allowed="readable Parquet, CSV (UTF-8) or NDJSON",
             next_step="write the file again, or take it out of the folder",
         ) from error
-    raise InputError(f"a file of the {table} log has an unknown format", got=file.name, allowed=", ".join(sorted(_FORMATS)))
+    raise InputError(
+        f"a file of the {table} log has an unknown format", got=file.name, allowed=", ".join(sorted(_FORMATS))
+    )
 
 
 def _read_csv(file: Path, *, table: str) -> pl.DataFrame:
@@ -112,7 +115,9 @@ def stack(frames: Sequence[pl.DataFrame], *, names: Sequence[str], table: str) -
     try:
         return pl.concat([frame.select(first.columns) for frame in frames], how="vertical_relaxed", rechunk=True)
     except pl.exceptions.PolarsError as error:
-        raise InputError(f"the files of the {table} log have different types", got=str(error).splitlines()[0]) from error
+        raise InputError(
+            f"the files of the {table} log have different types", got=str(error).splitlines()[0]
+        ) from error
 
 
 def read_frame(data: Any, *, table: str) -> tuple[pl.DataFrame, tuple[SourceFile, ...]]:

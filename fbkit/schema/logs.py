@@ -11,7 +11,7 @@ AUDIT_SCHEMA = {AUDIT_TABLE: pl.String, AUDIT_RULE: pl.String, AUDIT_ROWS: pl.In
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SourceFile:
-    """One file or frame that was read: its name without a path, its SHA-256, its rows."""
+    """One file or frame that was read: ``table/file name``, its SHA-256, its rows."""
 
     name: str
     sha256: str
