@@ -9,7 +9,7 @@ from fbkit.join.decide import add_decision
 from fbkit.join.joined import Joined
 from fbkit.join.pair import number_statements, pair
 from fbkit.join.settle import settle
-from fbkit.join.states import assign_states, feed_watermark
+from fbkit.join.states import CONFLICTED, assign_states, feed_watermark
 from fbkit.load.loop import Logs
 from fbkit.schema.contract import Contract
 from fbkit.schema.logs import audit_frame
@@ -18,9 +18,9 @@ from fbkit.schema.rules import OUTCOME_FATE
 
 TABLE = "join"
 _LEADING = (
-    "prediction_id", "ts_pred", "score", "threshold", "flagged", "entity", "model_version", "state", "label", "ts_event",
-    "ts_arrival", "lag", "arrival_lag", "rule", "source", "label_version", "mature", "late", "n_outcomes", "n_rivals",
-    "action", "propensity", "blocked",
+    "prediction_id", "ts_pred", "score", "threshold", "flagged", "entity", "model_version", "state", "label",
+    "ts_event", "ts_arrival", "lag", "arrival_lag", "rule", "source", "label_version", "mature", "late",
+    "n_outcomes", "n_rivals", "action", "propensity", "blocked",
 )  # fmt: skip
 
 
@@ -45,10 +45,14 @@ def join(logs: Logs, *, contract: Contract, as_of: datetime | None = None) -> Jo
     known_at = as_of or default_as_of(logs)
     predictions, after = _known_predictions(logs.predictions.frame, as_of=known_at)
     if predictions.is_empty():
-        raise InputError("there is no prediction at the as-of time", got=format_instant(known_at), next_step="choose a later --as-of")
-    outcomes = number_statements(logs.outcomes.frame)
+        raise InputError(
+            "there is no prediction at the as-of time", got=format_instant(known_at), next_step="choose a later --as-of"
+        )
+    outcomes = number_statements(logs.outcomes.frame, keys=contract.join.keys)
     pairs, labels = settle(pair(predictions, outcomes, contract=contract, as_of=known_at), contract=contract)
-    frame, pairs, disagree = _assemble(predictions, logs=logs, pairs=pairs, labels=labels, contract=contract)
+    frame, pairs, disagree = _assemble(
+        predictions, logs=logs, pairs=pairs, labels=labels, contract=contract, as_of=known_at
+    )
     watermark = feed_watermark(outcomes, contract=contract, as_of=known_at)
     frame = assign_states(frame, contract=contract, as_of=known_at, watermark=watermark)
     frame = frame.select(*_LEADING, pl.exclude(_LEADING)).sort("ts_pred", "prediction_id")
@@ -70,7 +74,9 @@ def default_as_of(logs: Logs) -> datetime:
     """The newest arrival in the outcome log, else the newest prediction; never the clock."""
     newest = logs.outcomes.frame["ts_arrival"].max() or logs.predictions.frame["ts_pred"].max()
     if not isinstance(newest, datetime):
-        raise InputError("the logs are empty: no prediction and no outcome is left after the checks", next_step="look at the audit")
+        raise InputError(
+            "the logs are empty: no prediction and no outcome is left after the checks", next_step="look at the audit"
+        )
     return newest
 
 
@@ -81,35 +87,48 @@ def _known_predictions(frame: pl.DataFrame, *, as_of: datetime) -> tuple[pl.Data
 
 
 def _assemble(
-    predictions: pl.DataFrame, *, logs: Logs, pairs: pl.DataFrame, labels: pl.DataFrame, contract: Contract
+    predictions: pl.DataFrame,
+    *,
+    logs: Logs,
+    pairs: pl.DataFrame,
+    labels: pl.DataFrame,
+    contract: Contract,
+    as_of: datetime,
 ) -> tuple[pl.DataFrame, pl.DataFrame, int]:
     frame, disagree = add_decision(predictions, contract=contract)
     if "model_version" not in frame.columns:
         frame = frame.with_columns(pl.lit(None, dtype=pl.String).alias("model_version"))
     entity = pl.col("entity_id") if "entity_id" in frame.columns else pl.lit(None, dtype=pl.String)
     frame = frame.with_columns(entity.alias("entity"))
-    frame = _with_actions(frame, logs=logs, contract=contract)
+    frame = _with_actions(frame, logs=logs, contract=contract, as_of=as_of)
     blocked = frame.filter("blocked").select("prediction_id")
     contradicting = pl.col("prediction_id").is_in(blocked["prediction_id"].implode()) & (pl.col("fate") == "used")
-    pairs = pairs.with_columns(pl.when(contradicting).then(pl.lit("contradicts_action")).otherwise("fate").alias("fate"))
+    pairs = pairs.with_columns(
+        pl.when(contradicting).then(pl.lit("contradicts_action")).otherwise("fate").alias("fate")
+    )
     seen = ("used", "superseded", "duplicate_statement", "conflicting_label", "contradicts_action")
     counts = pairs.filter(pl.col("fate").is_in(seen)).group_by("prediction_id")
     counts = counts.agg(
-        pl.len().cast(pl.UInt32).alias("n_outcomes"), (pl.col("fate") == "conflicting_label").any().alias("conflicted")
+        pl.len().cast(pl.UInt32).alias("n_outcomes"), (pl.col("fate") == "conflicting_label").any().alias(CONFLICTED)
     )
     frame = frame.join(labels, on="prediction_id", how="left").join(counts, on="prediction_id", how="left")
     none = pl.lit(0, dtype=pl.UInt32)
     frame = frame.with_columns(
-        pl.col("n_outcomes").fill_null(none), pl.col("n_rivals").cast(pl.UInt32).fill_null(none), pl.col("conflicted").fill_null(value=False)
+        pl.col("n_outcomes").fill_null(none),
+        pl.col("n_rivals").cast(pl.UInt32).fill_null(none),
+        pl.col(CONFLICTED).fill_null(value=False),
     )
     return frame, pairs, disagree
 
 
-def _with_actions(frame: pl.DataFrame, *, logs: Logs, contract: Contract) -> pl.DataFrame:
+def _with_actions(frame: pl.DataFrame, *, logs: Logs, contract: Contract, as_of: datetime) -> pl.DataFrame:
     if logs.actions is None:
         empty = [pl.lit(None, dtype=pl.String).alias("action"), pl.lit(None, dtype=pl.Float64).alias("propensity")]
         return frame.with_columns(*empty, pl.lit(value=False).alias("blocked"))
-    actions = logs.actions.frame.select("prediction_id", "action", "propensity")
+    actions = logs.actions.frame
+    if "ts_action" in actions.columns:
+        actions = actions.filter(pl.col("ts_action").is_null() | (pl.col("ts_action") <= pl.lit(as_of)))
+    actions = actions.select("prediction_id", "action", "propensity")
     blocking = list(contract.actions.blocked) if contract.actions else []
     frame = frame.join(actions, on="prediction_id", how="left")
     return frame.with_columns(pl.col("action").is_in(blocking).fill_null(value=False).alias("blocked"))
@@ -140,12 +159,19 @@ def _account(
         version = pl.col("label_version")
         older = frame.filter(version.is_not_null() & (version != contract.label.version)).height
         if older:
-            rows.append((TABLE, "older_definition", older, f"labels of another definition than {contract.label.version}"))
+            rows.append(
+                (TABLE, "older_definition", older, f"labels of another definition than {contract.label.version}")
+            )
     return audit_frame(rows)
 
 
 def _rejects(logs: Logs) -> dict[str, pl.DataFrame]:
-    named = {"predictions": logs.predictions, "outcomes": logs.outcomes, "actions": logs.actions, "changes": logs.changes}
+    named = {
+        "predictions": logs.predictions,
+        "outcomes": logs.outcomes,
+        "actions": logs.actions,
+        "changes": logs.changes,
+    }
     return {name: log.rejects for name, log in named.items() if log is not None}
 
 

@@ -68,7 +68,11 @@ class Joined:
         if "prediction_id" in refused.columns:
             rules = refused.filter(pl.col("prediction_id").cast(pl.String) == prediction_id)
             if rules.height:
-                return ArgumentError("the prediction was set aside at load", got=prediction_id, next_step=f"rule {rules['rule'][0]}")
+                return ArgumentError(
+                    "the prediction was set aside at load", got=prediction_id, next_step=f"rule {rules['rule'][0]}"
+                )
         known = self.frame["prediction_id"].head(2000).to_list()
         hint = nearest(prediction_id, known) or (known[0] if known else None)
-        return ArgumentError("no prediction has this id", got=prediction_id, allowed=f"an id of the log, for example {hint}")
+        return ArgumentError(
+            "no prediction has this id", got=prediction_id, allowed=f"an id of the log, for example {hint}"
+        )

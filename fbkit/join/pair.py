@@ -1,5 +1,6 @@
 """Pair statements with predictions: by key, else by entity and window; every statement keeps its fate."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import polars as pl
@@ -12,10 +13,11 @@ from fbkit.schema.label import LabelWindow
 BY_ID, BY_FALLBACK = "by_id", "by_fallback"
 
 
-def number_statements(outcomes: pl.DataFrame) -> pl.DataFrame:
-    """Give each statement a number that does not depend on the order of the file."""
-    order = [name for name, dtype in outcomes.schema.items() if not dtype.is_nested()]
-    return outcomes.sort(order, nulls_last=True).with_row_index("statement")
+def number_statements(outcomes: pl.DataFrame, *, keys: Sequence[str]) -> pl.DataFrame:
+    """Number the statements by content, whatever the order of rows and columns: keyed ones first, then by event."""
+    unkeyed = pl.any_horizontal(pl.col(keys).is_null())
+    rest = sorted(name for name, dtype in outcomes.schema.items() if not dtype.is_nested())
+    return outcomes.sort(unkeyed, "ts_event", *rest, nulls_last=True).with_row_index("statement")
 
 
 def pair(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, contract: Contract, as_of: datetime) -> pl.DataFrame:
@@ -30,7 +32,9 @@ def pair(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, contract: Contrac
     by_id = _by_key(predictions, outcomes.filter(keyed), keys=keys)
     by_fallback = _by_window(predictions, outcomes.filter(~keyed), contract=contract, window=window)
     pairs = pl.concat([by_id, by_fallback], how="diagonal_relaxed")
-    return pairs.with_columns(pl.coalesce("fate", _fate(contract, window=window, as_of=as_of)).alias("fate"))
+    # What had not arrived tells nothing yet, not even that it is an orphan.
+    unknown = pl.when(pl.col("ts_arrival") > pl.lit(as_of)).then(pl.lit("not_yet_arrived"))
+    return pairs.with_columns(pl.coalesce(unknown, "fate", _fate(window)).alias("fate"))
 
 
 def _by_key(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, keys: list[str]) -> pl.DataFrame:
@@ -47,7 +51,9 @@ def _by_key(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, keys: list[str
     )
 
 
-def _by_window(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, contract: Contract, window: LabelWindow) -> pl.DataFrame:
+def _by_window(
+    predictions: pl.DataFrame, outcomes: pl.DataFrame, *, contract: Contract, window: LabelWindow
+) -> pl.DataFrame:
     fallback = contract.join.fallback
     outcomes = outcomes.drop(contract.join.keys)
     if fallback is None or outcomes.is_empty():
@@ -56,7 +62,9 @@ def _by_window(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, contract: C
         )
     known = predictions.select("prediction_id", "ts_pred", _entity_of(predictions, contract=contract).alias("__entity"))
     pairs = outcomes.join(known, on="__entity", how="inner")
-    pairs = pairs.filter((pl.col("ts_pred") <= pl.col("ts_event")) & (pl.col("ts_event") <= pl.col("ts_pred") + window.window))
+    pairs = pairs.filter(
+        (pl.col("ts_pred") <= pl.col("ts_event")) & (pl.col("ts_event") <= pl.col("ts_pred") + window.window)
+    )
     pairs = pairs.with_columns((pl.len().over("statement") - 1).cast(pl.UInt32).alias("n_rivals"))
     pairs = pairs.with_columns(_choose(fallback.rule).alias("fate"), pl.lit(BY_FALLBACK).alias("rule"))
     without = outcomes.join(pairs.select("statement").unique(), on="statement", how="anti")
@@ -69,7 +77,7 @@ def _entity_of(predictions: pl.DataFrame, *, contract: Contract) -> pl.Expr:
     entity = list(fallback.entity) if fallback else []
     mapped = contract.predictions.columns.get("entity_id")
     listed = [mapped] if isinstance(mapped, str) else list(mapped or [])
-    if "entity_id" in predictions.columns and (listed == entity or entity == ["entity_id"]):
+    if "entity_id" in predictions.columns and entity in (listed, ["entity_id"]):
         return pl.col("entity_id")
     missing = [column for column in entity if column not in predictions.columns]
     if missing:
@@ -93,14 +101,12 @@ def _choose(rule: str) -> pl.Expr:
     return pl.when(place > 1).then(pl.lit("not_chosen"))
 
 
-def _fate(contract: Contract, *, window: LabelWindow, as_of: datetime) -> pl.Expr:
+def _fate(window: LabelWindow) -> pl.Expr:
     return (
         pl.when(pl.col("ts_event") < pl.col("ts_pred"))
         .then(pl.lit("before_prediction"))
         .when(pl.col("ts_event") > pl.col("ts_pred") + window.window)
         .then(pl.lit("after_window"))
-        .when(pl.col("ts_arrival") > pl.lit(as_of))
-        .then(pl.lit("not_yet_arrived"))
         .when(pl.col("source") == "audit")
         .then(pl.lit("audit_row"))
     )

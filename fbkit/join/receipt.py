@@ -25,7 +25,9 @@ class Receipt:
     @property
     def frame(self) -> pl.DataFrame:
         """The facts as a frame: section, name, value."""
-        return pl.DataFrame(list(self.facts), schema={"section": pl.String, "name": pl.String, "value": pl.String}, orient="row")
+        return pl.DataFrame(
+            list(self.facts), schema={"section": pl.String, "name": pl.String, "value": pl.String}, orient="row"
+        )
 
     def __str__(self) -> str:
         lines = [f"receipt of {self.prediction_id} as known at {format_instant(self.as_of)}"]
@@ -38,13 +40,26 @@ class Receipt:
         lines.append(f"what came back: {self.statements.height} statement{'s' if self.statements.height != 1 else ''}")
         for row in self.statements.iter_rows(named=True):
             when = f"event {_text(row['ts_event'])}, learned {_text(row['ts_arrival'])}"
-            lines.append(f"  label {row['label']:g} ({row['source']}): {when}, {row['fate']}, {row['rule']}, rivals {row['n_rivals']}")
+            lines.append(
+                f"  label {row['label']:g} ({row['source']}): {when}, {row['fate']}, {row['rule']}, "
+                f"rivals {row['n_rivals']}"
+            )
         return "\n".join(lines)
 
 
-def make_receipt(row: Mapping[str, object], *, statements: pl.DataFrame, contract: Contract, as_of: datetime) -> Receipt:
+def make_receipt(
+    row: Mapping[str, object], *, statements: pl.DataFrame, contract: Contract, as_of: datetime
+) -> Receipt:
     """Put the facts of one joined row in the order a sceptic asks for them."""
-    saw = ["ts_pred", "score", "threshold", "model_version", "feature_view", *contract.features.columns, *contract.slices.columns]
+    saw = [
+        "ts_pred",
+        "score",
+        "threshold",
+        "model_version",
+        "feature_view",
+        *contract.features.columns,
+        *contract.slices.columns,
+    ]
     did = ["flagged", "decision", "action", "propensity", "blocked"]
     state = ["state", "label", "rule", "n_rivals", "n_outcomes", "lag", "arrival_lag", "mature", "late"]
     facts = [("what the model saw", name, _text(row[name])) for name in dict.fromkeys(saw) if name in row]

@@ -4,8 +4,6 @@ import polars as pl
 
 from fbkit.schema.contract import Contract
 
-_TIE = ["prediction_id", "ts_arrival", "__rank"]
-
 
 def settle(pairs: pl.DataFrame, *, contract: Contract) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Decide which statement counts.
@@ -22,7 +20,11 @@ def settle(pairs: pl.DataFrame, *, contract: Contract) -> tuple[pl.DataFrame, pl
     """
     competing = pairs.filter(pl.col("fate").is_null())
     decided = pairs.filter(pl.col("fate").is_not_null())
-    settled = _one(competing, contract=contract) if contract.label.combine == "one" else competing.with_columns(fate=pl.lit("used"))
+    settled = (
+        _one(competing, contract=contract)
+        if contract.label.combine == "one"
+        else competing.with_columns(fate=pl.lit("used"))
+    )
     labels = _labels(settled.filter(pl.col("fate") == "used"), contract=contract)
     return pl.concat([settled.select(decided.columns), decided]), labels
 
@@ -39,13 +41,18 @@ def _one(competing: pl.DataFrame, *, contract: Contract) -> pl.DataFrame:
     best_rank = pl.col("__rank").filter(pl.col("__time")).min().over("prediction_id")
     marked = marked.with_columns((pl.col("__time") & (pl.col("__rank") == best_rank)).alias("__finalist"))
     labels = pl.col("label").filter(pl.col("__finalist")).n_unique().over("prediction_id")
+    winner = pl.col("label").filter(pl.col("__finalist")).first().over("prediction_id")
     # Content, not file order, decides which of the agreeing statements stands for all.
     first = pl.col("statement").filter(pl.col("__finalist")).min().over("prediction_id") == pl.col("statement")
     fate = (
         pl.when(~pl.col("__time"))
         .then(pl.lit("superseded"))
         .when(~pl.col("__finalist"))
-        .then(pl.lit("duplicate_statement"))
+        .then(
+            pl.when((labels == 1) & (pl.col("label") == winner))
+            .then(pl.lit("duplicate_statement"))
+            .otherwise(pl.lit("superseded"))
+        )
         .when(labels > 1)
         .then(pl.lit("conflicting_label"))
         .when(first)

@@ -4,6 +4,7 @@ import polars as pl
 
 from fbkit.load.checks import RULE, account, quarantine, split_duplicates, split_identical
 from fbkit.load.columns import canonical
+from fbkit.load.times import absurd
 from fbkit.schema.contract import Contract
 from fbkit.schema.contract_parts import ActionsPart, ChangesPart
 from fbkit.schema.logs import ActionLog, ChangeLog, SourceFile
@@ -13,7 +14,9 @@ def load_actions(frame: pl.DataFrame, *, contract: Contract, sources: tuple[Sour
     """Check an action log: one action per prediction, propensities in (0, 1]."""
     part = contract.actions or ActionsPart()
     rows_in = frame.height
-    frame, casts = canonical(frame, source=part, table="actions", required=("prediction_id", "action"), zone=contract.time.timezone)
+    frame, casts = canonical(
+        frame, source=part, table="actions", required=("prediction_id", "action"), zone=contract.time.timezone
+    )
     if "propensity" not in frame.columns:
         frame = frame.with_columns(pl.lit(None, dtype=pl.Float64).alias("propensity"))
     share = pl.col("propensity")
@@ -22,28 +25,26 @@ def load_actions(frame: pl.DataFrame, *, contract: Contract, sources: tuple[Sour
         ("null_action", pl.col("action").is_null()),
         ("propensity_out_of_range", share.is_not_null() & ~(share.is_finite() & (share > 0) & (share <= 1))),
     ]
-    used, rejects = quarantine(frame, rules=rules, table="actions")
+    used, rejects = quarantine(frame, rules=rules)
     used, repeated = split_duplicates(used, key=["prediction_id"])
     refused = [rejects.select(RULE), repeated.select(RULE)]
     audit = account(table="actions", rows_in=rows_in, used=used.height, rejects=refused, casts=casts)
-    return ActionLog(frame=used, rejects=pl.concat([rejects, repeated], how="diagonal_relaxed"), audit=audit, sources=sources)
+    return ActionLog(
+        frame=used, rejects=pl.concat([rejects, repeated], how="diagonal_relaxed"), audit=audit, sources=sources
+    )
 
 
 def load_changes(frame: pl.DataFrame, *, contract: Contract, sources: tuple[SourceFile, ...]) -> ChangeLog:
     """Check a change log: ts, kind, what."""
     part = contract.changes or ChangesPart()
     rows_in = frame.height
-    frame, casts = canonical(frame, source=part, table="changes", required=("ts", "kind", "what"), zone=contract.time.timezone)
-    used, rejects = quarantine(frame, rules=[("null_time", pl.col("ts").is_null()), ("absurd_time", absurd_ts())], table="changes")
+    frame, casts = canonical(
+        frame, source=part, table="changes", required=("ts", "kind", "what"), zone=contract.time.timezone
+    )
+    rules = [("null_time", pl.col("ts").is_null()), ("absurd_time", absurd("ts"))]
+    used, rejects = quarantine(frame, rules=rules)
     used, repeated = split_identical(used)
     refused = [rejects.select(RULE), repeated.select(RULE)]
     audit = account(table="changes", rows_in=rows_in, used=used.height, rejects=refused, casts=casts)
     rejected = pl.concat([rejects, repeated], how="diagonal_relaxed")
     return ChangeLog(frame=used.sort("ts", "kind", "what"), rejects=rejected, audit=audit, sources=sources)
-
-
-def absurd_ts() -> pl.Expr:
-    """The absurd-time rule for a change log's ``ts``."""
-    from fbkit.load.times import absurd
-
-    return absurd("ts")

@@ -1,5 +1,7 @@
 """From the names and types in a file to the canonical ones, with every cast written down."""
 
+from collections.abc import Iterable, Sequence
+
 import polars as pl
 
 from fbkit.errors import InputError, nearest
@@ -7,8 +9,19 @@ from fbkit.load.times import to_utc
 from fbkit.schema.contract_parts import Source
 
 ENTITY_SEPARATOR = "\x1f"
-TIMES = ("ts_pred", "ts_event", "ts_arrival", "ts_action", "ts_logged", "ts", "ts_feedback")
-NUMBERS = ("score", "threshold", "label", "value", "propensity", "latency_ms", "cost", "amount", "audit_prob", "rating")
+# Only what a log's own checks and the join read is cast; a slice that happens to be called "rating" stays as it is.
+TIMES = {
+    "predictions": ("ts_pred", "ts_logged"),
+    "outcomes": ("ts_event", "ts_arrival"),
+    "actions": ("ts_action",),
+    "changes": ("ts",),
+}
+NUMBERS = {
+    "predictions": ("score", "threshold", "latency_ms", "cost"),
+    "outcomes": ("label", "amount", "audit_prob"),
+    "actions": ("propensity",),
+    "changes": (),
+}
 TEXTS = (
     "prediction_id", "outcome_id", "request_id", "session_id", "item_id", "model_version", "policy_id", "action",
     "source", "label_version", "label_name", "environment", "status", "kind", "what", "owner", "ref",
@@ -17,7 +30,9 @@ TEXTS = (
 Casts = list[tuple[str, str]]
 
 
-def canonical(frame: pl.DataFrame, *, source: Source, table: str, required: tuple[str, ...], zone: str | None) -> tuple[pl.DataFrame, Casts]:
+def canonical(
+    frame: pl.DataFrame, *, source: Source, table: str, required: tuple[str, ...], zone: str | None
+) -> tuple[pl.DataFrame, Casts]:
     """Rename mapped columns, check the required ones, and cast every canonical column once.
 
     Returns the frame and the list of (column, "from -> to") casts for the audit.
@@ -34,11 +49,11 @@ def canonical(frame: pl.DataFrame, *, source: Source, table: str, required: tupl
     casts: Casts = []
     for name in frame.columns:
         before = frame.schema[name]
-        if name in TIMES:
+        if name in TIMES[table]:
             frame = to_utc(frame, column=name, table=table, zone=source.timezone or zone)
-        elif name in NUMBERS:
+        elif name in NUMBERS[table]:
             frame = to_number(frame, column=name, table=table)
-        elif name in TEXTS or name == "entity_id":
+        elif name in TEXTS:
             frame = to_text(frame, column=name, table=table)
         after = frame.schema[name]
         if before != after:
@@ -49,29 +64,52 @@ def canonical(frame: pl.DataFrame, *, source: Source, table: str, required: tupl
 def _missing(name: str, *, frame: pl.DataFrame, table: str) -> InputError:
     hint = nearest(name, frame.columns)
     step = f'map it in the contract: [{table}.columns] {name} = "{hint or "NAME IN THE FILE"}"'
-    return InputError(f"the {table} log has no column {name}", got=", ".join(frame.columns), allowed=name, next_step=step)
+    return InputError(
+        f"the {table} log has no column {name}", got=", ".join(frame.columns), allowed=name, next_step=step
+    )
 
 
 def _rename(frame: pl.DataFrame, *, source: Source, table: str) -> pl.DataFrame:
-    renames: dict[str, str] = {}
+    """Mapped columns under their canonical names; a column whose name is taken by another is called logged_*."""
+    chosen: dict[str, str] = {}
     for name, given in source.columns.items():
-        columns = [given] if isinstance(given, str) else list(given)
-        for column in columns:
-            if column not in frame.columns:
-                raise InputError(
-                    f"[{table}.columns] maps {name} to a column that is not in the file",
-                    got=column,
-                    allowed=", ".join(frame.columns),
-                    next_step=f"write one of the columns above{_did_you_mean(column, frame.columns)}",
-                )
-        if name == "entity_id":
-            continue
-        renames[columns[0]] = name
-    clash = [name for old, name in renames.items() if name != old and name in frame.columns and name not in renames]
-    if clash:
-        frame = frame.rename({name: f"logged_{name}" for name in clash})
-    frame = frame.rename({old: new for old, new in renames.items() if old != new})
-    return _with_entity(frame, source=source, renames=renames)
+        columns = _mapped(given, name=name, frame=frame, table=table)
+        if name != "entity_id":
+            chosen[name] = columns[0]
+    moved = {old for name, old in chosen.items() if name != old}
+    stay = [name for name in frame.columns if name not in moved or chosen.get(name) == name]
+    made = [
+        pl.col(name).alias(name if chosen.get(name, name) == name else free_name(name, frame.columns)) for name in stay
+    ]
+    made += [pl.col(old).alias(new) for new, old in chosen.items() if new != old]
+    entity = _entity(frame, source=source, table=table)
+    return frame.select(made) if entity is None else frame.select(made).with_columns(entity)
+
+
+def _mapped(given: str | list[str], *, name: str, frame: pl.DataFrame, table: str) -> list[str]:
+    columns = [given] if isinstance(given, str) else list(given)
+    for column in columns:
+        if column not in frame.columns:
+            raise InputError(
+                f"[{table}.columns] maps {name} to a column that is not in the file",
+                got=column,
+                allowed=", ".join(frame.columns),
+                next_step=f"write one of the columns above{_did_you_mean(column, frame.columns)}",
+            )
+    if not columns or (len(columns) > 1 and name != "entity_id"):
+        raise InputError(
+            f"[{table}.columns] {name} needs one column", got=columns, allowed="one name; only entity_id takes several"
+        )
+    return columns
+
+
+def free_name(name: str, taken: Iterable[str]) -> str:
+    """``logged_name``, with a number if that is taken too."""
+    free, number = f"logged_{name}", 1
+    while free in taken:
+        number += 1
+        free = f"logged_{name}_{number}"
+    return free
 
 
 def _did_you_mean(column: str, known: list[str]) -> str:
@@ -79,15 +117,17 @@ def _did_you_mean(column: str, known: list[str]) -> str:
     return f" (did you mean {hint}?)" if hint else ""
 
 
-def _with_entity(frame: pl.DataFrame, *, source: Source, renames: dict[str, str]) -> pl.DataFrame:
-    given = source.columns.get("entity_id")
+def _entity(frame: pl.DataFrame, *, source: Source, table: str) -> pl.Series | None:
+    given = source.columns.get("entity_id", "entity_id" if "entity_id" in frame.columns else None)
     if given is None:
-        return frame
-    columns = [renames.get(column, column) for column in ([given] if isinstance(given, str) else given)]
-    return frame.with_columns(entity_key(columns).alias("entity_id"))
+        return None
+    columns = [given] if isinstance(given, str) else given
+    for column in columns:
+        check_key_type(frame, column=column, table=table)
+    return frame.select(entity_key(columns).alias("entity_id")).to_series()
 
 
-def entity_key(columns: list[str]) -> pl.Expr:
+def entity_key(columns: Sequence[str]) -> pl.Expr:
     """Several columns as one text key; null if any of them is null or empty."""
     parts = [pl.col(column).cast(pl.String).str.strip_chars() for column in columns]
     parts = [pl.when(part != "").then(part) for part in parts]
@@ -119,12 +159,17 @@ def to_number(frame: pl.DataFrame, *, column: str, table: str) -> pl.DataFrame:
 
 def to_text(frame: pl.DataFrame, *, column: str, table: str) -> pl.DataFrame:
     """Cast an id or name to text; floats are refused for ids because 123 and 123.0 are not the same id."""
-    dtype = frame.schema[column]
-    if dtype == pl.String:
+    if frame.schema[column] == pl.String:
         return frame
-    if dtype.is_nested() or dtype == pl.Binary or (dtype.is_float() and column.endswith("_id")):
-        raise _wrong_type(column, table=table, dtype=dtype, allowed="text or integers")
+    check_key_type(frame, column=column, table=table, floats=not column.endswith("_id"))
     return frame.with_columns(pl.col(column).cast(pl.String))
+
+
+def check_key_type(frame: pl.DataFrame, *, column: str, table: str, floats: bool = False) -> None:
+    """Refuse what has no one text form: nested values, bytes, Python objects, and floats where an id is meant."""
+    dtype = frame.schema[column]
+    if dtype.is_nested() or dtype in (pl.Binary, pl.Object) or (dtype.is_float() and not floats):
+        raise _wrong_type(column, table=table, dtype=dtype, allowed="text or integers")
 
 
 def _wrong_type(column: str, *, table: str, dtype: pl.DataType, allowed: str) -> InputError:

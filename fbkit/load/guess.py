@@ -64,7 +64,9 @@ def guess_contract(
     outcomes, _ = read_frame(frames["outcomes"], table="outcomes")
     said: list[str] = []
     key = _guess_id(predictions, outcomes, said=said)
-    left = _map(predictions, _PREDICTIONS, table="predictions", required=("ts_pred", "score"), taken={key[0]}, said=said)
+    left = _map(
+        predictions, _PREDICTIONS, table="predictions", required=("ts_pred", "score"), taken={key[0]}, said=said
+    )
     right = _map(outcomes, _OUTCOMES, table="outcomes", required=("label", "ts_event"), taken={key[1]}, said=said)
     if "ts_arrival" not in right:
         said.append("outcomes: no arrival time found, so a label counts as known the moment it happened")
@@ -85,7 +87,9 @@ def guess_contract(
     if timezone is not None:
         raw["time"] = {"timezone": timezone}
         said.append(f"times without a zone are read as {timezone}")
-    said.append(f"labels: window {format_duration(parse_duration(window))}, silence means missing, the latest statement counts")
+    said.append(
+        f"labels: window {format_duration(parse_duration(window))}, silence means missing, the latest statement counts"
+    )
     return Contract.model_validate(raw), tuple(said)
 
 
@@ -113,7 +117,9 @@ def _guess_id(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, said: list[s
             allowed="an id that is unique in the predictions and appears in the outcomes",
             next_step="name the columns in a contract: [predictions.columns] prediction_id = ..., [outcomes.columns] prediction_id = ...",
         )
-    said.append(f"predictions: prediction_id is {best[1]}; outcomes: prediction_id is {best[2]} ({best[0]:.1%} of outcomes match)")
+    said.append(
+        f"predictions: prediction_id is {best[1]}; outcomes: prediction_id is {best[2]} ({best[0]:.1%} of outcomes match)"
+    )
     return best[1], best[2]
 
 
@@ -133,7 +139,13 @@ def _may_be_id(frame: pl.DataFrame, name: str) -> bool:
 
 
 def _map(
-    frame: pl.DataFrame, known: dict[str, tuple[str, ...]], *, table: str, required: tuple[str, ...], taken: set[str], said: list[str]
+    frame: pl.DataFrame,
+    known: dict[str, tuple[str, ...]],
+    *,
+    table: str,
+    required: tuple[str, ...],
+    taken: set[str],
+    said: list[str],
 ) -> dict[str, str]:
     plain = {_plain(name): name for name in reversed(frame.columns) if name not in taken}
     found: dict[str, str] = {}
@@ -216,7 +228,11 @@ def _slices(frame: pl.DataFrame, *, taken: set[str]) -> list[str]:
 
 def _features(frame: pl.DataFrame, *, taken: set[str]) -> list[str]:
     rest = [name for name in frame.columns if name not in taken and not _is_time(frame, name)]
-    return [name for name in rest if _numbers(frame, name) is not None and frame[name].n_unique() > 2 and not _plain(name).endswith("id")]
+    return [
+        name
+        for name in rest
+        if _numbers(frame, name) is not None and frame[name].n_unique() > 2 and not _plain(name).endswith("id")
+    ]
 
 
 def _decision(mapped: dict[str, str], *, threshold: float | None, said: list[str]) -> dict[str, float]:
@@ -224,5 +240,7 @@ def _decision(mapped: dict[str, str], *, threshold: float | None, said: list[str
         return {"threshold": threshold}
     if "threshold" in mapped or "decision" in mapped:
         return {}
-    said.append("decision: no threshold or decision is logged, so score >= 0.5 counts as flagged (say --threshold to change it)")
+    said.append(
+        "decision: no threshold or decision is logged, so score >= 0.5 counts as flagged (say --threshold to change it)"
+    )
     return {"threshold": 0.5}

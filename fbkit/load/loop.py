@@ -57,7 +57,9 @@ def load_logs(contract: Contract, *, root: Path, frames: Mapping[str, Any] | Non
     given = dict(frames or {})
     unknown = sorted(set(given) - {"predictions", "outcomes", "actions", "changes"})
     if unknown:
-        raise InputError("there is no such log", got=", ".join(unknown), allowed="predictions, outcomes, actions, changes")
+        raise InputError(
+            "there is no such log", got=", ".join(unknown), allowed="predictions, outcomes, actions, changes"
+        )
 
     def read(source: Source, table: str) -> tuple[pl.DataFrame, tuple[SourceFile, ...]]:
         if table in given:

@@ -3,12 +3,13 @@
 import polars as pl
 
 from fbkit.load.checks import RULE, account, quarantine, split_duplicates, split_identical
-from fbkit.load.columns import canonical, entity_key
+from fbkit.load.columns import canonical, check_key_type, entity_key, free_name
 from fbkit.load.times import absurd
 from fbkit.schema.contract import Contract
 from fbkit.schema.logs import OutcomeLog, SourceFile, audit_frame
 
 TABLE = "outcomes"
+RESERVED = ("ts_pred", "statement", "rule", "fate", "n_rivals", "key")
 
 
 def load_outcomes(frame: pl.DataFrame, *, contract: Contract, sources: tuple[SourceFile, ...]) -> OutcomeLog:
@@ -23,15 +24,20 @@ def load_outcomes(frame: pl.DataFrame, *, contract: Contract, sources: tuple[Sou
         A required column is missing or unusable, or most rows break one rule.
     """
     rows_in = frame.height
-    label = contract.outcomes.columns
-    if "label" not in frame.columns and "label" not in label and ("value" in frame.columns or "value" in label):
-        frame = frame.rename({str(label.get("value", "value")): "label"})
-        part = contract.outcomes.model_copy(update={"columns": {key: item for key, item in label.items() if key != "value"}})
-    else:
-        part = contract.outcomes
-    frame, casts = canonical(frame, source=part, table=TABLE, required=("ts_event", "label"), zone=contract.time.timezone)
+    part = contract.outcomes
+    if "label" not in {*frame.columns, *part.columns} and "value" in {*frame.columns, *part.columns}:
+        mapped = {"label": "value"} | {
+            "label" if name == "value" else name: item for name, item in part.columns.items()
+        }
+        part = part.model_copy(update={"columns": mapped})
+    frame, casts = canonical(
+        frame, source=part, table=TABLE, required=("ts_event", "label"), zone=contract.time.timezone
+    )
+    frame = frame.rename(
+        {name: free_name(name, frame.columns) for name in _reserved(contract) if name in frame.columns}
+    )
     frame, notes = _complete(frame, contract=contract)
-    used, rejects = quarantine(frame, rules=_rules(frame, contract=contract), table=TABLE)
+    used, rejects = quarantine(frame, rules=_rules(contract))
     used, repeated = split_identical(used)
     used, clashing = _unique_outcome_id(used)
     refused = [part.select(RULE) for part in (rejects, repeated, clashing)]
@@ -40,25 +46,34 @@ def load_outcomes(frame: pl.DataFrame, *, contract: Contract, sources: tuple[Sou
     return OutcomeLog(frame=used, rejects=everything, audit=pl.concat([audit, audit_frame(notes)]), sources=sources)
 
 
+def _reserved(contract: Contract) -> list[str]:
+    """Columns that the pairing makes itself; a logged one of that name, such as a copied ts_pred, must not stand in."""
+    return [*RESERVED, *({"prediction_id"} - set(contract.join.keys))]
+
+
 def _unique_outcome_id(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     if "outcome_id" not in frame.columns:
         return frame, frame.clear().with_columns(pl.lit(None, dtype=pl.String).alias(RULE))
-    named = frame.filter(pl.col("outcome_id").is_not_null())
-    kept, rejects = split_duplicates(named, key=["outcome_id"])
-    return pl.concat([kept, frame.filter(pl.col("outcome_id").is_null())]), rejects
+    usable = (pl.col("outcome_id").str.strip_chars() != "").fill_null(value=False)
+    kept, rejects = split_duplicates(frame.filter(usable), key=["outcome_id"])
+    return pl.concat([kept, frame.filter(~usable)]), rejects
 
 
-def _complete(frame: pl.DataFrame, *, contract: Contract) -> tuple[pl.DataFrame, list[tuple[str, str, int, str | None]]]:
+def _complete(
+    frame: pl.DataFrame, *, contract: Contract
+) -> tuple[pl.DataFrame, list[tuple[str, str, int, str | None]]]:
     """Add the optional columns that the join relies on, and the usable-key columns."""
     notes: list[tuple[str, str, int, str | None]] = []
-    if "ts_arrival" not in frame.columns:
-        frame = frame.with_columns(pl.col("ts_event").alias("ts_arrival"))
-        notes.append((TABLE, "arrival_is_event_time", frame.height, "no arrival time is logged"))
-    else:
-        frame = frame.with_columns(pl.coalesce("ts_arrival", "ts_event").alias("ts_arrival"))
-    for name, default in (("source", "auto"), ("label_version", None)):
-        filled = pl.lit(default, dtype=pl.String) if name not in frame.columns else pl.col(name).fill_null(default) if default else pl.col(name)
-        frame = frame.with_columns(filled.alias(name))
+    optional = {"ts_arrival": frame.schema["ts_event"], "source": pl.String, "label_version": pl.String}
+    frame = frame.with_columns(
+        pl.lit(None, dtype=dtype).alias(name) for name, dtype in optional.items() if name not in frame.columns
+    )
+    unknown = frame["ts_arrival"].null_count()
+    if unknown:
+        notes.append((TABLE, "arrival_is_event_time", unknown, "no arrival time is logged"))
+    frame = frame.with_columns(
+        pl.coalesce("ts_arrival", "ts_event").alias("ts_arrival"), pl.col("source").fill_null("auto")
+    )
     for key in contract.join.keys:
         if key in frame.columns:
             text = pl.col(key).cast(pl.String)
@@ -75,13 +90,15 @@ def _fallback_key(frame: pl.DataFrame, *, contract: Contract) -> pl.Expr:
     mapped = contract.predictions.columns.get("entity_id")
     listed = [mapped] if isinstance(mapped, str) else list(mapped or [])
     if "entity_id" in frame.columns and (listed == list(fallback.entity) or fallback.entity == ("entity_id",)):
-        return entity_key(["entity_id"])
+        return pl.col("entity_id")
     if all(column in frame.columns for column in fallback.entity):
-        return entity_key(list(fallback.entity))
+        for column in fallback.entity:
+            check_key_type(frame, column=column, table=TABLE)
+        return entity_key(fallback.entity)
     return pl.lit(None, dtype=pl.String)
 
 
-def _rules(frame: pl.DataFrame, *, contract: Contract) -> list[tuple[str, pl.Expr]]:
+def _rules(contract: Contract) -> list[tuple[str, pl.Expr]]:
     keyed = pl.all_horizontal([pl.col(key).is_not_null() for key in contract.join.keys])
     rules = [
         ("no_key", ~keyed & pl.col("__entity").is_null()),

@@ -4,7 +4,7 @@ import polars as pl
 
 from fbkit.errors import InputError
 from fbkit.load.checks import RULE, account, quarantine, split_duplicates
-from fbkit.load.columns import canonical, entity_key
+from fbkit.load.columns import canonical, entity_key, free_name
 from fbkit.load.times import absurd
 from fbkit.schema.contract import Contract
 from fbkit.schema.logs import PredictionLog, SourceFile
@@ -12,8 +12,8 @@ from fbkit.schema.logs import PredictionLog, SourceFile
 TABLE = "predictions"
 # Columns of the joined table that the kit makes; a logged column of that name would be overwritten.
 RESERVED = (
-    "entity", "flagged", "state", "label", "ts_event", "ts_arrival", "lag", "arrival_lag", "rule", "source", "label_version",
-    "mature", "late", "n_outcomes", "n_rivals", "action", "propensity", "blocked",
+    "entity", "flagged", "state", "label", "ts_event", "ts_arrival", "lag", "arrival_lag", "rule", "source",
+    "label_version", "mature", "late", "n_outcomes", "n_rivals", "action", "propensity", "blocked",
 )  # fmt: skip
 
 
@@ -36,7 +36,7 @@ def load_predictions(frame: pl.DataFrame, *, contract: Contract, sources: tuple[
     frame = _free_reserved(frame, contract=contract)
     frame, casts = _as_text(frame, contract=contract, casts=casts)
     frame = _numeric_features(frame, contract=contract)
-    used, rejects = quarantine(frame, rules=_rules(frame, contract=contract), table=TABLE)
+    used, rejects = quarantine(frame, rules=_rules(frame, contract=contract))
     used, repeated = split_duplicates(used, key=["prediction_id"])
     used, rekeyed = _unique_join_key(used, contract=contract)
     refused = [rejects.select(RULE), repeated.select(RULE), rekeyed.select(RULE)]
@@ -63,7 +63,9 @@ def _unique_join_key(frame: pl.DataFrame, *, contract: Contract) -> tuple[pl.Dat
         return frame, empty
     missing = [key for key in keys if key not in frame.columns]
     if missing:
-        raise InputError("the prediction log lacks a join key", got=", ".join(missing), allowed=", ".join(frame.columns))
+        raise InputError(
+            "the prediction log lacks a join key", got=", ".join(missing), allowed=", ".join(frame.columns)
+        )
     ambiguous = pl.struct(keys).is_duplicated() & pl.all_horizontal(pl.col(keys).is_not_null())
     return frame.filter(~ambiguous), frame.filter(ambiguous).with_columns(pl.lit("conflicting_id").alias(RULE))
 
@@ -79,10 +81,12 @@ def _free_reserved(frame: pl.DataFrame, *, contract: Contract) -> pl.DataFrame:
                 allowed=f"any name but {', '.join(RESERVED)}",
                 next_step=f'rename it: [predictions.columns] my_{name} = "{name}", and use my_{name} in the contract',
             )
-    return frame.rename({name: f"logged_{name}" for name in taken})
+    return frame.rename({name: free_name(name, frame.columns) for name in taken})
 
 
-def _as_text(frame: pl.DataFrame, *, contract: Contract, casts: list[tuple[str, str]]) -> tuple[pl.DataFrame, list[tuple[str, str]]]:
+def _as_text(
+    frame: pl.DataFrame, *, contract: Contract, casts: list[tuple[str, str]]
+) -> tuple[pl.DataFrame, list[tuple[str, str]]]:
     missing = [name for name in (*contract.slices.columns, *contract.features.columns) if name not in frame.columns]
     if missing:
         raise InputError(
@@ -125,6 +129,8 @@ def _rules(frame: pl.DataFrame, *, contract: Contract) -> list[tuple[str, pl.Exp
         where.setdefault("environment", ["prod"])
     for name, values in where.items():
         if name not in frame.columns:
-            raise InputError(f"[predictions.where] names a column that is not in the log: {name}", allowed=", ".join(frame.columns))
+            raise InputError(
+                f"[predictions.where] names a column that is not in the log: {name}", allowed=", ".join(frame.columns)
+            )
         rules.insert(0, ("other_environment", ~pl.col(name).cast(pl.String).is_in(values).fill_null(value=False)))
     return rules

@@ -7,7 +7,6 @@ import polars as pl
 from fbkit.errors import ContractError, InputError
 
 _UTC = pl.Datetime("us", "UTC")
-_OFFSET = r"(?:[zZ]|[+-]\d{2}:?\d{2})$"
 _EARLIEST, _LATEST = pl.datetime(1990, 1, 1, time_zone="UTC"), pl.datetime(2100, 1, 1, time_zone="UTC")
 
 
@@ -26,7 +25,9 @@ def to_utc(frame: pl.DataFrame, *, column: str, table: str, zone: str | None) ->
         frame = frame.with_columns(pl.col(column).cast(pl.Datetime("us")))
         dtype = frame.schema[column]
     if isinstance(dtype, pl.Datetime):
-        return frame.with_columns(_localise(pl.col(column), dtype=dtype, zone=zone, column=column, table=table).alias(column))
+        return frame.with_columns(
+            _localise(pl.col(column), dtype=dtype, zone=zone, column=column, table=table).alias(column)
+        )
     if dtype == pl.Null:
         return frame.with_columns(pl.col(column).cast(_UTC))
     if dtype == pl.String:
@@ -46,26 +47,34 @@ def _localise(expr: pl.Expr, *, dtype: pl.Datetime, zone: str | None, column: st
     if zone is None:
         raise _naive(column, table=table, example=None)
     # In the hour that the clock repeats the earlier instant is taken; in the hour it skips there is no instant.
-    return expr.dt.replace_time_zone(check_zone(zone), ambiguous="earliest", non_existent="null").dt.convert_time_zone("UTC")
+    return expr.dt.replace_time_zone(check_zone(zone), ambiguous="earliest", non_existent="null").dt.convert_time_zone(
+        "UTC"
+    )
 
 
 def _parse_text(frame: pl.DataFrame, *, column: str, table: str, zone: str | None) -> pl.DataFrame:
-    text = frame[column].str.strip_chars().str.replace(" ", "T", literal=True)
-    has_offset = text.str.contains(_OFFSET) & text.str.contains("T", literal=True)
+    text = frame[column].str.strip_chars()
+    # One spelling for what databases and spreadsheets write: "2013-05-27 14:05:00 UTC", "...+00", "...+0200".
+    text = text.str.replace(r"^(\d{4}-\d{2}-\d{2})[ t]", "${1}T").str.replace(r"\s*(?:[zZ]|UTC|GMT)$", "+00:00")
+    text = text.str.replace(r"(T.*?)\s*([+-]\d{2}):?(\d{2})$", "${1}${2}:${3}").str.replace(
+        r"(T.*[+-]\d{2})$", "${1}:00"
+    )
+    has_offset = text.str.contains(r"T.*[+-]\d{2}:\d{2}$")
     naive = frame.filter(text.is_not_null() & ~has_offset)
     if zone is None and naive.height * 2 > text.drop_nulls().len():
         raise _naive(column, table=table, example=naive[column].head(1).to_list())
-    clean = text.str.replace(r"[zZ]$", "+00:00").str.replace(r"([+-]\d{2})(\d{2})$", "${1}:${2}")
-    aware = clean.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f%:z", time_unit="us", time_zone="UTC", strict=False)
-    short = clean.str.to_datetime("%Y-%m-%dT%H:%M%:z", time_unit="us", time_zone="UTC", strict=False)
-    parsed = pl.select(pl.coalesce(aware, short)).to_series()
+    aware = [
+        text.str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False)
+        for form in ("%Y-%m-%dT%H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M%:z")
+    ]
+    parsed = pl.select(pl.coalesce(aware)).to_series()
     if zone is not None:
-        plain = pl.coalesce(
+        plain = [
             text.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False),
             text.str.to_datetime("%Y-%m-%dT%H:%M", time_unit="us", strict=False),
             text.str.to_date("%Y-%m-%d", strict=False).cast(pl.Datetime("us")),
-        )
-        local = _localise(plain, dtype=pl.Datetime("us"), zone=zone, column=column, table=table)
+        ]
+        local = _localise(pl.coalesce(plain), dtype=pl.Datetime("us"), zone=zone, column=column, table=table)
         parsed = pl.select(pl.when(has_offset).then(parsed).otherwise(local)).to_series()
     return frame.with_columns(parsed.alias(column))
 
@@ -74,8 +83,11 @@ def check_zone(zone: str) -> str:
     """The zone's name if the machine knows it."""
     try:
         zoneinfo.ZoneInfo(zone)
-    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
-        raise ContractError("the contract names an unknown time zone", got=zone, allowed="an IANA name such as Europe/Berlin") from error
+        pl.select(pl.datetime(2000, 1, 1).dt.replace_time_zone(zone))
+    except (pl.exceptions.PolarsError, zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ContractError(
+            "the contract names an unknown time zone", got=zone, allowed="an IANA name such as Europe/Berlin"
+        ) from error
     return zone
 
 
@@ -89,5 +101,5 @@ def _naive(column: str, *, table: str, example: object) -> InputError:
         f"column {column} of the {table} log has no time zone",
         got=example if example is not None else "naive timestamps",
         allowed="timestamps with a zone (UTC), or a zone named in the contract",
-        next_step=f'set timezone = "UTC" (or the right zone) under [{table}] in the contract',
+        next_step=f'set timezone = "UTC" (or the right zone) under [{table}] in the contract (without one: --timezone)',
     )
