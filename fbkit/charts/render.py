@@ -1,9 +1,11 @@
 """A chart as SVG, PNG or a plain specification: offline, and the same bytes for the same chart."""
 
 import json
+import re
 from typing import Any
 
 VEGA_LITE = "6.4"
+_COUNTED = re.compile(r'(id="|="url\(#)(clip|gradient_)(\d+)("|\))')
 
 
 def to_spec(chart: Any) -> dict[str, Any]:
@@ -32,7 +34,19 @@ def to_svg(chart: Any) -> str:
     """The chart as SVG text. Accepts a chart or a specification."""
     import vl_convert
 
-    return vl_convert.vegalite_to_svg(_spec_of(chart), vl_version=VEGA_LITE, allowed_base_urls=[])
+    svg = vl_convert.vegalite_to_svg(_spec_of(chart), vl_version=VEGA_LITE, allowed_base_urls=[])
+    return _renumber(svg)
+
+
+def _renumber(svg: str) -> str:
+    """Vega counts the names of clips and gradients up over a process; count from zero in each picture."""
+    numbers: dict[str, str] = {}
+
+    def own(found: re.Match[str]) -> str:
+        prefix, kind, number, end = found.groups()
+        return f"{prefix}{kind}{numbers.setdefault(kind + number, str(len(numbers)))}{end}"
+
+    return _COUNTED.sub(own, svg)
 
 
 def to_png(chart: Any, *, scale: float = 2.0) -> bytes:

@@ -63,8 +63,7 @@ def ladder_chart(ladder: pl.DataFrame, *, metric: str = "recall", title: str | N
     rows = ladder_rows(ladder, metric=metric)
     unit = "share" if is_share(metric) else "score"
     name = metric_name(metric)
-    order = [row["label"] for row in rows]
-    y = alt.Y("label:N", sort=order, title=None, axis=alt.Axis(labelLimit=300, labelColor=theme.INK, labelPadding=8))
+    y = alt.Y("label:N", sort=None, title=None, axis=alt.Axis(labelLimit=300, labelColor=theme.INK, labelPadding=8))
     x_axis = alt.Axis(format=number_format(metric), title=f"{name} ({unit})", tickCount=6)
     x_scale = alt.Scale(zero=False, nice=True)
     drawn = {row["family"] for row in rows if row["kind"] == TOTAL or row.get("start") is not None}
@@ -95,7 +94,7 @@ def ladder_chart(ladder: pl.DataFrame, *, metric: str = "recall", title: str | N
         alt.Chart()
         .transform_filter("isValid(datum.next_label) && isValid(datum.end)")
         .mark_rule(color=theme.OTHER, strokeDash=[3, 3])
-        .encode(x="end:Q", y=alt.Y("label:N", sort=order), y2="next_label:N")
+        .encode(x="end:Q", y=alt.Y("label:N", sort=None), y2="next_label:N")
     )
     said = base.mark_text(align="left", fontWeight=600).encode(x=alt.value(theme.WIDTH + 14), text="said:N")
     said_interval = (
@@ -103,7 +102,8 @@ def ladder_chart(ladder: pl.DataFrame, *, metric: str = "recall", title: str | N
         .mark_text(align="left", color=theme.FAINT, dx=74)
         .encode(x=alt.value(theme.WIDTH + 14), text="said_interval:N")
     )
-    layered = alt.layer(links, bars, whiskers, totals, said, said_interval, data=theme.data(rows)).properties(
+    # The texts come first: they hold every line, and lines stand in the order in which they first appear.
+    layered = alt.layer(said, said_interval, links, bars, whiskers, totals, data=theme.data(rows)).properties(
         width=theme.WIDTH, height=alt.Step(28)
     )
     return theme.finish(

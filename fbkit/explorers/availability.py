@@ -145,7 +145,7 @@ class AvailabilityExplorer(Explorer):
 
     def chart(self) -> Any:
         texts = self.texts()
-        titles = {"title": texts["headline"], "subtitle": texts["smallprint"]}
+        titles: dict[str, Any] = {"title": texts["headline"], "subtitle": texts["smallprint"]}
         if self.show == "age":
             return charts.lag_chart(self.result, **titles)
         return charts.availability_chart(self.result, by=self._column, windows=self._windows(), **titles)

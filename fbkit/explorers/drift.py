@@ -65,7 +65,7 @@ class DriftExplorer(Explorer):
 
     def chart(self) -> Any:
         texts = self.texts()
-        titles = {"title": texts["headline"], "subtitle": texts["smallprint"]}
+        titles: dict[str, Any] = {"title": texts["headline"], "subtitle": texts["smallprint"]}
         if self.column == RANKING:
             return charts.drift_chart(self.result, **titles)
         return charts.drift_bins_chart(self.result, column=self.column, **titles)

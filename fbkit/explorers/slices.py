@@ -199,29 +199,30 @@ class SlicesExplorer(Explorer):
         )
 
     def texts(self) -> dict[str, str]:
-        then, now = (self._whole(role) for role in ("reference", "current"))
-        name = metric_name(self.metric)
+        name, stage = metric_name(self.metric), stage_name(self._stage())
+        title = name[:1].upper() + name[1:]
         decided = f", if flagged at score ≥ {self.threshold:.3g}" if self.what_if else ""
-        headline = f"{name[:1].upper()}{name[1:]}{f' by {clean(self.by)}' if self.by else ''}{decided}"
-        change = None if then["value"] is None or now["value"] is None else now["value"] - then["value"]
-        moved = f" ({change_text(change, metric=self.metric)})" if change is not None else ""
         spans = f"{model.span_text(self.model.reference)} against {model.span_text(self.model.current)}"
-        hidden = f" {self._hidden} small or further slices are not shown." if self._hidden else ""
+        then, now = (self._whole(role) for role in ("reference", "current"))
+        counts = f"n {count_text(then['n'])} and {count_text(now['n'])}"
         return {
-            "headline": headline,
+            "headline": f"{title}{f' by {clean(self.by)}' if self.by else ''}{decided}",
             "axis": charts.value_title(self.metric, self._stage()),
-            "smallprint": model.smallprint(
-                self.model.joined,
-                spans,
-                stage_name(self._stage()),
-                f"n {count_text(then['n'])} and {count_text(now['n'])}",
-            ),
-            "summary": (
-                f"{name[:1].upper()}{name[1:]}{decided}: {value_text(then['value'], metric=self.metric)} in the reference, "
-                f"{value_text(now['value'], metric=self.metric)} now{moved}, {stage_name(self._stage())}."
-                f"{self._biggest()}{hidden}"
-            ),
+            "smallprint": model.smallprint(self.model.joined, spans, stage, counts),
+            "summary": f"{title}{decided}: {self._moved(then, now)}, {stage}.{self._biggest()}{self._unshown()}",
         }
+
+    def _moved(self, then: dict[str, Any], now: dict[str, Any]) -> str:
+        before, after = (value_text(line["value"], metric=self.metric) for line in (then, now))
+        moved = None if then["value"] is None or now["value"] is None else now["value"] - then["value"]
+        change = "" if moved is None else f" ({change_text(moved, metric=self.metric)})"
+        return f"{before} in the reference, {after} now{change}"
+
+    def _unshown(self) -> str:
+        if not self._hidden:
+            return ""
+        several = f"{self._hidden} slices are" if self._hidden > 1 else "One slice is"
+        return f" {several} not shown (fewer than {self.minimum} predictions, or past the first {_SHOWN})."
 
     def _stage(self) -> str:
         return "any" if self.metric == "availability" else self.stage

@@ -106,7 +106,7 @@ class TriageCard(Explorer):
 
     def chart(self) -> Any:
         texts = self.texts()
-        titles = {"title": texts["headline"], "subtitle": texts["smallprint"]}
+        titles: dict[str, Any] = {"title": texts["headline"], "subtitle": texts["smallprint"]}
         frame, metric = self.result, self.diagnosis.metric
         drawn: Mapping[str, Callable[[], Any]] = {
             "ladder": lambda: charts.ladder_chart(frame, metric=metric, **titles),
@@ -167,10 +167,10 @@ def card_head(diagnosis: Diagnosis) -> str:
     colour = _VERDICT_COLOURS.get(diagnosis.verdict, FAMILY_COLOURS["total"])
     verdict = html.escape(clean(diagnosis.verdict).replace("_", " "))
     metric, observed = diagnosis.metric, diagnosis.observed
-    numbers = (
-        f"{metric_name(metric)} {value_text(observed.reference, metric=metric)} → {value_text(observed.current, metric=metric)} "
-        f"({change_text(observed.change, metric=metric)}, {change_interval_text(observed.lower, observed.upper, metric=metric)})"
-    )
+    then, now = (value_text(value, metric=metric) for value in (observed.reference, observed.current))
+    interval = change_interval_text(observed.lower, observed.upper, metric=metric)
+    between = f", {interval}" if interval else ""
+    numbers = f"{metric_name(metric)} {then} → {now} ({change_text(observed.change, metric=metric)}{between})"
     return (
         f'<div style="border-left:5px solid {colour};padding:4px 0 4px 14px;margin:4px 0 8px">'
         f'<div style="font-size:19px;font-weight:650;line-height:1.35" role="heading" aria-level="3">{verdict}</div>'

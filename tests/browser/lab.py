@@ -51,12 +51,21 @@ def jupyterlab(folder: Path, *, state: Path, theme: str | None = None) -> Iterat
     if theme:
         (settings / "themes.jupyterlab-settings").write_text(json.dumps({"theme": theme}))
     port = _free_port()
-    command = [
-        sys.executable, "-m", "jupyterlab", "--no-browser", f"--ServerApp.port={port}", "--ServerApp.ip=127.0.0.1",
-        "--ServerApp.port_retries=0", "--ServerApp.allow_root=True", "--IdentityProvider.token=", "--ServerApp.password=",
-        f"--ServerApp.root_dir={folder}", "--LabApp.expose_app_in_browser=True", "--LabServerApp.extension_manager=readonly",
-        f"--LabApp.user_settings_dir={state / 'settings'}", f"--LabApp.workspaces_dir={state / 'workspaces'}",
-    ]  # fmt: skip
+    options = {
+        "ServerApp.port": port,
+        "ServerApp.ip": "127.0.0.1",
+        "ServerApp.port_retries": 0,
+        "ServerApp.allow_root": True,
+        "IdentityProvider.token": "",
+        "ServerApp.password": "",
+        "ServerApp.root_dir": folder,
+        "LabApp.expose_app_in_browser": True,
+        "LabServerApp.extension_manager": "readonly",
+        "LabApp.user_settings_dir": state / "settings",
+        "LabApp.workspaces_dir": state / "workspaces",
+    }
+    given = [f"--{name}={value}" for name, value in options.items()]
+    command = [sys.executable, "-m", "jupyterlab", "--no-browser", *given]
     places = {
         name: str(state / name.lower())
         for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
@@ -139,7 +148,7 @@ def run_all(page: Any, *, timeout: float = 180.0) -> None:
 def wait_painted(page: Any, *, at_least: int = 1, index: int = 0, timeout: float = 60.0) -> int:
     """Wait until the ``index``-th live chart has painted its ``at_least``-th answer; return which it painted."""
     page.wait_for_function(
-        "([i, n]) => { const c = document.querySelectorAll('.fbkit-canvas')[i]; return c && Number(c.dataset.painted ?? 0) >= n; }",
+        "([i, n]) => Number(document.querySelectorAll('.fbkit-canvas')[i]?.dataset.painted ?? 0) >= n",
         arg=[index, at_least],
         timeout=timeout * 1000,
     )
