@@ -67,8 +67,9 @@ format: $(VENV)/.stamp-dev ## format the code and apply the safe repairs
 	$(BIN)/ruff check --quiet --fix-only .
 	$(BIN)/ruff format --quiet .
 
-bench: $(VENV)/.stamp-dev ## benchmarks, beside their committed baselines
+bench: $(VENV)/.stamp-dev ## benchmarks: import time, and the verdicts on incidents of known truth (seeds from the commit)
 	$(BIN)/python benchmarks/import_time.py
+	$(BIN)/python benchmarks/triage.py --seeds 30 --from-commit
 
 lock: $(VENV)/.stamp-dev ## choose all pins anew, newest first, and the Binder pins with them
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
