@@ -72,7 +72,7 @@ class Resampler:
             code, cluster = code[rows], cluster[rows]
             values = None if values is None else values[rows]
         amount = np.ones(len(code)) if values is None else values
-        plain = np.bincount(code, weights=amount, minlength=size)[None, :]
+        plain = np.bincount(code, weights=amount, minlength=size).astype(np.float64)[None, :]
         if self.draws == 0:
             return plain
         matrix = csr_matrix((amount, (code, cluster)), shape=(size, self.weights.shape[0]))

@@ -1,5 +1,6 @@
 """What the logs cannot exclude: tipping ratio, worst-case bounds, and how lopsided a loss would have to be."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -125,7 +126,7 @@ def tilt(cells: Cells, rate: Floats, *, metric: str, reference: float, error: fl
     return Tilt(vanish=_search(change, start, target=0.0), touch=touch)
 
 
-def _search(change, start: float, *, target: float) -> float | None:  # type: ignore[no-untyped-def]
+def _search(change: Callable[[float], float], start: float, *, target: float) -> float | None:
     limit = float(np.log(100.0))
     for direction in (-1.0, 1.0):
         end = change(direction * limit)

@@ -27,16 +27,11 @@ def three_checks(facts: Findings, parts: Sequence[Contribution]) -> tuple[Check,
 
 
 def _who(facts: Findings) -> str:
-    share = {
-        (decision, window): facts.availability(window, decision=decision)
-        for decision in ("all", "flagged", "not flagged")
-        for window in ("reference", "current")
-    }
-    text = (
-        f"Availability went from {words.percent(share['all', 'reference'])} to {words.percent(share['all', 'current'])}: "
-        f"flagged rows {words.percent(share['flagged', 'reference'])} to {words.percent(share['flagged', 'current'])}, "
-        f"the others {words.percent(share['not flagged', 'reference'])} to {words.percent(share['not flagged', 'current'])}."
-    )
+    def went(decision: str) -> str:
+        share = [words.percent(facts.availability(window, decision=decision)) for window in ("reference", "current")]
+        return " to ".join(share)
+
+    text = f"Availability went from {went('all')}: flagged rows {went('flagged')}, the others {went('not flagged')}."
     young = facts.arrival.young
     closed = (
         "All label windows are closed, so what is missing is lost"
@@ -81,7 +76,7 @@ def _model(facts: Findings, parts: Sequence[Contribution]) -> str:
         first = f"Replayed on the reference's own outcomes: {listed}."
     else:
         first = "Threshold, mix and scores replayed on the reference's own outcomes explain nothing beyond the gates."
-    rest = facts.left_over(facts.remainder)
+    rest = facts.repaired(facts.remainder)
     last = next((p for p in parts if p.cause in ("concept_drift", "version_regression", "noise")), None)
     outcome = (
         "so it is read as sampling noise"

@@ -10,7 +10,7 @@ from fbkit.diagnose.bounds import Tilt
 from fbkit.diagnose.ladder import Ladder
 from fbkit.diagnose.nonrandom import Conservation
 from fbkit.diagnose.replay import PLAYERS
-from fbkit.diagnose.rows import CURRENT, REFERENCE, WINDOWS
+from fbkit.diagnose.rows import CURRENT, REFERENCE, WINDOWS, Rows
 from fbkit.schema.diagnosis import Check, Contribution
 
 Triple = tuple[float | None, float | None, float | None]
@@ -56,6 +56,27 @@ def _total(step: int, label: str, value: float | None, between: tuple[float | No
         "step": step, "cause": None, "family": None, "label": label, "value": value,
         "lower": between[0], "upper": between[1], "start": 0.0, "end": value, "kind": "total",
     }  # fmt: skip
+
+
+def windows_frame(rows: Rows) -> pl.DataFrame:
+    """window, n, n_labelled, n_open (label window still open), mean_score, median_threshold."""
+    found: list[dict[str, object]] = []
+    for index, name in enumerate(WINDOWS):
+        mine = rows.of(index)
+        threshold = rows.frame["threshold"].filter(pl.Series(mine)).median()
+        found.append(
+            {
+                "window": name,
+                "n": int(mine.sum()),
+                "n_labelled": int((mine & rows.labelled).sum()),
+                "n_open": int((mine & ~rows.mature).sum()),
+                "mean_score": float(rows.score[mine].mean()),
+                "median_threshold": threshold,
+            }
+        )
+    counts = dict.fromkeys(("n", "n_labelled", "n_open"), pl.Int64)
+    schema = {"window": pl.String} | counts | dict.fromkeys(("mean_score", "median_threshold"), pl.Float64)
+    return pl.DataFrame(found, schema=schema)
 
 
 def corrected_frame(ladder: Ladder, final: Floats, *, level: float, more: float = 0.0) -> pl.DataFrame:

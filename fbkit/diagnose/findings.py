@@ -31,8 +31,8 @@ class Findings:
 
     ``lost_nonrandom`` is the contribution of labels lost because of their outcome (per draw), or None
     when count conservation gives no reason to suspect it. ``reach`` is what label loss that follows the
-    score could hide (see :class:`~fbkit.diagnose.graded.Grading`), added to the intervals. ``true_change`` is the change after every
-    repair of the labels.
+    score could hide (see :class:`~fbkit.diagnose.graded.Grading`), added to the intervals. ``true_change``
+    is the change after every repair of the labels.
     """
 
     metric: str
@@ -106,9 +106,10 @@ class Findings:
         """The same for what rests on the correction: widened by what the correction cannot know."""
         return interval(draws, level=self.settings.level, more=self.reach)
 
-    def left_over(self, draws: Floats) -> Triple:
-        """The same for the remainder, as wide as its gate."""
-        return interval(draws, level=self.settings.level, width=self.settings.noise_gate, more=self.reach)
+    def beyond_noise(self, draws: Floats) -> bool:
+        """Further from zero than the gate allows to noise (and than the correction cannot know)."""
+        _, lower, upper = interval(draws, level=self.settings.level, width=self.settings.noise_gate, more=self.reach)
+        return lower is not None and upper is not None and (lower > 0 or upper < 0)
 
     def frame(self, name: str) -> pl.DataFrame:
         """One evidence frame."""

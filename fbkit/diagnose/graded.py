@@ -1,4 +1,4 @@
-"""Does label loss follow the score inside a decision? Then "at random within cells" is not to be believed as it stands."""
+"""Does label loss follow the score inside a decision? Then "at random within cells" is doubtful."""
 
 from dataclasses import dataclass
 

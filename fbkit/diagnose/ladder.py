@@ -1,7 +1,7 @@
 """The ladder: observed, like for like, corrected, replayed, remainder. Pure functions of count tables."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -109,8 +109,6 @@ def _counts(effect: Floats, *, settings: Settings) -> bool:
 def silence_as_negative(cells: Cells) -> Cells:
     """Positives seen so far, scaled up to their final number; all the other predictions are negatives."""
     positives = np.minimum(cells.v1, cells.n)
-    from dataclasses import replace
-
     return replace(cells, v1=positives, v0=cells.n - positives)
 
 

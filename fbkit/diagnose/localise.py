@@ -88,7 +88,7 @@ SLICE_SCHEMA = {
 
 def _tally(rows: Rows, code: Ints, mask: Flags, *, size: int) -> Floats:
     key = (rows.window * 2 + rows.labelled) * size + code
-    return np.bincount(key[mask], minlength=4 * size).reshape(2, 2, size)
+    return np.bincount(key[mask], minlength=4 * size).reshape(2, 2, size).astype(np.float64)
 
 
 def _ratio(current: object, reference: object) -> float | None:

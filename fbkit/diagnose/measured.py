@@ -1,7 +1,7 @@
 """Measure everything a diagnosis needs, timed by the question it answers."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -36,7 +36,7 @@ class Stopwatch:
     seconds: dict[str, float] = field(default_factory=dict)
 
     @contextmanager
-    def time(self, key: str) -> Iterator[None]:
+    def time(self, key: str) -> Generator[None]:
         """Add the time inside the block to ``key``."""
         begin = time.perf_counter()
         yield
@@ -163,6 +163,7 @@ def _availability_frames(scene: Scene) -> dict[str, pl.DataFrame]:
     window = scene.joined.contract.label.window
     days = window.total_seconds() / 86_400
     return {
+        "windows": evidence.windows_frame(rows),
         "availability_by_decision": localise.availability_by_decision(rows),
         "availability_by_slice": localise.availability_by_slice(rows, scene.encoded),
         "availability_by_score": localise.availability_by_score(rows, scene.bin_of, scene.edges),
@@ -245,7 +246,7 @@ def _with_frames(scene: Scene, facts: Findings, final: Floats, watch: Stopwatch)
             minimum=scene.joined.contract.slices.minimum,
         )
         frames["replay"] = evidence.replay_frame(
-            ladder, facts.left_over(facts.remainder), facts.version_effect, _notes(facts), level=settings.level
+            ladder, facts.repaired(facts.remainder), facts.version_effect, _notes(facts), level=settings.level
         )
     frames["corrected"] = evidence.corrected_frame(ladder, final, level=settings.level, more=facts.reach)
     frames["tipping"] = evidence.tipping_frame(

@@ -82,8 +82,8 @@ def would_change(facts: Findings, parts: Sequence[Contribution]) -> tuple[str, .
     if facts.tipping is not None:
         said.insert(
             1,
-            f"A proof that detected and missed {_what(facts.metric)} lost labels unequally: the whole change is an artefact if "
-            f"the ratio of their label rates moved by a factor {facts.tipping:.2f}.",
+            f"A proof that detected and missed {_what(facts.metric)} lost labels unequally: the whole change is an "
+            f"artefact if the ratio of their label rates moved by a factor {facts.tipping:.2f}.",
         )
     return tuple(dict.fromkeys(text for text in said if text))
 

@@ -27,8 +27,8 @@ class Settings:
     replay_floor
         A replayed cause must move the metric by this many points to be kept apart.
     noise_gate
-        Standard errors that the remainder must exceed to be called drift; its interval is that wide, so
-        that a no-change week with its several tested causes is called in fewer than one week in twenty.
+        Standard errors that a replayed cause or the remainder must exceed to be told from noise: 5 % shared
+        by the twelve mechanisms that are tested (Bonferroni).
     power
         Standard errors added to the gate for the minimum detectable change (80 % power).
     nonrandom_missing, nonrandom_positives, nonrandom_negatives
@@ -52,7 +52,7 @@ class Settings:
     slice_p: float = 1e-3
     shift_p: float = 5e-4
     replay_floor: float = 0.006
-    noise_gate: float = 2.2
+    noise_gate: float = 2.87
     power: float = 0.84
     nonrandom_missing: float = 4.0
     nonrandom_positives: float = -3.0

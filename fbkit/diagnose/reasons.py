@@ -1,0 +1,117 @@
+"""The evidence of each cause in words, and what would overturn it; the numbers are cells of the evidence frames."""
+
+from fbkit.diagnose import words
+from fbkit.diagnose.bootstrap import Floats
+from fbkit.diagnose.findings import Findings
+from fbkit.diagnose.nonrandom import Conservation
+from fbkit.diagnose.replay import COVARIATE, MIX, THRESHOLD
+from fbkit.diagnose.rows import CURRENT
+
+Pair = tuple[str, str]
+
+
+def _moves(facts: Findings, draws: Floats, *, sign: int = 1) -> str:
+    return words.signed(facts.metric, sign * float(draws[0]))
+
+
+def immature(facts: Findings) -> Pair:
+    """Young label windows."""
+    following = "The same comparison after the last label window has closed."
+    if facts.arrival.reason is not None:
+        return f"{words.start(facts.arrival.reason)}.", following
+    share = words.percent(float(facts.arrival.young[facts.rows.of(CURRENT)].mean()))
+    text = f"{share} of the current predictions have an open label window; at equal age the change moves by "
+    return f"{text}{_moves(facts, facts.ladder.immature, sign=-1)}.", following
+
+
+def label_loss(facts: Findings) -> Pair:
+    """Labels lost at random within cells."""
+
+    def went(decision: str) -> str:
+        share = [words.percent(facts.availability(window, decision=decision)) for window in ("reference", "current")]
+        return " to ".join(share)
+
+    cells = ", ".join(("decision", "score", *facts.cells.strata.columns))
+    text = (
+        f"Label availability went from {went('all')}: flagged rows {went('flagged')}, others {went('not flagged')}. "
+        f"Weighting labels back within {cells} moves the change by {_moves(facts, facts.ladder.label_loss, sign=-1)}."
+    )
+    if facts.grading.found:
+        text += (
+            f" Among flagged rows the loss follows the score (odds ratio {max(facts.grading.odds_ratio):.1f} between "
+            "low and high scores), so it may follow the outcome as well; the interval allows for an odds ratio of "
+            f"{max(facts.grading.gamma):.1f}."
+        )
+    return text, "An audit of unlabelled rows by decision and score would show whether the loss follows the outcome."
+
+
+def nonrandom(found: Conservation) -> Pair:
+    """Count conservation."""
+    text = (
+        f"Among flagged rows {words.count(found.missing)} labels are missing where "
+        f"{words.count(found.expected_missing)} were expected; labelled positives {words.count(found.positives)} "
+        f"against {words.count(found.expected_positives)} expected, negatives {words.count(found.negatives)} against "
+        f"{words.count(found.expected_negatives)}: positives went missing, negatives did not."
+    )
+    return text, "An audit of about 300 flagged and 500 unflagged rows without a label would decide."
+
+
+def replayed(facts: Findings, cause: str) -> Pair:
+    """Threshold, mix or scores, applied to the reference's own outcomes."""
+    move = f"{words.NAMES[facts.metric]} by {_moves(facts, facts.ladder.replayed[cause])}"
+    if cause == THRESHOLD:
+        before, after = _windows(facts, "median_threshold")
+        first = f"The median operating threshold went from {before} to {after}; the current decisions applied to the"
+        following = "The release that changed the threshold; the metric at the old threshold on the current rows."
+        return f"{first} reference's rows move {move}.", following
+    if cause == MIX:
+        names = ", ".join(facts.mix_columns)
+        first = f"The shares of {names} moved; the reference's own rows reweighted to the current shares move {move}."
+        return first, f"The metric within each value of {names}: if it fell there as well, the mix is not the cause."
+    if cause == COVARIATE:
+        before, after = _windows(facts, "mean_score")
+        first = f"The scores moved (mean {before} to {after}); the reference's own outcomes at the current scores move"
+        following = "The features that moved: if one is broken rather than different, the cause is the pipeline."
+        return f"{first} {move}.", following
+    raise ValueError(cause)
+
+
+def _windows(facts: Findings, column: str) -> tuple[str, str]:
+    first, last = facts.frame("windows")[column].to_list()
+    return f"{first:.3g}", f"{last:.3g}"
+
+
+def version(facts: Findings, effect: Floats) -> Pair:
+    """A contrast of versions within the current window."""
+    found = facts.version
+    share, names = (0.0, "") if found is None else (found.share, ", ".join(found.names))
+    text = (
+        f"{words.percent(share)} of the current rows ran on version {names}; beside the known versions, in the same "
+        f"days and at the same mix, it moves {words.NAMES[facts.metric]} by {_moves(facts, effect)}."
+    )
+    return text, "The same rows scored by both versions."
+
+
+def drift(facts: Findings, *, value: float, error: float, switched: bool) -> Pair:
+    """What is left is more than noise."""
+    text = (
+        f"After every repair and replay {words.points(facts.metric, value)} are left, {abs(value) / error:.1f} "
+        "standard errors from zero: at the same score the outcomes are no longer those of the reference."
+    )
+    if switched:
+        return text, "The current rows scored by the earlier version: all traffic switched at once, on one date."
+    vanish = facts.tilt.vanish
+    if vanish is not None and vanish < 1:
+        audit = (
+            "An audit of unlabelled flagged rows: at equal scores, positives would have to be labelled at "
+            f"{vanish:.2f} times the odds of negatives for the model to be unchanged."
+        )
+        return text, audit
+    return text, "An audit of unlabelled rows: even lopsided loss at equal scores would hardly explain the change."
+
+
+def noise(facts: Findings, *, value: float, error: float | None) -> Pair:
+    """What is left is no more than noise."""
+    z = "" if not error else f", {abs(value) / error:.1f} standard errors (gate {facts.settings.noise_gate:g})"
+    text = f"{words.points(facts.metric, value)} are left{z}: within what sampling alone does."
+    return text, "More labels: a longer current period."
