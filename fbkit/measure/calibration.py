@@ -1,11 +1,12 @@
 """Do scores mean what they say: reliability curves (CORP and bins), consistency bands, the Brier decomposition."""
 
-from typing import Final, Literal, NamedTuple
+from typing import Final, Literal
 
 import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError
+from fbkit.measure.corp import Distinct, bin_of, decompose, distinct_scores, expected_error, isotonic, sums_by
 from fbkit.measure.intervals import Array, wilson
 from fbkit.measure.metrics import check_level
 from fbkit.measure.registry import S, Y
@@ -24,14 +25,6 @@ BINS: Final = 10
 _DRAWS: Final = 200
 _LARGEST_BAND_GRID: Final = 2000
 _SEED: Final = 20_210_217
-
-
-class Distinct(NamedTuple):
-    """Distinct scores in rising order, how many rows have each, and the sum of their labels."""
-
-    score: Array
-    n: Array
-    positives: Array
 
 
 def calibration(
@@ -120,53 +113,6 @@ def calibration_summary(
     return frame.select(*keys, *SUMMARY_COLUMNS).sort(keys or "n", nulls_last=True)
 
 
-def distinct_scores(scores: Array, labels: Array) -> Distinct:
-    """Rows gathered by score: equal scores always get one fitted value."""
-    score, inverse = np.unique(scores, return_inverse=True)
-    return Distinct(score, np.bincount(inverse).astype(np.float64), _sums(inverse, labels))
-
-
-def _sums(code: np.ndarray, values: Array, size: int = 0) -> Array:
-    return np.asarray(np.bincount(code, weights=values, minlength=size), dtype=np.float64)
-
-
-def isotonic(values: Array, weights: Array) -> Array:
-    """Weighted least-squares rising fit (pool adjacent violators).
-
-    >>> isotonic(np.array([1.0, 2, 3, 0]), np.ones(4)).round(3).tolist()
-    [1.0, 1.667, 1.667, 1.667]
-    """
-    from scipy.optimize import isotonic_regression
-
-    return np.asarray(isotonic_regression(values, weights=weights).x, dtype=np.float64)
-
-
-def decompose(scores: Array, labels: Array) -> dict[str, float]:
-    """Brier score and its CORP parts: brier = mcb - dsc + unc, exactly up to rounding."""
-    distinct = distinct_scores(scores, labels)
-    total = distinct.n.sum()
-    fitted = isotonic(distinct.positives / distinct.n, distinct.n)
-    squares = float(np.square(labels).sum())
-
-    def loss(forecast: Array | float) -> float:
-        return float(np.sum(distinct.n * np.square(forecast) - 2 * distinct.positives * forecast) + squares) / total
-
-    brier = float(np.mean(np.square(scores - labels)))
-    base, recalibrated = loss(float(labels.mean())), loss(fitted)
-    return {"brier": brier, "mcb": brier - recalibrated, "dsc": base - recalibrated, "unc": base}
-
-
-def expected_error(scores: Array, labels: Array, *, bins: int = BINS) -> float:
-    """Expected calibration error: mean distance of frequency and mean score over equal-width bins, weighted by rows."""
-    code = _bin_of(scores, bins)
-    gaps = _sums(code, labels, bins) - _sums(code, scores, bins)
-    return float(np.abs(gaps).sum() / len(scores))
-
-
-def _bin_of(scores: Array, bins: int) -> np.ndarray:
-    return np.clip((scores * bins).astype(np.int64), 0, bins - 1)
-
-
 def _probabilities(joined: JoinedLike, by: Slices, period: str | Period | None, stage: str | Stage) -> Scope:
     kind, task = joined.contract.predictions.score_kind, joined.contract.model.task
     if kind != "probability" or task != "binary":
@@ -226,20 +172,20 @@ def _thin(score: Array, n: Array) -> tuple[Array, Array]:
     if len(score) <= _LARGEST_BAND_GRID:
         return score, n
     code = np.minimum(((np.cumsum(n) - n / 2) / n.sum() * _LARGEST_BAND_GRID).astype(np.int64), _LARGEST_BAND_GRID - 1)
-    total = _sums(code, n, _LARGEST_BAND_GRID)
+    total = sums_by(code, n, _LARGEST_BAND_GRID)
     used = total > 0
-    return (_sums(code, n * score, _LARGEST_BAND_GRID)[used] / total[used]), total[used]
+    return (sums_by(code, n * score, _LARGEST_BAND_GRID)[used] / total[used]), total[used]
 
 
 def _bin_curve(distinct: Distinct, bins: int, level: float) -> pl.DataFrame:
-    code = _bin_of(distinct.score, bins)
-    n = _sums(code, distinct.n, bins)
+    code = bin_of(distinct.score, bins)
+    n = sums_by(code, distinct.n, bins)
     used = np.flatnonzero(n > 0)
-    mean = _sums(code, distinct.n * distinct.score, bins)[used] / n[used]
+    mean = sums_by(code, distinct.n * distinct.score, bins)[used] / n[used]
     rng = np.random.default_rng(_SEED)
     drawn = rng.binomial(n[used].astype(np.int64), np.clip(mean, 0, 1), size=(_DRAWS * 10, len(used))) / n[used]
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    positives = _sums(code, distinct.positives, bins)[used]
+    positives = sums_by(code, distinct.positives, bins)[used]
     return _curve(
         "bins",
         first=used / bins,

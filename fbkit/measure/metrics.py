@@ -1,15 +1,13 @@
 """How good is the model, by slice and by week: every metric with interval, worst-case bounds, counts and reason."""
 
 from collections.abc import Sequence
-from typing import Any
 
-import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError
-from fbkit.measure import ranking
-from fbkit.measure.registry import Measure, Ranked, S, Total, W, Y, choose
-from fbkit.measure.scope import ENTITY, IN, INSTANT, Scope, Slices, Stage, evaluation_id, open_scope
+from fbkit.measure.ordered import ordered_frames
+from fbkit.measure.registry import Measure, Ordered, Total, Y, choose
+from fbkit.measure.scope import INSTANT, Scope, Slices, Stage, evaluation_id, open_scope, with_entities
 from fbkit.measure.totals import (
     CLUSTERED,
     COUNTS,
@@ -17,9 +15,7 @@ from fbkit.measure.totals import (
     add_losses,
     count_cells,
     estimate,
-    finish,
     sum_cells,
-    widen,
 )
 from fbkit.schema import results
 from fbkit.schema.period import Period
@@ -47,7 +43,7 @@ def metrics(
         Predictions with label states as of one time.
     names
         One or several of recall, precision, specificity, f1, accuracy, roc_auc, average_precision, brier,
-        log_loss, base_rate, flag_rate, availability, mae, rmse, bias.
+        log_loss, mcb, dsc, unc, ece, base_rate, flag_rate, availability, mae, rmse, bias.
     by
         Slice columns; a null value is a slice of its own.
     every
@@ -74,7 +70,8 @@ def metrics(
     ``lower``/``upper`` is sampling uncertainty of the labelled rows: Wilson for proportions, Student t for means,
     DeLong for roc_auc, infinitesimal jackknife for average_precision; cluster-robust where entities repeat within
     the cell. ``bound_lower``/``bound_upper`` is the range of values over every labelling of the unlabelled rows
-    (pending, missing, censored; Manski 2003), stretched to hold the value itself; null for average_precision, for
+    (pending, missing, censored; Manski 2003), stretched to hold the value itself; null for average_precision, the
+    calibration parts (which have no interval either), for
     roc_auc with weights and for numeric labels.
     """
     measures = choose(names, task=joined.contract.model.task)
@@ -93,10 +90,21 @@ def metrics(
     parts = total_frames(
         scope, cells, totals, level=level, bounded=joined.contract.model.task == "binary", weighted=weights is not None
     )
-    parts |= _ranked_frames(
-        scope, cells, [m for m in measures if isinstance(m, Ranked)], level=level, weighted=weights is not None
-    )
+    ordered = [measure for measure in measures if isinstance(measure, Ordered)]
+    parts |= ordered_frames(scope, cells, ordered, level=level, weighted=weights is not None)
+    if joined.contract.predictions.score_kind != "probability":
+        parts |= {m.name: not_probabilities(parts[m.name]) for m in measures if m.probability}
     return assemble(scope, measures, parts, identity)
+
+
+def not_probabilities(part: pl.DataFrame) -> pl.DataFrame:
+    """The same cells without numbers: a margin has no Brier score and no calibration."""
+    numbers = (results.VALUE, results.LOWER, results.UPPER, results.BOUND_LOWER, results.BOUND_UPPER)
+    return part.with_columns(
+        *(pl.lit(None, dtype=pl.Float64).alias(name) for name in numbers),
+        pl.lit(None, dtype=pl.String).alias(results.METHOD),
+        pl.lit("scores are not probabilities").alias(results.REASON),
+    )
 
 
 def check_level(level: float) -> None:
@@ -120,7 +128,7 @@ def total_frames(
     scope: Scope, cells: pl.DataFrame, measures: Sequence[Total], *, level: float, bounded: bool, weighted: bool
 ) -> dict[str, pl.DataFrame]:
     """Estimates of all ratio measures, keyed by name."""
-    frame, clustered = _with_entities(scope.frame)
+    frame, clustered = with_entities(scope.frame)
     fractional = not frame.select(pl.col(Y).is_in([0.0, 1.0]).all()).item()
     losses = add_losses(frame, measures)
     made: dict[str, pl.DataFrame] = {}
@@ -143,75 +151,3 @@ def assemble(scope: Scope, measures: Sequence[Measure], parts: dict[str, pl.Data
     frame = pl.concat(stacked, how="diagonal").sort(_ORDER, *scope.keys, nulls_last=True)
     frame = scope.with_period_end(frame).with_columns(pl.lit(identity).alias(results.EVALUATION_ID))
     return frame.select(*scope.by, *results.ESTIMATE_COLUMNS)
-
-
-def _with_entities(frame: pl.DataFrame) -> tuple[pl.DataFrame, bool]:
-    """Whether entities repeat; if so, their codes, a row without entity being its own."""
-    known = frame.get_column(ENTITY)
-    filled = len(known) - known.null_count()
-    if not filled or known.drop_nulls().n_unique() == filled:
-        return frame, False
-    codes = known.cast(pl.Categorical).to_physical().cast(pl.Int64)
-    own = pl.Series(np.arange(-len(known), 0, dtype=np.int64))
-    return frame.with_columns(codes.zip_with(codes.is_not_null(), own).alias(ENTITY)), True
-
-
-def _ranked_frames(
-    scope: Scope, cells: pl.DataFrame, measures: list[Ranked], *, level: float, weighted: bool
-) -> dict[str, pl.DataFrame]:
-    if not measures:
-        return {}
-    frame, clustered = _with_entities(scope.frame)
-    columns = [S, Y, W, *([ENTITY] if clustered else [])]
-    # Sorted once here, so that every cell's own sort finds its rows in order.
-    grouped = frame.filter(IN).sort(S).group_by(scope.keys, maintain_order=True).agg(pl.col(columns))
-    joined = cells.join(grouped, on=scope.keys, how="left", nulls_equal=True, maintain_order="left")
-    made: dict[str, list[tuple[float, ...]]] = {measure.name: [] for measure in measures}
-    methods: dict[str, list[str | None]] = {measure.name: [] for measure in measures}
-    for cell in _split(joined, columns):
-        for measure in measures:
-            numbers, method = _rank_cell(measure.name, cell, level=level, weighted=weighted)
-            made[measure.name].append(numbers)
-            methods[measure.name].append(method)
-    return {
-        measure.name: _rank_frame(
-            cells, measure, np.array(made[measure.name], dtype=np.float64), methods[measure.name], scope.stage
-        )
-        for measure in measures
-    }
-
-
-def _split(joined: pl.DataFrame, columns: list[str]) -> list[dict[str, Any]]:
-    lengths = joined.get_column(S).list.len().fill_null(0).to_numpy().astype(np.int64)
-    ends = np.cumsum(lengths)
-    flat = {name: joined.get_column(name).drop_nulls().explode(empty_as_null=False).to_numpy() for name in columns}
-    return [
-        {name: values[end - size : end] for name, values in flat.items()}
-        for size, end in zip(lengths, ends, strict=True)
-    ]
-
-
-def _rank_cell(
-    name: str, cell: dict[str, Any], *, level: float, weighted: bool
-) -> tuple[tuple[float, ...], str | None]:
-    known = ~np.isnan(cell[Y])
-    clusters = cell[ENTITY][known] if ENTITY in cell else None
-    if clusters is not None and len(np.unique(clusters)) == len(clusters):
-        clusters = None
-    measure = ranking.roc_auc if name == "roc_auc" else ranking.average_precision
-    scores, labels = cell[S][known], cell[Y][known]
-    result = measure(scores, labels, weights=cell[W][known] if weighted else None, clusters=clusters, level=level)
-    least, greatest = np.nan, np.nan
-    if name == "roc_auc" and not weighted and np.isin(labels, (0.0, 1.0)).all():
-        least, greatest = ranking.auc_bounds(scores, labels, missing=cell[S][~known])
-    return (result.value, result.lower, result.upper, least, greatest), result.method
-
-
-def _rank_frame(
-    cells: pl.DataFrame, measure: Ranked, numbers: np.ndarray, methods: list[str | None], stage: Stage
-) -> pl.DataFrame:
-    value, lower, upper, least, greatest = numbers.reshape(-1, 5).T
-    least, greatest = np.where(np.isnan(least), np.nan, widen(least, greatest, value))
-    columns = {results.VALUE: value, results.LOWER: lower, results.UPPER: upper}
-    columns |= {results.BOUND_LOWER: least, results.BOUND_UPPER: greatest}
-    return finish(cells, columns, method=methods, empty=measure.empty, uses_flag=False, uses_label=True, stage=stage)

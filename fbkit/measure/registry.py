@@ -49,17 +49,23 @@ class Total:
     floor: float = -np.inf
     ceiling: float = np.inf
 
+    @property
+    def probability(self) -> bool:
+        """Whether the measure makes sense for probabilities only."""
+        return self.loss != ""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Ranked:
-    """A measure of the order of scores; computed per cell from sorted rows."""
+class Ordered:
+    """A measure that needs the rows in the order of their scores; computed cell by cell."""
 
     name: str
     needs: Literal["counts", "bins", "rows"] = "rows"
-    empty: str = "one class"
+    empty: str = "no labelled rows"
+    probability: bool = False
 
 
-Measure = Total | Ranked
+Measure = Total | Ordered
 
 
 def _dice(jaccard: Array) -> Array:
@@ -167,8 +173,9 @@ _TOTALS: Final = (
 
 REGISTRY: Final[Mapping[str, Measure]] = {
     **{total.name: total for total in _TOTALS},
-    "roc_auc": Ranked(name="roc_auc"),
-    "average_precision": Ranked(name="average_precision", empty="no positives"),
+    "roc_auc": Ordered(name="roc_auc", empty="one class"),
+    "average_precision": Ordered(name="average_precision", empty="no positives"),
+    **{name: Ordered(name=name, probability=True) for name in ("mcb", "dsc", "unc", "ece")},
 }
 FOR_ANY_TASK: Final = ("availability", "flag_rate", "mae", "rmse", "bias")
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError, nearest
@@ -191,3 +192,14 @@ def _weight(frame: pl.DataFrame, weights: str | None) -> pl.Expr:
     ):
         raise ArgumentError("weights must be finite, not negative and never null", got=weights)
     return pl.col(weights).cast(pl.Float64)
+
+
+def with_entities(frame: pl.DataFrame) -> tuple[pl.DataFrame, bool]:
+    """The frame with entities as numbers (a row without one is its own), and whether any repeats."""
+    known = frame.get_column(ENTITY)
+    filled = len(known) - known.null_count()
+    if not filled or known.drop_nulls().n_unique() == filled:
+        return frame, False
+    codes = known.cast(pl.Categorical).to_physical().cast(pl.Int64)
+    own = pl.Series(np.arange(-len(known), 0, dtype=np.int64))
+    return frame.with_columns(codes.zip_with(codes.is_not_null(), own).alias(ENTITY)), True

@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fbkit.errors import ArgumentError
+from fbkit.measure.corp import decompose, expected_error
 from fbkit.measure.metrics import metrics
 from fbkit.measure.registry import REGISTRY
 from fbkit.measure.scope import Stage
@@ -19,6 +20,7 @@ from fbkit.testing.frames import FakeJoined, make_joined, random_joined
 
 ORACLES = Path(__file__).parents[2] / "data" / "oracles"
 BINARY = [name for name in REGISTRY if name not in ("mae", "rmse", "bias")]
+BOUNDED = [name for name in BINARY if name not in ("average_precision", "availability", "mcb", "dsc", "unc", "ece")]
 CONFUSION = ["recall", "precision", "specificity", "f1", "accuracy", "base_rate", "flag_rate"]
 
 
@@ -45,6 +47,8 @@ def test_every_metric_equals_sklearn() -> None:
         "brier": sk.brier_score_loss(y, s),
         "log_loss": sk.log_loss(y, s),
         "base_rate": y.mean(),
+        **decompose(s, y),
+        "ece": expected_error(s, y),
         "mae": sk.mean_absolute_error(y, s),
         "rmse": sk.root_mean_squared_error(y, s),
         "bias": np.mean(s - y),
@@ -119,7 +123,7 @@ rows = st.tuples(
 )
 
 
-@pytest.mark.parametrize("name", [name for name in BINARY if name not in ("average_precision", "availability")])
+@pytest.mark.parametrize("name", BOUNDED)
 @given(world=st.lists(rows, min_size=1, max_size=6))
 def test_bounds_equal_trying_every_labelling(name: str, world: list[tuple[float, float | None, bool | None]]) -> None:
     joined = make_joined(
@@ -271,7 +275,20 @@ def test_fractional_labels_split_a_row_in_two() -> None:
         labels=[1.0, 0.0] * 3,
         columns={"w": [0.25, 0.75, 0.5, 0.5, 1.0, 0.0]},
     )
-    for name in ("recall", "precision", "specificity", "accuracy", "f1", "brier", "log_loss", "base_rate", "roc_auc"):
+    for name in (
+        "recall",
+        "precision",
+        "specificity",
+        "accuracy",
+        "f1",
+        "brier",
+        "log_loss",
+        "base_rate",
+        "roc_auc",
+        "mcb",
+        "dsc",
+        "ece",
+    ):
         assert one(soft, name)["value"] == pytest.approx(one(hard, name, weights="w")["value"], abs=1e-12), name
 
 
@@ -284,6 +301,16 @@ def test_frame_has_constant_columns_and_a_repeatable_id() -> None:
     assert frame["evaluation_id"].n_unique() == 1
     other = metrics(joined, ["recall", "roc_auc"], by="group", every="1d")
     assert other["evaluation_id"][0] != frame["evaluation_id"][0]
+
+
+def test_margins_have_an_order_but_no_brier_score() -> None:
+    joined = random_joined(200, seed=9)
+    contract = joined.contract.model_copy(
+        update={"predictions": joined.contract.predictions.model_copy(update={"score_kind": "margin"})}
+    )
+    frame = metrics(FakeJoined(frame=joined.frame, contract=contract, as_of=joined.as_of), ["roc_auc", "brier", "ece"])
+    assert frame["reason"].to_list() == [None, "scores are not probabilities", "scores are not probabilities"]
+    assert frame["value"].is_null().to_list() == [False, True, True]
 
 
 def test_regression_labels_have_errors_but_no_recall() -> None:
