@@ -1,14 +1,11 @@
 """The contract of a simulated loop."""
 
+from typing import Final
+
 from fbkit.samples.config import WorldConfig
 
-
-def contract_text(config: WorldConfig, *, threshold: float) -> str:
-    """contract.toml of a loop simulated from `config`."""
-    features = ", ".join(f'"{name}"' for name in config.features)
-    window = f"{config.window_days}d"
-    changes = '[changes]\npath = "changes.csv"\n\n' if config.change_log else ""
-    return f"""format = 1
+TEMPLATE: Final = """\
+format = 1
 
 [model]
 name = "payment-fraud"
@@ -25,7 +22,7 @@ score_kind = "probability"
 [outcomes]
 path = "outcomes/*.parquet"
 timezone = "UTC"
-complete_through = "{config.as_of:%Y-%m-%dT%H:%M:%SZ}"
+complete_through = "{as_of:%Y-%m-%dT%H:%M:%SZ}"
 
 [label]
 name = "fraud"
@@ -79,3 +76,14 @@ false_positive = -8.0
 false_negative = -120.0
 currency = "USD"
 """
+
+
+def contract_text(config: WorldConfig, *, threshold: float) -> str:
+    """contract.toml of a loop simulated from `config`."""
+    return TEMPLATE.format(
+        as_of=config.as_of,
+        window=f"{config.window_days}d",
+        threshold=threshold,
+        features=", ".join(f'"{name}"' for name in config.features),
+        changes='[changes]\npath = "changes.csv"\n\n' if config.change_log else "",
+    )
