@@ -5,13 +5,13 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
 import polars as pl
 
 from fbkit import __version__
-from fbkit.errors import ArgumentError, FbkitError
+from fbkit.errors import ArgumentError, FbkitError, InputError
 from fbkit.schema.logs import SourceFile
 from fbkit.schema.period import Comparison, format_instant
 from fbkit.schema.results import ESTIMATE_COLUMNS, PERIOD_END, PERIOD_START
@@ -36,10 +36,13 @@ def main(argv: list[str] | None = None) -> None:
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
+    except OSError as error:
+        reason = f"{error.strerror or error}: {Path(str(error.filename)).name[:100]}" if error.filename else str(error)
+        _fail(InputError("a file or folder cannot be used", got=reason), as_json="--json" in arguments)
     sys.exit(status if isinstance(status, int) else FINE)
 
 
-def _fail(error: FbkitError, *, as_json: bool) -> None:
+def _fail(error: FbkitError, *, as_json: bool) -> NoReturn:
     click.echo(json.dumps(error.as_json(), ensure_ascii=False) if as_json else f"fbkit: {error}", err=True)
     sys.exit(WRONG)
 
@@ -58,7 +61,7 @@ _LOOP_OPTIONS = (
     click.option("--window", metavar="7d", help="Label window, when there is no contract."),
     click.option("--threshold", type=float, help="Flag if score >= threshold, when there is no contract."),
     click.option("--timezone", metavar="ZONE", help="Zone of times that carry none, when there is no contract."),
-    click.option("--draft", metavar="FILE", default="contract.draft.toml", show_default=True, help="Where the guessed contract is written."),
+    click.option("--draft", metavar="FILE", default="contract.draft.toml", show_default=True, help="For the guess."),
     click.option("--as-of", metavar="TIME", help="As known at this time (default: the newest arrival in the logs)."),
     click.option("--json", "as_json", is_flag=True, help="The same facts as JSON on standard output."),
     click.option("--quiet", is_flag=True, help="Only the result, no remarks."),
@@ -96,13 +99,20 @@ def _open(given: dict[str, Any]) -> Loop:
                 next_step="set it in the contract",
             )
         return open_loop(given["loop"], **options)
-    loop = open_loop(**options)
-    if loop.assumptions:
+    return open_loop(**options)
+
+
+def _told(given: dict[str, Any], loop: Loop) -> dict[str, object]:
+    """Print what was guessed and write it down, once the call has succeeded; the same facts for ``--json``."""
+    if not loop.assumptions:
+        return {}
+    draft = _write_draft(loop, Path(given["draft"]))
+    if not given["as_json"]:
         _remark(given, "assumed, because there is no contract:")
         for line in loop.assumptions:
             _remark(given, f"  - {line}")
-        _remark(given, f"draft contract: {_write_draft(loop, Path(given['draft']))}")
-    return loop
+        _remark(given, f"draft contract: {draft}")
+    return {"assumptions": list(loop.assumptions), "draft": str(draft)}
 
 
 def _write_draft(loop: Loop, wanted: Path) -> Path:
@@ -110,8 +120,9 @@ def _write_draft(loop: Loop, wanted: Path) -> Path:
     from fbkit.report.files import write_file
 
     text = loop.contract.to_toml().encode()
+    wanted = wanted / "contract.draft.toml" if wanted.is_dir() else wanted
     target, number = wanted, 1
-    while target.exists() and target.read_bytes() != text:
+    while target.exists() and not (target.is_file() and target.read_bytes() == text):
         number += 1
         target = wanted.with_name(f"{wanted.stem}-{number}{wanted.suffix}")
     return write_file(target, text)
@@ -119,7 +130,7 @@ def _write_draft(loop: Loop, wanted: Path) -> Path:
 
 def _remark(given: dict[str, Any], text: str) -> None:
     if not given["quiet"]:
-        click.echo(text, err=given["as_json"])
+        click.echo(text)
 
 
 def _print_json(facts: object) -> None:
@@ -144,21 +155,24 @@ def _comparison(given: dict[str, Any]) -> Comparison:
     return Comparison(reference=given["reference"], current=given["current"])
 
 
-def _diagnose(given: dict[str, Any]) -> Diagnosis:
-    joined = _open(given).join(as_of=given["as_of"])
-    return triage(joined, _comparison(given), metric=given["metric"], draws=given["draws"], seed=given["seed"])
+def _diagnose(given: dict[str, Any]) -> tuple[Loop, Diagnosis]:
+    loop = _open(given)
+    joined = loop.join(as_of=given["as_of"])
+    return loop, triage(joined, _comparison(given), metric=given["metric"], draws=given["draws"], seed=given["seed"])
 
 
 @cli.command()
 @_with(*_LOOP_OPTIONS)
 def check(**given: Any) -> int:
     """Ask the pre-flight questions of a loop; exit status 1 when one fails."""
-    joined = _open(given).join(as_of=given["as_of"])
+    loop = _open(given)
+    joined = loop.join(as_of=given["as_of"])
     from fbkit.diagnose.preflight import FAILED, preflight
 
     items = preflight(joined)
+    told = _told(given, loop)
     if given["as_json"]:
-        _print_json({"as_of": joined.as_of, "items": items.to_dicts(), "audit": _audit(joined.audit)})
+        _print_json({"as_of": joined.as_of, "items": items.to_dicts(), "audit": _audit(joined.audit), **told})
     else:
         from fbkit.report.terminal import table_text
 
@@ -182,17 +196,19 @@ def metrics(**given: Any) -> int:
     """Metrics with intervals, worst-case bounds and counts, by slice and time."""
     from fbkit.measure.metrics import metrics as measure
 
-    joined = _open(given).join(as_of=given["as_of"])
+    loop = _open(given)
+    joined = loop.join(as_of=given["as_of"])
     names = _listed(given["names"]) or list(joined.contract.metrics.report)
     by = _listed(given["by"])
     frame = measure(joined, names, by=by or None, every=given["every"], period=given["period"], stage=given["stage"])
+    told = _told(given, loop)
     if given["as_json"]:
         columns = [name for name in ESTIMATE_COLUMNS if name in frame.columns]
         rows = [
             {"slice": {name: row[name] for name in by}, **{name: row[name] for name in columns}}
             for row in frame.iter_rows(named=True)
         ]
-        _print_json({"as_of": joined.as_of, "rows": rows, "audit": _audit(joined.audit)})
+        _print_json({"as_of": joined.as_of, "rows": rows, "audit": _audit(joined.audit), **told})
     else:
         from fbkit.report.terminal import table_text
 
@@ -211,10 +227,11 @@ def _listed(text: str | None) -> list[str]:
 @click.option("--status-line", is_flag=True, help="Three sentences for the incident channel.")
 def triage_command(**given: Any) -> int:
     """Say why a metric moved; exit status 0 whenever a verdict is reached, undecided included."""
-    diagnosis = _diagnose(given)
+    loop, diagnosis = _diagnose(given)
+    told = _told(given, loop)
     if given["as_json"]:
         facts = diagnosis.to_dict()
-        _print_json({**facts, "audit": _audit(diagnosis.joined.audit)})
+        _print_json({**facts, "audit": _audit(diagnosis.joined.audit), **told})
     elif given["status_line"]:
         click.echo(diagnosis.status_line())
     else:
@@ -231,8 +248,14 @@ def _sources(joined: Joined) -> str:
     lines = []
     for table, files in tables.items():
         rows = sum(file.rows for file in files)
-        digest = files[0].sha256 if len(files) == 1 else hashlib.sha256("".join(file.sha256 for file in files).encode()).hexdigest()
-        lines.append(f"  {table:<12} {rows:>9,} rows in {len(files)} file{'s' if len(files) > 1 else ''}, sha256 {digest[:12]}")
+        digest = (
+            files[0].sha256
+            if len(files) == 1
+            else hashlib.sha256("".join(file.sha256 for file in files).encode()).hexdigest()
+        )
+        lines.append(
+            f"  {table:<12} {rows:>9,} rows in {len(files)} file{'s' if len(files) > 1 else ''}, sha256 {digest[:12]}"
+        )
     return "\n".join(["sources:", *lines])
 
 
@@ -246,10 +269,11 @@ def incident() -> None:
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the bundle.")
 def incident_write(**given: Any) -> int:
     """Diagnose and write the bundle: Markdown, HTML, figures, data, manifest."""
-    diagnosis = _diagnose(given)
+    loop, diagnosis = _diagnose(given)
     folder = diagnosis.incident(given["out"])
+    told = _told(given, loop)
     if given["as_json"]:
-        _print_json({"folder": str(folder), "verdict": diagnosis.verdict, "headline": diagnosis.headline})
+        _print_json({"folder": str(folder), "verdict": diagnosis.verdict, "headline": diagnosis.headline, **told})
     else:
         click.echo(f"{diagnosis.headline}\nwrote {folder}")
     return FINE

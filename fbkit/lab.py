@@ -30,9 +30,18 @@ _PARAMETERS = "parameters"
 
 def environment() -> dict[str, Any]:
     """Versions of what is installed, and how to get what is not."""
-    parts = [{"name": name, "version": _version(name), "required": needed, "for": use, "install": how} for name, needed, use, how in _PARTS]
+    parts = [
+        {"name": name, "version": _version(name), "required": needed, "for": use, "install": how}
+        for name, needed, use, how in _PARTS
+    ]
     machine = [
-        {"name": "python", "version": platform.python_version(), "required": True, "for": platform.system(), "install": ""},
+        {
+            "name": "python",
+            "version": platform.python_version(),
+            "required": True,
+            "for": platform.system(),
+            "install": "",
+        },
         {"name": "fbkit", "version": __version__, "required": True, "for": "this program", "install": ""},
     ]
     return {"parts": machine + parts}
@@ -47,7 +56,10 @@ def _version(name: str) -> str | None:
 
 def template() -> Path:
     """The triage notebook: packaged with the kit, or in the checkout."""
-    for place in (Path(__file__).parent / "samples" / "data" / "triage.ipynb", Path(__file__).parents[1] / "notebooks" / "triage.ipynb"):
+    for place in (
+        Path(__file__).parent / "samples" / "data" / "triage.ipynb",
+        Path(__file__).parents[1] / "notebooks" / "triage.ipynb",
+    ):
         if place.is_file():
             return place
     raise MissingPartError("the triage notebook is not installed", next_step="install fbkit again")
@@ -76,7 +88,9 @@ def prepare_notebook(loop: Path | None) -> Path:
     try:
         target.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
-        raise OutputError("the notebook could not be written", got=str(error), next_step="go to a folder you may write to") from error
+        raise OutputError(
+            "the notebook could not be written", got=str(error), next_step="go to a folder you may write to"
+        ) from error
     return target
 
 

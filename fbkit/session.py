@@ -81,7 +81,9 @@ class Diagnosis(DiagnosisFacts):
 
         sources = tuple((source.name, source.sha256, source.rows) for source in self.joined.sources)
         frames = {"audit": self.joined.audit}
-        return write(self, folder, contract=self.joined.contract, sources=sources, call=self.call, frames=frames, clock=clock)
+        return write(
+            self, folder, contract=self.joined.contract, sources=sources, call=self.call, frames=frames, clock=clock
+        )
 
     def __str__(self) -> str:
         from fbkit.report.card import card_text
@@ -211,7 +213,10 @@ def _costs(loop: Loop) -> list[tuple[bool, str]]:
     return [
         (loop.logs.actions is not None, "actions with propensities: whether actions hide outcomes cannot be told"),
         (stands_in, "arrival times: delay and loss of labels look alike"),
-        (bool(loop.contract.features.columns), "features as served: drift of inputs cannot be told from drift of the concept"),
+        (
+            bool(loop.contract.features.columns),
+            "features as served: drift of inputs cannot be told from drift of the concept",
+        ),
         ("model_version" in frame.columns, "model version: a version that regressed cannot be named"),
         ("entity_id" in frame.columns, "entity: repeated customers make intervals too narrow"),
         (loop.logs.changes is not None, "changes (deploys, features, incidents): no date to hold the drop against"),
@@ -238,16 +243,22 @@ def _contract(path: str | Path | None, contract: Contract | str | Path | None) -
     if folder.is_dir():
         return folder, Contract.load(folder / "contract.toml")
     if not folder.exists():
-        raise InputError("there is no such loop", got=str(path), allowed="a folder with contract.toml, or a contract file")
+        raise InputError(
+            "there is no such loop", got=str(path), allowed="a folder with contract.toml, or a contract file"
+        )
     return folder.parent, Contract.load(folder)
 
 
 def with_paths(contract: Contract, paths: dict[str, str]) -> Contract:
     """The contract with some of its logs read from other files."""
+    if not paths:
+        return contract
     raw = contract.model_dump(mode="json", exclude_unset=True)
     for name, path in paths.items():
-        raw.setdefault(name, {})["path"] = path
-    return Contract.model_validate(raw) if paths else contract
+        part = raw.setdefault(name, {})
+        raw[name] = {key: item for key, item in part.items() if key not in ("query", "connection_env", "format")}
+        raw[name]["path"] = path
+    return Contract.from_dict(raw)
 
 
 def _guessed(
@@ -265,12 +276,14 @@ def _guessed(
         raise ArgumentError(
             "without a contract the predictions, the outcomes and the label window are needed",
             got=", ".join([*frames, *paths]) or "nothing",
-            next_step='give predictions, outcomes and window="7d" (--predictions, --outcomes, --window), or a folder with contract.toml',
+            next_step='give predictions, outcomes and window="7d" (as options: --window 7d), or a loop folder',
         )
     looked_at = dict(frames)
     for name, path in paths.items():
         files = find_files(path, root=Path(), table=name)
-        looked_at[name] = stack([read_file(file, table=name) for file in files], names=[file.name for file in files], table=name)
+        looked_at[name] = stack(
+            [read_file(file, table=name) for file in files], names=[file.name for file in files], table=name
+        )
     contract, assumptions = guess_contract(looked_at, window=window, threshold=threshold, timezone=timezone)
     contract = with_paths(contract, paths)
     logs = load_logs(contract, root=Path(), frames=frames)

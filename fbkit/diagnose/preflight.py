@@ -35,23 +35,30 @@ def _rows(joined: Joined, *rules: str, table: str | None = None) -> int:
 
 
 def _rebuildable(joined: Joined) -> Answer:
-    labelled = joined.frame["label"].is_not_null().sum()
+    labelled = int(joined.frame["label"].is_not_null().sum())
     orphans = _rows(joined, "orphan", "no_candidate", "ambiguous")
     text = f"{labelled:,} of {joined.frame.height:,} predictions have a label, {orphans:,} outcomes match none"
     total = labelled + orphans
     if labelled == 0:
         return FAILED, text, "no outcome pairs with a prediction: check that both logs carry the same key"
     if orphans > 0.01 * total:
-        return FAILED, text, "find out why these outcomes have no prediction: a reformatted id, or predictions that were not logged"
+        return (
+            FAILED,
+            text,
+            "find out why these outcomes have no prediction: a reformatted id, or predictions that were not logged",
+        )
     return PASSED, text, None
 
 
 def _final_known(joined: Joined) -> Answer:
     label = joined.contract.label
     window = label.window if isinstance(label.window, str) else format_duration(label.window)
-    mature = joined.frame["mature"].sum()
+    mature = int(joined.frame["mature"].sum())
     late = joined.frame["late"].sum()
-    text = f"window {window}, grace {format_duration(label.grace)}: {mature:,} predictions are final, {late:,} labels came later than that"
+    text = (
+        f"window {window}, grace {format_duration(label.grace)}: {mature:,} predictions are final, "
+        f"{late:,} labels came later than that"
+    )
     if mature == 0:
         return FAILED, text, "no prediction is old enough: wait, or look at provisional stages"
     if late > 0.02 * mature:
@@ -75,7 +82,11 @@ def _actions(joined: Joined) -> Answer:
     known = joined.frame["propensity"].is_not_null().sum()
     text = f"{blocked:,} rows whose action hides the outcome, {known:,} rows with a propensity"
     if blocked and known == 0:
-        return FAILED, text, "log the probability of the action that was taken, and let a small share of blocked cases through"
+        return (
+            FAILED,
+            text,
+            "log the probability of the action that was taken, and let a small share of blocked cases through",
+        )
     return PASSED, text, None
 
 
@@ -84,9 +95,13 @@ def _availability_alert(joined: Joined) -> Answer:
     alerts = [alert.name for alert in contract.alerts if alert.metric in ("availability", "feed_completeness")]
     slo = contract.slo.label_availability or contract.slo.feed_completeness
     if alerts or slo is not None:
-        named = f"alerts: {', '.join(alerts)}" if alerts else f"objective: at least {slo.minimum:.0%} at {format_duration(slo.at)}"  # type: ignore[union-attr]
-        return PASSED, named, None
-    return FAILED, "neither an alert nor an objective on label availability", "add [slo] label_availability, or an alert on availability"
+        stated = [] if slo is None else [f"objective: at least {slo.minimum:.0%} at {format_duration(slo.at)}"]
+        return PASSED, "; ".join([*(f"alert: {name}" for name in alerts), *stated]), None
+    return (
+        FAILED,
+        "neither an alert nor an objective on label availability",
+        "add [slo] label_availability, or an alert on availability",
+    )
 
 
 def _utc(joined: Joined) -> Answer:
@@ -98,7 +113,11 @@ def _utc(joined: Joined) -> Answer:
     stands_in = _rows(joined, "arrival_is_event_time")
     text = f"zones named in the contract: {', '.join(sorted(named)) or 'none needed'}; {bad:,} unusable times"
     if stands_in:
-        return FAILED, f"{text}; no arrival time is logged", "log when each label became known (ts_arrival): without it delay and loss look alike"
+        return (
+            FAILED,
+            f"{text}; no arrival time is logged",
+            "log when each label became known (ts_arrival): without it delay and loss look alike",
+        )
     return (FAILED, text, "look at the rejects: unusable times were set aside") if bad else (PASSED, text, None)
 
 
@@ -127,10 +146,18 @@ def _traced(joined: Joined) -> Answer:
     if labelled.is_empty():
         return FAILED, "no labelled prediction to trace", "see the first question"
     sample = labelled.sample(min(_TRACED, labelled.height), seed=_SEED)
-    unclear = sample.filter((pl.col("n_rivals") > 0) | (pl.col("n_outcomes") > 1))["prediction_id"].to_list()
-    text = f"{sample.height} random predictions (seed {_SEED}) traced, {len(unclear)} of them with rivals or several statements"
+    unclear = sample.filter(pl.col("n_rivals") > 0)["prediction_id"].to_list()
+    corrected = sample.filter(pl.col("n_outcomes") > 1).height
+    text = (
+        f"{sample.height} random predictions (seed {_SEED}) traced: {len(unclear)} could be another's outcome, "
+        f"{corrected} have several statements"
+    )
     if unclear:
-        return FAILED, f"{text}: {', '.join(unclear[:3])}", "look at joined.receipt(id) of these; carry prediction_id into the outcome log"
+        return (
+            FAILED,
+            f"{text}: {', '.join(unclear[:3])}",
+            "look at joined.receipt(id) of these; carry prediction_id into the outcome log",
+        )
     return PASSED, text, None
 
 

@@ -42,6 +42,8 @@ def join(logs: Logs, *, contract: Contract, as_of: datetime | None = None) -> Jo
     -----
     Any row order of the inputs gives the identical output.
     """
+    if logs.predictions.frame.is_empty():
+        raise _nothing_left(logs)
     known_at = as_of or default_as_of(logs)
     predictions, after = _known_predictions(logs.predictions.frame, as_of=known_at)
     if predictions.is_empty():
@@ -73,11 +75,19 @@ def join(logs: Logs, *, contract: Contract, as_of: datetime | None = None) -> Jo
 def default_as_of(logs: Logs) -> datetime:
     """The newest arrival in the outcome log, else the newest prediction; never the clock."""
     newest = logs.outcomes.frame["ts_arrival"].max() or logs.predictions.frame["ts_pred"].max()
-    if not isinstance(newest, datetime):
-        raise InputError(
-            "the logs are empty: no prediction and no outcome is left after the checks", next_step="look at the audit"
-        )
+    assert isinstance(newest, datetime)
     return newest
+
+
+def _nothing_left(logs: Logs) -> InputError:
+    audit = logs.predictions.audit.filter(~pl.col("rule").is_in(["used", "cast"]))
+    counts = ", ".join(f"{rows:,} {rule}" for rule, rows in audit.select("rule", "rows").iter_rows())
+    return InputError(
+        "the prediction log has no usable row",
+        got=counts.replace(" in", " rows in", 1),
+        allowed="at least one prediction",
+        next_step="look at what was set aside; rows of other environments need [predictions.where] environment",
+    )
 
 
 def _known_predictions(frame: pl.DataFrame, *, as_of: datetime) -> tuple[pl.DataFrame, int]:

@@ -43,7 +43,7 @@ def refuse_if_mostly_bad(rules: Mapping[str, int], *, total: int, table: str) ->
 
 
 _HINTS = {
-    "score_out_of_range": 'these look like logits or percent: map a probability or set score_kind = "margin" or "value"',
+    "score_out_of_range": 'these are logits or percent: map a probability or set score_kind = "margin" or "value"',
     "absurd_time": "these look like times in a wrong unit",
     "null_time": "the times could not be read: write ISO 8601 with a zone",
     "label_not_binary": 'map a 0/1 label, or set task = "regression"',
@@ -92,7 +92,7 @@ def account(*, table: str, rows_in: int, used: int, rejects: Sequence[pl.DataFra
     if rows_in != used + total:
         raise AssertionError(f"{table}: {rows_in} rows in, {used} used, {total} refused")
     refuse_if_mostly_bad(dict(refused.iter_rows()), total=rows_in, table=table)
-    rows = [(table, "in", rows_in, None), (table, "used", used, None)]
+    rows: list[tuple[str, str, int, str | None]] = [(table, "in", rows_in, None), (table, "used", used, None)]
     rows += [(table, name, count, REFUSED[name]) for name, count in refused.iter_rows()]
     rows += [(table, "cast", used, f"{column}: {change}") for column, change in casts]
     return audit_frame(rows)

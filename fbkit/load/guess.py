@@ -8,6 +8,8 @@ from typing import Any
 import polars as pl
 
 from fbkit.errors import InputError
+from fbkit.load.columns import free_name
+from fbkit.load.predictions import RESERVED
 from fbkit.load.read import read_frame
 from fbkit.schema.contract import Contract
 from fbkit.schema.durations import format_duration, parse_duration
@@ -25,12 +27,14 @@ _PREDICTIONS: dict[str, tuple[str, ...]] = {
     "threshold": ("threshold", "cutoff", "cut"),
     "decision": ("decision", "flagged", "isflagged", "predictedlabel", "predictedclass", "ypred", "blocked"),
     "model_version": ("modelversion", "version", "modelid", "model"),
-    "entity_id": ("entityid", "userid", "customerid", "accountid", "clientid", "memberid", "deviceid", "user", "customer"),
+    "entity_id": (
+        "entityid", "userid", "customerid", "accountid", "clientid", "memberid", "deviceid", "user", "customer",
+    ),
 }  # fmt: skip
 _OUTCOMES: dict[str, tuple[str, ...]] = {
     "label": (
-        "label", "ytrue", "y", "target", "outcome", "actual", "groundtruth", "truth", "isfraud", "fraud", "ischargeback",
-        "converted", "clicked", "churned", "defaulted", "class",
+        "label", "ytrue", "y", "target", "outcome", "actual", "groundtruth", "truth", "isfraud", "fraud",
+        "ischargeback", "converted", "clicked", "churned", "defaulted", "class",
     ),
     "ts_event": (
         "tsevent", "eventtime", "eventts", "occurredat", "happenedat", "outcometime", "labeltime", "eventtimestamp",
@@ -75,14 +79,17 @@ def guess_contract(
     features = _features(predictions, taken={*used, *slices})
     said += [f"predictions: slices are {', '.join(slices)}"] if slices else ["predictions: no slice column found"]
     decision = _decision(left, threshold=threshold, said=said)
+    # A name that the joined table uses itself, such as "state", is kept under another.
+    freed = {free_name(name, predictions.columns): name for name in (*slices, *features) if name in RESERVED}
+    renamed = {old: new for new, old in freed.items()}
     raw: dict[str, Any] = {
         "model": {"name": "draft"},
-        "predictions": {"columns": {"prediction_id": key[0], **left}},
+        "predictions": {"columns": {"prediction_id": key[0], **left, **freed}},
         "outcomes": {"columns": {"prediction_id": key[1], **right}},
         "label": {"name": right["label"], "window": format_duration(parse_duration(window))},
         "decision": decision,
-        "slices": {"columns": slices},
-        "features": {"columns": features},
+        "slices": {"columns": [renamed.get(name, name) for name in slices]},
+        "features": {"columns": [renamed.get(name, name) for name in features]},
     }
     if timezone is not None:
         raw["time"] = {"timezone": timezone}
@@ -90,7 +97,7 @@ def guess_contract(
     said.append(
         f"labels: window {format_duration(parse_duration(window))}, silence means missing, the latest statement counts"
     )
-    return Contract.model_validate(raw), tuple(said)
+    return Contract.from_dict(raw, name="the draft contract"), tuple(said)
 
 
 def _plain(name: str) -> str:
@@ -104,9 +111,9 @@ def _guess_id(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, said: list[s
     best: tuple[float, str, str] | None = None
     for a in (name for name in left if _may_be_id(predictions, name)):
         values = predictions[a].cast(pl.String)
-        if values.n_unique() < 0.9 * predictions.height:
+        if not _mostly_distinct(predictions[a], share=0.9):
             continue
-        for b in (name for name in right if _may_be_id(outcomes, name)):
+        for b in (name for name in right if _may_be_id(outcomes, name) and _mostly_distinct(outcomes[name], share=0.5)):
             hit = outcomes[b].cast(pl.String).is_in(values.implode()).mean() or 0.0
             if best is None or float(hit) > best[0] + 1e-9:  # type: ignore[arg-type]  # mean() of a boolean is a float
                 best = (float(hit), a, b)  # type: ignore[arg-type]
@@ -115,12 +122,19 @@ def _guess_id(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, said: list[s
             "no column pairs the outcomes with the predictions",
             got=f"predictions: {', '.join(predictions.columns)}; outcomes: {', '.join(outcomes.columns)}",
             allowed="an id that is unique in the predictions and appears in the outcomes",
-            next_step="name the columns in a contract: [predictions.columns] prediction_id = ..., [outcomes.columns] prediction_id = ...",
+            next_step="write a contract that maps prediction_id under [predictions.columns] and [outcomes.columns]",
         )
     said.append(
-        f"predictions: prediction_id is {best[1]}; outcomes: prediction_id is {best[2]} ({best[0]:.1%} of outcomes match)"
+        f"predictions: prediction_id is {best[1]}; outcomes: prediction_id is {best[2]} "
+        f"({best[0]:.1%} of outcomes match)"
     )
     return best[1], best[2]
+
+
+def _mostly_distinct(values: pl.Series, *, share: float) -> bool:
+    """Whether the values tell rows apart; a 0/1 label would else pair with the ids 0 and 1."""
+    known = values.drop_nulls()
+    return known.len() > 0 and known.n_unique() >= share * known.len()
 
 
 def _id_rank(name: str) -> int:
@@ -196,7 +210,11 @@ def _numbers(frame: pl.DataFrame, name: str) -> pl.Series | None:
 
 def _is_score(frame: pl.DataFrame, name: str) -> bool:
     values = _numbers(frame, name)
-    return values is not None and values.drop_nulls().is_between(0, 1).mean() == 1.0 and values.n_unique() > 2
+    if values is None or not values.drop_nulls().len():
+        return False
+    # A stray NaN or 1.2 does not make it another column: the log's own checks set such rows aside.
+    inside = values.drop_nulls().is_between(0, 1).sum()
+    return inside >= 0.9 * values.drop_nulls().len() and values.n_unique() > min(2, values.len() - 1)
 
 
 def _is_binary(frame: pl.DataFrame, name: str) -> bool:
@@ -208,7 +226,12 @@ def _is_number(frame: pl.DataFrame, name: str) -> bool:
     return _numbers(frame, name) is not None
 
 
+def _is_key(frame: pl.DataFrame, name: str) -> bool:
+    return frame.schema[name] == pl.String or frame.schema[name].is_integer()
+
+
 _FITS: dict[str, Callable[[pl.DataFrame, str], bool]] = {
+    "entity_id": _is_key,
     "ts_pred": _is_time,
     "ts_event": _is_time,
     "ts_arrival": _is_time,

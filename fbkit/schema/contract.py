@@ -47,7 +47,7 @@ class Contract(Body):
             raise ContractError(
                 "there is no contract",
                 got=file.name,
-                next_step="write one, or call with --predictions FILE --outcomes FILE --window 7d and a draft is written",
+                next_step="write one, or let --predictions FILE --outcomes FILE --window 7d write a draft",
             ) from error
         except (OSError, UnicodeDecodeError) as error:
             raise ContractError(
@@ -102,7 +102,7 @@ def _explain(error: ValidationError, *, name: str) -> ContractError:
 def _location(item: dict[str, Any]) -> list[object]:
     *parts, last = item["loc"] or ("",)
     tags = ("str", "timedelta")
-    kept = [part for part in parts if not (isinstance(part, str) and ("[" in part or part in tags))]
+    kept: list[object] = [part for part in parts if not (isinstance(part, str) and ("[" in part or part in tags))]
     is_tag = isinstance(last, str) and ("[" in last or last in tags) and item["type"] != "extra_forbidden"
     return kept if is_tag or last == "" else [*kept, last]
 

@@ -18,7 +18,6 @@ from fbkit.errors import ArgumentError
 from fbkit.schema.durations import format_duration, parse_duration
 from fbkit.schema.period import parse_instant
 
-
 _NOT_A_DURATION = 'not a duration; write for example "7d", "36h" or "30m"'
 
 
@@ -30,7 +29,7 @@ def _duration(value: object) -> object:
             raise ValueError(_NOT_A_DURATION) from error
     # A bare number would be read as seconds by the validator behind this one, where days were meant.
     if not isinstance(value, timedelta):
-        raise ValueError(_NOT_A_DURATION)
+        raise ValueError(_NOT_A_DURATION)  # noqa: TRY004 - pydantic collects ValueErrors only
     return value
 
 

@@ -115,7 +115,7 @@ def _load_outcomes(rows: Sequence[Row], *, fallback: bool) -> tuple[list[Row], C
     bad: Counter[str] = Counter()
     good: list[Row] = []
     for given in rows:
-        row = given | {"ts_arrival": given["ts_arrival"] or given["ts_event"], "source": given["source"] or "auto"}
+        row: Row = given | {"ts_arrival": given["ts_arrival"] or given["ts_event"], "source": given["source"] or "auto"}
         row["prediction_id"] = row["prediction_id"] if usable(row["prediction_id"]) else None
         keyed = row["prediction_id"] is not None
         if not keyed and not (fallback and usable(row["account"])):

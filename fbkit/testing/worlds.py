@@ -132,7 +132,7 @@ def _echo(draw: st.DrawFn, row: Row) -> Row:
 
 @st.composite
 def worlds(draw: st.DrawFn, *, always_as_of: bool = False) -> World:
-    """Small worlds: ties at both ends of the window, duplicates, unusable keys, corrections, conflicts, audits, orphans."""
+    """Small worlds: ties at both ends of the window, duplicates, bad keys, corrections, conflicts, orphans."""
     sound = [_prediction(draw, number) for number in range(draw(st.integers(1, 7)))]
     faulty = [_faulty(draw, row) for row in draw(st.lists(st.sampled_from(sound), max_size=3))]
     said = [_outcome(draw, sound) for _ in range(draw(st.integers(0, 9)))]
