@@ -43,7 +43,7 @@ _STAGES = {
 def clean(text: object, *, limit: int = LABEL_LIMIT) -> str:
     r"""One visible line of a user's text: no control or direction signs, at most ``limit`` signs.
 
-    >>> clean("east\\nwest\\u202e"), clean(None), clean("x" * 60, limit=10)
+    >>> clean("east\nwest\u202e"), clean(None), clean("x" * 60, limit=10)
     ('east west', '(no value)', 'xxxxxxxxx…')
     """
     if text is None:
@@ -63,7 +63,7 @@ def _shown(sign: str) -> bool:
 def distinct(values: Iterable[object], *, limit: int = LABEL_LIMIT) -> dict[object, str]:
     r"""A label for each value; two values that look alike after cleaning stay two.
 
-    >>> list(distinct(["a", "a\\n"]).values())
+    >>> list(distinct(["a", "a\n"]).values())
     ['a', 'a (2)']
     """
     labels: dict[object, str] = {}
