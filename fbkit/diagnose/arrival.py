@@ -15,12 +15,12 @@ MICROSECONDS_PER_DAY = 86_400_000_000.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arrival:
-    """Weights per row and what they rest on.
+    """How visible labels are, and what that rests on.
 
     Attributes
     ----------
-    weight
-        1 / visibility for labelled rows whose window is still open, 1 for mature ones, 0 without a label.
+    seen1, seen0
+        Share of positive (other) labels of the row's decision that is visible at the row's age; 1 for mature rows.
     young
         Rows whose window is still open.
     curves
@@ -29,14 +29,15 @@ class Arrival:
         Why the age of the rows could not be allowed for, else None.
     """
 
-    weight: Floats
+    seen1: Floats
+    seen0: Floats
     young: Flags
     curves: dict[tuple[int, int], Floats]
     reason: str | None
 
 
 def visibility(rows: Rows, whole: pl.DataFrame, *, as_of: datetime, settings: Settings) -> Arrival:
-    """Weigh labelled rows of open windows by how many of their kind are still to come.
+    """The visible share of labels at every row's age.
 
     Parameters
     ----------
@@ -48,24 +49,22 @@ def visibility(rows: Rows, whole: pl.DataFrame, *, as_of: datetime, settings: Se
     Notes
     -----
     The curve of outcome y and decision d is the distribution of the arrival lag of mature labelled
-    rows, so what it conditions on is "will ever be labelled"; a label weighs 1 / curve(age). Curves of
-    one decision with too few rows are pooled over decisions. Without any mature label the rows stay as
-    they are and ``reason`` says so.
+    rows, so what it conditions on is "will ever be labelled". Curves of one decision with too few rows
+    are pooled over decisions. Without any mature label the rows count as fully visible and ``reason``
+    says so.
     """
     young = ~rows.mature
-    weight = rows.labelled.astype(np.float64)
-    if not young.any():
-        return Arrival(weight=weight, young=young, curves=arrival_curves(whole, settings=settings), reason=None)
+    seen = np.ones((2, len(rows)))
     curves = arrival_curves(whole, settings=settings)
-    if not curves:
+    reason = None
+    if young.any() and not curves:
         reason = "the age of the labels is not allowed for: no closed label window to learn the arrival curve from"
-        return Arrival(weight=weight, young=young, curves={}, reason=reason)
-    age = ages(rows.frame, as_of=as_of)
-    for (outcome, decision), lags in curves.items():
-        mine = young & rows.labelled & (rows.positive == bool(outcome)) & (rows.decision == decision)
-        share = np.searchsorted(lags, age[mine], side="right") / len(lags)
-        weight[mine] = 1.0 / np.maximum(share, settings.smallest_visibility)
-    return Arrival(weight=weight, young=young, curves=curves, reason=None)
+    if young.any() and curves:
+        age = ages(rows.frame, as_of=as_of)
+        for (outcome, decision), lags in curves.items():
+            mine = young & (rows.decision == decision)
+            seen[outcome, mine] = np.searchsorted(lags, age[mine], side="right") / len(lags)
+    return Arrival(seen1=seen[1], seen0=seen[0], young=young, curves=curves, reason=reason)
 
 
 def ages(frame: pl.DataFrame, *, as_of: datetime) -> Floats:

@@ -20,9 +20,10 @@ class Cells:
     n1, n0
         Labelled positives and labelled others, as they stand.
     v1, v0
-        The same, each divided by the share of such labels that is visible at the row's age.
+        The same scaled up by what is still to come: divided by the mean visibility of such labels over
+        the cell's predictions (ratio of totals, steadier than a sum of inverse visibilities).
     loss, vloss
-        Sum of the row loss over labelled rows, plain and so weighted; None for count metrics.
+        Sum of the row loss over labelled rows, plain and so scaled; None for count metrics.
     """
 
     n: Floats
@@ -60,22 +61,32 @@ def count(
     size = 4 * bins * strata.size
     code = ((rows.window * 2 + rows.decision) * bins + bin_of) * strata.size + strata.code
     every = np.ones(len(rows), dtype=bool) if only is None else only
-    aged = bool((rows.weight[rows.labelled] != 1).any())
+    aged = bool((rows.seen1 < 1).any() or (rows.seen0 < 1).any())
 
     def add(mask: Flags, values: Floats | None = None) -> Floats:
         return resampler.sums(code, size=size, rows=mask & every, values=values).reshape(shape)
 
-    unlabelled = add(~rows.labelled)
     n1, n0 = add(rows.positive), add(rows.labelled & ~rows.positive)
+    n = n1 + n0 + add(~rows.labelled)
     loss = None if rows.loss is None else add(rows.labelled, rows.loss)
+    v1, v0 = (_scaled(n1, n, add(every, rows.seen1)), _scaled(n0, n, add(every, rows.seen0))) if aged else (n1, n0)
     return Cells(
-        n=unlabelled + n1 + n0,
+        n=n,
         n1=n1,
         n0=n0,
-        v1=add(rows.positive, rows.weight) if aged else n1,
-        v0=add(rows.labelled & ~rows.positive, rows.weight) if aged else n0,
+        v1=v1,
+        v0=v0,
         loss=loss,
-        vloss=None if rows.loss is None else add(rows.labelled, rows.loss * rows.weight) if aged else loss,
+        vloss=None if loss is None else loss * _share(v1 + v0, n1 + n0),
         strata=strata,
         bins=bins,
     )
+
+
+def _scaled(labels: Floats, n: Floats, seen: Floats) -> Floats:
+    return labels * _share(n, seen)
+
+
+def _share(part: Floats, whole: Floats) -> Floats:
+    with np.errstate(divide="ignore", invalid="ignore"):
+        return np.where(whole > 0, part / whole, 0.0)

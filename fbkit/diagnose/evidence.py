@@ -79,11 +79,11 @@ def windows_frame(rows: Rows) -> pl.DataFrame:
     return pl.DataFrame(found, schema=schema)
 
 
-def corrected_frame(ladder: Ladder, final: Floats, *, level: float, more: float = 0.0) -> pl.DataFrame:
+def corrected_frame(ladder: Ladder, *, level: float, more: float = 0.0) -> pl.DataFrame:
     """window, observed, like_for_like, corrected, lower, upper (the interval is the corrected value's)."""
     rows: list[dict[str, object]] = []
     for window in (REFERENCE, CURRENT):
-        value, lower, upper = interval(final[:, window], level=level, more=more)
+        value, lower, upper = interval(ladder.corrected[:, window], level=level, more=more)
         rows.append(
             {
                 "window": WINDOWS[window],

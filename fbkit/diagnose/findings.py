@@ -65,15 +65,17 @@ class Findings:
 
     @property
     def true_change(self) -> Floats:
-        change = self.ladder.true_change
-        return change if self.lost_nonrandom is None else change - self.lost_nonrandom
+        return self.ladder.true_change
+
+    @property
+    def immature(self) -> Floats:
+        """What young labels add to the observed change (labels put back are counted apart)."""
+        return self.ladder.immature if self.lost_nonrandom is None else self.ladder.immature - self.lost_nonrandom
 
     @property
     def remainder(self) -> Floats:
         """What is left when repairs, replays and a version contrast are taken out."""
         left = self.ladder.remainder
-        if self.lost_nonrandom is not None:
-            left = left - self.lost_nonrandom
         return left - self.version_effect if self.version_effect is not None else left
 
     @property

@@ -28,6 +28,9 @@ class Grading:
         return max(self.gamma) > 1
 
 
+NO_GRADING = Grading(odds_ratio=(1.0, 1.0), p=(1.0, 1.0), gamma=(1.0, 1.0))
+
+
 def grading(cells: Cells, *, settings: Settings) -> Grading:
     """Compare label rates of low and high flagged scores in each window (halves of equal rows)."""
     found = [_halves(cells, window) for window in (0, 1)]

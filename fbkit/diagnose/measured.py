@@ -15,7 +15,7 @@ from fbkit.diagnose.bootstrap import Floats, Ints, Resampler, clusters, interval
 from fbkit.diagnose.cells import Cells, count
 from fbkit.diagnose.correction import corrected, positive_rate
 from fbkit.diagnose.findings import Findings
-from fbkit.diagnose.graded import grading
+from fbkit.diagnose.graded import NO_GRADING, grading
 from fbkit.diagnose.ladder import Ladder, change, climb, silence_as_negative
 from fbkit.diagnose.metric import evaluate, exact_auc
 from fbkit.diagnose.nonrandom import Conservation, conservation, give_back
@@ -74,7 +74,7 @@ def set_scene(
     """Cut the windows, weigh young labels, fix the score bins, draw the bootstrap weights."""
     rows = prepare(joined.frame, metric=metric, reference=reference, current=current)
     arrival = visibility(rows, joined.frame, as_of=joined.as_of, settings=settings)
-    rows = rows.with_weight(arrival.weight)
+    rows = rows.seen(positive=arrival.seen1, other=arrival.seen0)
     edges = score_edges(rows, bins=settings.score_bins)
     entity = clusters(rows.frame["entity"], buckets=settings.buckets)
     return Scene(
@@ -123,9 +123,9 @@ def measure(scene: Scene) -> Findings:
         cells = silence_as_negative(cells)
     ladder = _with_exact_auc(ladder, rows)
     with watch.time("like_for_like"):
-        pattern, lost, final = _nonrandom(scene, cells, ladder)
+        pattern, lost, ladder = _nonrandom(scene, cells, ladder)
     rate = positive_rate(cells, thin=settings.thin_cell)
-    graded = grading(cells, settings=settings)
+    graded = grading(cells, settings=settings) if lost is None else NO_GRADING
     facts = Findings(
         metric=scene.metric,
         reference=scene.reference,
@@ -155,7 +155,7 @@ def measure(scene: Scene) -> Findings:
         frames=frames,
         seconds=watch.seconds,
     )
-    return _with_frames(scene, facts, final, watch)
+    return _with_frames(scene, facts, watch)
 
 
 def _availability_frames(scene: Scene) -> dict[str, pl.DataFrame]:
@@ -196,18 +196,23 @@ def _with_exact_auc(ladder: Ladder, rows: Rows) -> Ladder:
     )
 
 
-def _nonrandom(scene: Scene, cells: Cells, ladder: Ladder) -> tuple[Conservation | None, Floats | None, Floats]:
-    """Count conservation, the contribution of labels lost because of their outcome, and the final corrected values."""
+def _nonrandom(scene: Scene, cells: Cells, ladder: Ladder) -> tuple[Conservation | None, Floats | None, Ladder]:
+    """Count conservation; if it fires, what the lost labels did, and the ladder as it stands with them back."""
     settings, metric = scene.settings, scene.metric
     if metric in VALUE_LOSSES or scene.joined.contract.label.silence == "negative":
-        return None, None, ladder.corrected
+        return None, None, ladder
     pattern = conservation(cells, settings=settings)
     if not pattern.fires:
-        return pattern, None, ladder.corrected
-    repaired = evaluate(metric, corrected(give_back(cells, pattern), thin=settings.thin_cell))
-    plain = evaluate(metric, corrected(cells, thin=settings.thin_cell))
-    final = ladder.corrected + (repaired - plain)
-    return pattern, change(ladder.corrected) - change(final), final
+        return pattern, None, ladder
+    restored = give_back(cells, pattern)
+    before, after = evaluate(metric, cells.like_for_like()), evaluate(metric, restored.like_for_like())
+    plain, repaired = (evaluate(metric, corrected(table, thin=settings.thin_cell)) for table in (cells, restored))
+    again = replace(
+        ladder,
+        like_for_like=ladder.like_for_like + (after - before),
+        corrected=ladder.corrected + (repaired - plain),
+    )
+    return pattern, change(before) - change(after), again
 
 
 def _rate_ratio(metric: str, cells: Cells, *, settings: Settings) -> Floats | None:
@@ -231,7 +236,7 @@ def _tilt(metric: str, cells: Cells, rate: Floats, ladder: Ladder) -> bounds.Til
     return bounds.tilt(cells, rate, metric=metric, reference=float(ladder.corrected[0, REFERENCE]), error=error)
 
 
-def _with_frames(scene: Scene, facts: Findings, final: Floats, watch: Stopwatch) -> Findings:
+def _with_frames(scene: Scene, facts: Findings, watch: Stopwatch) -> Findings:
     settings, ladder = scene.settings, facts.ladder
     frames: dict[str, pl.DataFrame] = dict(facts.frames)
     with watch.time("is_it_the_model"):
@@ -248,7 +253,7 @@ def _with_frames(scene: Scene, facts: Findings, final: Floats, watch: Stopwatch)
         frames["replay"] = evidence.replay_frame(
             ladder, facts.repaired(facts.remainder), facts.version_effect, _notes(facts), level=settings.level
         )
-    frames["corrected"] = evidence.corrected_frame(ladder, final, level=settings.level, more=facts.reach)
+    frames["corrected"] = evidence.corrected_frame(ladder, level=settings.level, more=facts.reach)
     frames["tipping"] = evidence.tipping_frame(
         ladder, facts.tipping, facts.rate_ratio, facts.tilt, level=settings.level
     )

@@ -21,7 +21,7 @@ def immature(facts: Findings) -> Pair:
         return f"{words.start(facts.arrival.reason)}.", following
     share = words.percent(float(facts.arrival.young[facts.rows.of(CURRENT)].mean()))
     text = f"{share} of the current predictions have an open label window; at equal age the change moves by "
-    return f"{text}{_moves(facts, facts.ladder.immature, sign=-1)}.", following
+    return f"{text}{_moves(facts, facts.immature, sign=-1)}.", following
 
 
 def label_loss(facts: Findings) -> Pair:

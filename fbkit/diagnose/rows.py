@@ -26,8 +26,8 @@ NO_VALUE: Final = "(no value)"
 class Rows:
     """Arrays of equal length, one entry per prediction of the two windows.
 
-    ``label`` is NaN without a label; ``weight`` is 1 divided by the share of such labels that are
-    visible at the row's age (1 for mature rows), set by the arrival step.
+    ``label`` is NaN without a label; ``seen1`` and ``seen0`` are the shares of positive and of other
+    labels that are visible at the row's age (1 for mature rows), set by the arrival step.
     """
 
     frame: pl.DataFrame
@@ -40,7 +40,8 @@ class Rows:
     positive: Flags
     mature: Flags
     loss: Floats | None
-    weight: Floats
+    seen1: Floats
+    seen0: Floats
     without_decision: int
 
     def __len__(self) -> int:
@@ -50,9 +51,9 @@ class Rows:
         """Mask of one window."""
         return self.window == window
 
-    def with_weight(self, weight: Floats) -> "Rows":
-        """The same rows with visibility weights."""
-        return replace(self, weight=weight)
+    def seen(self, *, positive: Floats, other: Floats) -> "Rows":
+        """The same rows with the visibility of their labels."""
+        return replace(self, seen1=positive, seen0=other)
 
 
 def check_metric(metric: str) -> str:
@@ -108,7 +109,8 @@ def _arrays(cut: pl.DataFrame, *, metric: str, window: Ints, without: int) -> Ro
         positive=labelled & (label == 1) if metric not in VALUE_LOSSES else np.zeros(len(label), dtype=bool),
         mature=cut["mature"].to_numpy(),
         loss=row_loss(metric, score=score, label=label),
-        weight=labelled.astype(np.float64),
+        seen1=np.ones(len(label)),
+        seen0=np.ones(len(label)),
         without_decision=without,
     )
 

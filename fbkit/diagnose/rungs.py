@@ -87,7 +87,7 @@ def _immature(facts: Findings) -> Rung | None:
         return None
     return Rung(
         cause="immature_window",
-        draws=facts.ladder.immature,
+        draws=facts.immature,
         where="predictions whose label window is open",
         words=reasons.immature(facts),
         between=facts.triple,

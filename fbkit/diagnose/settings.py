@@ -33,8 +33,6 @@ class Settings:
         Standard errors added to the gate for the minimum detectable change (80 % power).
     nonrandom_missing, nonrandom_positives, nonrandom_negatives
         Count conservation: excess unlabelled flagged rows, deficit of labelled positives, and no deficit of negatives.
-    smallest_visibility
-        Arrival curves are not trusted below this share.
     fewest_arrivals
         Labelled mature rows that an arrival curve needs.
     new_version_share
@@ -57,7 +55,6 @@ class Settings:
     nonrandom_missing: float = 4.0
     nonrandom_positives: float = -3.0
     nonrandom_negatives: float = -2.5
-    smallest_visibility: float = 0.05
     fewest_arrivals: int = 50
     new_version_share: float = 0.05
     graded_odds: float = 2.0
