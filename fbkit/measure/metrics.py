@@ -128,7 +128,7 @@ def total_frames(
     scope: Scope, cells: pl.DataFrame, measures: Sequence[Total], *, level: float, bounded: bool, weighted: bool
 ) -> dict[str, pl.DataFrame]:
     """Estimates of all ratio measures, keyed by name."""
-    frame, clustered = with_entities(scope.frame)
+    frame, clustered = with_entities(scope.frame, scope.keys)
     fractional = not frame.select(pl.col(Y).is_in([0.0, 1.0]).all()).item()
     losses = add_losses(frame, measures)
     made: dict[str, pl.DataFrame] = {}

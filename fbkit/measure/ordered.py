@@ -21,7 +21,7 @@ def ordered_frames(
     """Estimates of these measures for every cell, keyed by name."""
     if not measures:
         return {}
-    frame, clustered = with_entities(scope.frame)
+    frame, clustered = with_entities(scope.frame, scope.keys)
     columns = [S, Y, W, *([ENTITY] if clustered else [])]
     # Sorted once here, so that every cell's own sort finds its rows in order.
     grouped = frame.filter(IN).sort(S).group_by(scope.keys, maintain_order=True).agg(pl.col(columns))

@@ -87,10 +87,12 @@ def roc_auc(
         return NOTHING
     below = (np.cumsum(neg) - neg / 2) / n
     above = (p - np.cumsum(pos) + pos / 2) / p
-    value = float(np.dot(pos, np.cumsum(neg) - neg / 2) / (p * n))
+    value = float(np.sum(pos * (np.cumsum(neg) - neg / 2)) / (p * n))
     if sample.unit and clusters is None:
         with np.errstate(invalid="ignore", divide="ignore"):
-            variance = np.dot(pos, (below - value) ** 2) / (p - 1) / p + np.dot(neg, (above - value) ** 2) / (n - 1) / n
+            variance = (
+                np.sum(pos * (below - value) ** 2) / (p - 1) / p + np.sum(neg * (above - value) ** 2) / (n - 1) / n
+            )
         method = "DeLong"
     else:
         influence = (
@@ -128,7 +130,7 @@ def average_precision(
     with np.errstate(invalid="ignore", divide="ignore"):
         precision = np.where(flagged > 0, hits / flagged, 0.0)
         per_flag = np.where(flagged > 0, pos / flagged, 0.0)
-    value = float(np.dot(pos, precision) / p)
+    value = float(np.sum(pos * precision) / p)
     # A row above or at a threshold moves its precision by (label - precision) / flagged: sums from the threshold down.
     from_here = np.cumsum(per_flag[::-1])[::-1]
     from_here_precision = np.cumsum((per_flag * precision)[::-1])[::-1]
@@ -147,11 +149,11 @@ def _influence_variance(
     influence: Array, clusters: ArrayLike | None, order: NDArray[np.int64], *, name: str
 ) -> tuple[float, str]:
     if clusters is None:
-        return float(influence @ influence), name
+        return float(np.sum(influence * influence)), name
     codes = np.unique(np.asarray(clusters)[order], return_inverse=True)[1]
     totals = np.bincount(codes, weights=influence)
     m = len(totals)
-    variance = float(totals @ totals) * m / (m - 1) if m > 1 else np.nan
+    variance = float(np.sum(totals * totals)) * m / (m - 1) if m > 1 else np.nan
     return variance, f"cluster-robust (entity), {name}"
 
 

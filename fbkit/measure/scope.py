@@ -20,6 +20,7 @@ from fbkit.schema.protocols import JoinedLike
 IN: Final = "\0in"
 ENTITY: Final = "\0entity"
 MATURE: Final = "\0mature"
+_CELL: Final = "\0cell"
 EVERY: Final = ("1h", "1d", "1w", "1mo")
 INSTANT: Final = pl.Datetime("us", "UTC")
 
@@ -194,12 +195,22 @@ def _weight(frame: pl.DataFrame, weights: str | None) -> pl.Expr:
     return pl.col(weights).cast(pl.Float64)
 
 
-def with_entities(frame: pl.DataFrame) -> tuple[pl.DataFrame, bool]:
-    """The frame with entities as numbers (a row without one is its own), and whether any repeats."""
+def with_entities(frame: pl.DataFrame, keys: list[str]) -> tuple[pl.DataFrame, bool]:
+    """Whether entities repeat; if so, the frame with a number per cell and entity (a row without one is its own)."""
     known = frame.get_column(ENTITY)
-    filled = len(known) - known.null_count()
-    if not filled or known.drop_nulls().n_unique() == filled:
+    if known.null_count() == len(known):
         return frame, False
     codes = known.cast(pl.Categorical).to_physical().cast(pl.Int64)
+    distinct = codes.drop_nulls().n_unique()
+    if distinct == len(codes) - codes.null_count():
+        return frame, False
+    cells = frame.select(keys).unique().with_row_index(_CELL)
+    numbered = frame.select(keys).join(cells, on=keys, how="left", nulls_equal=True, maintain_order="left")
+    # Categories may be numbered with gaps, so the largest code, not their number, keeps cells apart.
+    pair = numbered.get_column(_CELL).cast(pl.Int64) * (_int(codes.max()) + 1) + codes
     own = pl.Series(np.arange(-len(known), 0, dtype=np.int64))
-    return frame.with_columns(codes.zip_with(codes.is_not_null(), own).alias(ENTITY)), True
+    return frame.with_columns(pair.zip_with(codes.is_not_null(), own).alias(ENTITY)), True
+
+
+def _int(value: object) -> int:
+    return value if isinstance(value, int) else 0

@@ -72,7 +72,8 @@ def sum_cells(
     a, b, present = pl.col("a"), pl.col("b"), pl.col("b").fill_null(0) != 0
     if units == CLUSTERED:
         rows = rows.with_columns(present.cast(pl.Int64).alias("rows"))
-        rows = rows.group_by(*keys, ENTITY).agg(pl.col(*columns, "rows").sum())
+        # An entity's number is its own in every cell, so one integer is the whole key.
+        rows = rows.group_by(ENTITY).agg(pl.col(keys).first(), pl.col(*columns, "rows").sum())
     elif units == INDEPENDENT:
         rows = rows.with_columns(present.cast(pl.Int64).alias("rows"))
     totals = [pl.col(*columns).sum()]

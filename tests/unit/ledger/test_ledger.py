@@ -1,5 +1,7 @@
 """Ledgers add up, forget rows, and give the same numbers as the rows."""
 
+from pathlib import Path
+
 import numpy as np
 import polars as pl
 import pytest
@@ -155,3 +157,19 @@ def test_empty_rows_make_an_empty_ledger() -> None:
     empty: Ledger = build(part(random_joined(5), pl.lit(value=False)), slices=["region"])
     got = ledger_metrics(empty, "recall")
     assert (got["value"].item(), got["reason"].item()) == (None, "no predictions")
+
+
+def test_flights_ledger_gives_the_rows_numbers() -> None:
+    import fbkit as fb
+
+    joined = fb.open_loop(Path(__file__).parents[3] / "data_samples" / "flights_2013").join()
+    ledger = build(joined)
+    assert ledger.slices == joined.contract.slices.columns
+    for by in (None, "carrier"):
+        ours = ledger_metrics(ledger, list(FROM_COUNTS), by=by, every="1w")
+        rows = metrics(joined, list(FROM_COUNTS), by=by, every="1w")
+        brier = ours["metric"] == "brier"
+        for name in ("value", "bound_lower", "bound_upper", "n", "n_labelled", "reason"):
+            assert ours.filter(~brier)[name].equals(rows.filter(~brier)[name]), name
+        left, right = (part.filter(brier)["value"].to_numpy() for part in (ours, rows))
+        np.testing.assert_allclose(left, right, atol=1e-9)
