@@ -63,10 +63,9 @@ class Ledger:
 
     @property
     def slices(self) -> tuple[str, ...]:
-        """The slice columns that can be asked for."""
-        return tuple(
-            name for name in self.frame.get_column(SLICE_COLUMN).unique(maintain_order=True) if name != OVERALL
-        )
+        """The slice columns that can be asked for, in the order they were given."""
+        asked = self.manifest["slices"]
+        return asked if isinstance(asked, tuple) else ()
 
 
 def add_up(frame: pl.DataFrame) -> pl.DataFrame:
