@@ -35,7 +35,7 @@ help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## (.*)$$/make \1\t\2/' | expand -t 22
 
 lab: $(VENV)/.stamp-lab ## JupyterLab on the triage notebook (LAB_ARGS="--no-browser" passes options on)
-	$(BIN)/jupyter lab $(AS_ROOT) notebooks/triage.ipynb $(LAB_ARGS)
+	$(BIN)/jupyter lab $(AS_ROOT) --ServerApp.root_dir=. --LabApp.default_url=/lab/tree/notebooks/triage.ipynb $(LAB_ARGS)
 
 triage: $(VENV)/.stamp-runtime ## the main job without a browser: verdicts, and the incident bundle in out/incident
 	$(BIN)/fbkit demo --out $(OUT)
