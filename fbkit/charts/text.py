@@ -5,6 +5,7 @@ and put under fixed field names, never into an expression or a field name.
 """
 
 import math
+import textwrap
 import unicodedata
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -38,6 +39,17 @@ _STAGES = {
     "young": "labels still arriving",
     "mixed": "final and young labels mixed",
 }
+VERDICTS = {
+    "quality": "The model got worse",
+    "labels": "The labels, not the model",
+    "both": "Both the model and the labels",
+    "mix": "The mix of cases changed",
+    "pipeline": "The serving pipeline",
+    "policy": "A changed decision policy",
+    "several": "Several causes",
+    "noise": "No change beyond sampling noise",
+    "undecided": "These logs cannot decide it",
+}
 
 
 def clean(text: object, *, limit: int = LABEL_LIMIT) -> str:
@@ -58,6 +70,15 @@ def clean(text: object, *, limit: int = LABEL_LIMIT) -> str:
 def _shown(sign: str) -> bool:
     # Cc: terminal escapes; Cf: right-to-left marks and zero-width signs; Cs, Co: what no font draws.
     return sign.isspace() or unicodedata.category(sign) not in ("Cc", "Cf", "Cs", "Co", "Cn")
+
+
+def lines(text: object, *, width: int = 88, most: int = 3) -> list[str]:
+    """A cleaned text in lines of at most ``width`` signs, for what Vega does not wrap by itself.
+
+    >>> lines("one two three", width=8)
+    ['one two', 'three']
+    """
+    return textwrap.wrap(clean(text, limit=width * most), width=width, max_lines=most, placeholder=" …") or [" "]
 
 
 def distinct(values: Iterable[object], *, limit: int = LABEL_LIMIT) -> dict[object, str]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import altair as alt
 
-from fbkit.charts.text import clean
+from fbkit.charts.text import clean, lines
 
 INK = "#24292f"
 FAINT = "#57606a"
@@ -98,7 +98,7 @@ def _not_finite(value: object) -> bool:
 def finish(chart: Any, *, title: str, subtitle: str, description: str | None = None) -> Any:
     """Give a chart its headline, its small print (as-of, n, stage) and the house look."""
     finished = chart.properties(
-        title=alt.TitleParams(text=clean(title, limit=160), subtitle=clean(subtitle, limit=240)),
+        title=alt.TitleParams(text=clean(title, limit=160), subtitle=lines(subtitle)),
         description=clean(description or f"{title}. {subtitle}", limit=400),
     )
     return finished.configure(**CONFIG)

@@ -19,6 +19,7 @@ from fbkit.charts.text import (
 )
 
 TOTAL = "total"
+_WIDTH = 380  # with the labels at the left and the numbers at the right it fits a notebook's column
 
 
 def ladder_rows(ladder: pl.DataFrame, *, metric: str) -> list[theme.Row]:
@@ -96,15 +97,15 @@ def ladder_chart(ladder: pl.DataFrame, *, metric: str = "recall", title: str | N
         .mark_rule(color=theme.OTHER, strokeDash=[3, 3])
         .encode(x="end:Q", y=alt.Y("label:N", sort=None), y2="next_label:N")
     )
-    said = base.mark_text(align="left", fontWeight=600).encode(x=alt.value(theme.WIDTH + 14), text="said:N")
+    said = base.mark_text(align="left", fontWeight=600).encode(x=alt.value(_WIDTH + 14), text="said:N")
     said_interval = (
         base.transform_filter(alt.datum.kind != TOTAL)
         .mark_text(align="left", color=theme.FAINT, dx=74)
-        .encode(x=alt.value(theme.WIDTH + 14), text="said_interval:N")
+        .encode(x=alt.value(_WIDTH + 14), text="said_interval:N")
     )
     # The texts come first: they hold every line, and lines stand in the order in which they first appear.
     layered = alt.layer(said, said_interval, links, bars, whiskers, totals, data=theme.data(rows)).properties(
-        width=theme.WIDTH, height=alt.Step(28)
+        width=_WIDTH, height=alt.Step(28)
     )
     return theme.finish(
         layered, title=title or f"What moved {name}", subtitle=subtitle or "bars are causes, whiskers their intervals"

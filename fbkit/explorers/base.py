@@ -102,7 +102,7 @@ def dropdown(label: str, options: list[Any], *, value: Any, tip: str, width: str
         value=value,
         description=label,
         tooltip=tip,
-        layout=ipywidgets.Layout(width=width),
+        layout=ipywidgets.Layout(width=width, margin="2px 14px 2px 2px"),
         style={"description_width": "initial"},
     )
 

@@ -12,7 +12,7 @@ import traitlets
 from fbkit.charts import availability as availability_charts
 from fbkit.charts import series as series_charts
 from fbkit.charts import triage as charts
-from fbkit.charts.text import change_interval_text, change_text, clean, instant_text, metric_name, value_text
+from fbkit.charts.text import VERDICTS, change_interval_text, change_text, clean, instant_text, metric_name, value_text
 from fbkit.charts.theme import FAMILY_COLOURS
 from fbkit.explorers.base import Explorer, dropdown, tie
 from fbkit.explorers.model import span_text
@@ -25,13 +25,6 @@ EVIDENCE = {
     "availability_by_decision": "labels available, by decision",
     "availability_by_slice": "labels available, by slice",
     "arrivals": "how fast labels arrive",
-}
-_VERDICT_COLOURS = {
-    "quality_drop": FAMILY_COLOURS["quality"],
-    "label_artifact": FAMILY_COLOURS["labels"],
-    "both": "#8f5fbf",
-    "no_change": "#2e7d32",
-    "undecided": "#6e7781",
 }
 _SHOWN = 12
 
@@ -164,8 +157,8 @@ def _worst_slices(frame: pl.DataFrame) -> pl.DataFrame:
 
 def card_head(diagnosis: Diagnosis) -> str:
     """Verdict and headline as HTML; every text of a user is escaped."""
-    colour = _VERDICT_COLOURS.get(diagnosis.verdict, FAMILY_COLOURS["total"])
-    verdict = html.escape(clean(diagnosis.verdict).replace("_", " "))
+    colour = FAMILY_COLOURS.get(diagnosis.top_family, FAMILY_COLOURS["total"])
+    verdict = html.escape(VERDICTS.get(diagnosis.verdict, clean(diagnosis.verdict)))
     metric, observed = diagnosis.metric, diagnosis.observed
     then, now = (value_text(value, metric=metric) for value in (observed.reference, observed.current))
     interval = change_interval_text(observed.lower, observed.upper, metric=metric)

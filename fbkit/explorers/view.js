@@ -5,11 +5,13 @@ slot.ready ??= new Promise((resolve) => { slot.resolve = resolve; });
 
 const refuse = () => Promise.reject(new Error("charts load nothing from the network"));
 const loader = { load: refuse, sanitize: refuse, http: refuse, file: refuse };
+// The small print has several lines, the others have one.
+const text = (texts, name) => (name === "smallprint" ? (texts[name] ?? " ").split("\n") : (texts[name] ?? ""));
 const LIVE = ["headline", "smallprint", "axis"];
 
 // Title texts become signals, so that they follow the rows without a new chart. Values are text, never expressions.
 function withLiveTexts(vega, texts) {
-  vega.signals = (vega.signals ?? []).concat(LIVE.map((name) => ({ name: `fbkit_${name}`, value: texts[name] ?? "" })));
+  vega.signals = (vega.signals ?? []).concat(LIVE.map((name) => ({ name: `fbkit_${name}`, value: text(texts, name) })));
   if (vega.title) {
     vega.title.text = { signal: "fbkit_headline" };
     vega.title.subtitle = { signal: "fbkit_smallprint" };
@@ -57,7 +59,7 @@ async function render({ model, el }) {
 
   async function update(frame) {
     const { view } = embedded;
-    for (const name of LIVE) view.signal(`fbkit_${name}`, frame.texts[name] ?? "");
+    for (const name of LIVE) view.signal(`fbkit_${name}`, text(frame.texts, name));
     view.data("rows", frame.rows);
     await view.runAsync();
   }

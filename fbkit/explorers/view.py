@@ -10,6 +10,7 @@ import anywidget
 import traitlets
 
 from fbkit.charts.render import to_spec
+from fbkit.charts.text import lines
 from fbkit.charts.theme import DATA_NAME, Row, plain
 from fbkit.explorers.runtime import SLOT, shared_runtime
 
@@ -52,7 +53,11 @@ class LiveChart(anywidget.AnyWidget):
 
     def _send_rows(self, rows: list[Row], texts: Mapping[str, str]) -> None:
         self._seq += 1
-        self.frame = {"seq": self._seq, "rows": rows, "texts": dict(texts)}
+        self.frame = {
+            "seq": self._seq,
+            "rows": rows,
+            "texts": {**texts, "smallprint": "\n".join(lines(texts.get("smallprint", " ")))},
+        }
 
 
 def _drawing(chart: Any, axis: str | None) -> dict[str, str]:
