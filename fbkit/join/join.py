@@ -60,8 +60,8 @@ def join(logs: Logs, *, contract: Contract, as_of: datetime | None = None) -> Jo
     frame = frame.select(*_LEADING, pl.exclude(_LEADING)).sort("ts_pred", "prediction_id")
     audit = _account(frame, pairs=pairs, statements=outcomes.height, after=after, disagree=disagree, contract=contract)
     return Joined(
-        frame=frame,
-        candidates=pairs.drop("__entity").sort("statement", "prediction_id", nulls_last=True),
+        frame=_clean(frame),
+        candidates=_clean(pairs.drop("__entity").sort("statement", "prediction_id", nulls_last=True)),
         contract=contract,
         as_of=known_at,
         audit=pl.concat([logs.audit, audit]),
@@ -70,6 +70,23 @@ def join(logs: Logs, *, contract: Contract, as_of: datetime | None = None) -> Jo
         changes=_changes(logs, as_of=known_at),
         data_through=_reach(logs, as_of=known_at, watermark=watermark),
     )
+
+
+def _clean(frame: pl.DataFrame) -> pl.DataFrame:
+    """Zero what lies in memory under a null: it depends on the order of the inputs, and equal tables have equal bytes."""
+
+    cleaned: list[pl.Expr] = []
+    for name, dtype in frame.schema.items():
+        if dtype == pl.Boolean:  # eight values share a byte, and the spare bits of the last one are not cleared
+            whole = pl.col(name).cast(pl.UInt8).fill_null(0) == 1
+        elif frame[name].null_count() and (dtype == pl.String or dtype.is_numeric() or dtype.is_temporal()):
+            whole = pl.col(name).fill_null(pl.lit("") if dtype == pl.String else pl.lit(0).cast(dtype))
+        else:
+            continue
+        cleaned.append(
+            pl.when(pl.col(name).is_not_null()).then(whole).alias(name) if frame[name].null_count() else whole
+        )
+    return frame.with_columns(cleaned)
 
 
 def default_as_of(logs: Logs) -> datetime:

@@ -30,7 +30,10 @@ def load_actions(frame: pl.DataFrame, *, contract: Contract, sources: tuple[Sour
     refused = [rejects.select(RULE), repeated.select(RULE)]
     audit = account(table="actions", rows_in=rows_in, used=used.height, rejects=refused, casts=casts)
     return ActionLog(
-        frame=used, rejects=pl.concat([rejects, repeated], how="diagonal_relaxed"), audit=audit, sources=sources
+        frame=used.sort("prediction_id"),
+        rejects=pl.concat([rejects, repeated], how="diagonal_relaxed"),
+        audit=audit,
+        sources=sources,
     )
 
 

@@ -43,7 +43,7 @@ class World:
         """The same world as a log that ends at ``as_of``: what came later is not in it."""
         assert self.as_of is not None
         made = tuple(row for row in self.predictions if row["ts_pred"] <= self.as_of)
-        said = tuple(row for row in self.outcomes if (row["ts_arrival"] or row["ts_event"]) <= self.as_of)
+        said = tuple(row for row in self.outcomes if (row["ts_arrival"] or row["ts_event"] or self.as_of) <= self.as_of)
         return replace(self, predictions=made, outcomes=said)
 
 
