@@ -23,7 +23,7 @@ CURVE_COLUMNS: Final = (
 SUMMARY_COLUMNS: Final = ("brier", "mcb", "dsc", "unc", "ece", "n", "n_labelled", "stage", "reason")
 BINS: Final = 10
 _DRAWS: Final = 200
-_LARGEST_BAND_GRID: Final = 2000
+_LARGEST_BAND_GRID: Final = 400
 _SEED: Final = 20_210_217
 
 
@@ -168,7 +168,7 @@ def _corp_band(distinct: Distinct, at: Array, level: float) -> tuple[Array, Arra
 
 
 def _thin(score: Array, n: Array) -> tuple[Array, Array]:
-    """Neighbouring scores merged when there are many: the band is drawn on at most 2,000 points."""
+    """Neighbouring scores merged when there are many: the band is drawn on at most 400 points."""
     if len(score) <= _LARGEST_BAND_GRID:
         return score, n
     code = np.minimum(((np.cumsum(n) - n / 2) / n.sum() * _LARGEST_BAND_GRID).astype(np.int64), _LARGEST_BAND_GRID - 1)

@@ -99,7 +99,7 @@ def roc_auc(
             sample.positive * (below - value)[sample.run] / p + sample.negative * (above - value)[sample.run] / n
         )
         variance, method = _influence_variance(influence, clusters, order, name="DeLong")
-    if min(p, n) <= 1:
+    if min(p, n) <= 1 or np.isnan(variance):
         return RankResult(value=value, lower=np.nan, upper=np.nan, method=None)
     if variance == 0:
         lower, upper = wilson(value * min(p, n), min(p, n), level=level)
@@ -139,7 +139,7 @@ def average_precision(
     influence = sample.positive * as_positive[sample.run] + sample.negative * as_negative[sample.run]
     variance, method = _influence_variance(influence, clusters, order, name="infinitesimal jackknife, logit")
     lower, upper = logit_interval(value, variance, level=level)
-    if np.isnan(lower):
+    if variance == 0 or value >= 1:
         lower, upper = wilson(value * p, p, level=level)
         method = "Wilson (no visible variance)"
     return RankResult(value=value, lower=float(lower), upper=float(upper), method=method)

@@ -168,7 +168,7 @@ def _interval(
     variance = ratio_variance(a, b, _array(cells, "aa"), _array(cells, "ab"), _array(cells, "bb"), units=units)
     clustered = units < rows
     if proportion:
-        lower, upper = proportion_by_variance(value, variance, np.where(clustered, b, rows), units=units, level=level)
+        lower, upper = proportion_by_variance(value, variance, rows, units=units, level=level)
         plain = wilson(a, b, level=level)
         simple = ~clustered & (_array(cells, "aa") == a) & (_array(cells, "bb") == b)
         lower, upper = np.where(simple, plain[0], lower), np.where(simple, plain[1], upper)

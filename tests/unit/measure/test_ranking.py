@@ -88,6 +88,26 @@ def test_cluster_variance_counts_a_repeated_entity_once() -> None:
     assert five.method == "cluster-robust (entity), DeLong"
 
 
+def test_no_interval_from_a_single_entity_or_a_single_positive() -> None:
+    scores, labels = [0.1, 0.4, 0.35, 0.8], [0.0, 0.0, 1.0, 1.0]
+    for measure in (roc_auc, average_precision):
+        one_entity = measure(scores, labels, clusters=["e"] * 4)
+        assert 0 < one_entity.value < 1
+        assert np.isnan(one_entity.lower)
+        assert np.isnan(one_entity.upper)
+    single = roc_auc([0.1, 0.2, 0.3], [0, 0, 1])
+    assert (single.value, single.method) == (1.0, None)
+    assert np.isnan(single.lower)
+
+
+def test_perfect_order_has_an_interval_below_one() -> None:
+    for measure in (roc_auc, average_precision):
+        got = measure([0.1, 0.2, 0.8, 0.9], [0, 0, 1, 1])
+        assert (got.value, got.upper) == (1.0, 1.0)
+        assert got.lower < 0.5
+        assert got.method == "Wilson (no visible variance)"
+
+
 def test_average_precision_influence_equals_finite_differences() -> None:
     rng = np.random.default_rng(7)
     scores = np.round(rng.random(60), 1)
