@@ -75,38 +75,34 @@ def availability(frame: pl.DataFrame | None) -> dict[str, float]:
 
 def _rungs(diagnosis: Diagnosis) -> str:
     items = sentences.by_size(diagnosis)
-    ends = [
-        abs(number)
-        for item in items
-        for number in (item.value, item.lower, item.upper)
-        if numbers.finite(number) is not None and number is not None
-    ]
-    scale = max(ends, default=1.0) or 1.0
-    rows = "".join(_rung(item, metric=diagnosis.metric, scale=scale) for item in items)
+    known = [numbers.finite(number) for item in items for number in (item.value, item.lower, item.upper)]
+    ends = [number for number in known if number is not None]
+    axis = (min([0.0, *ends]), max([0.0, *ends]))
+    rows = "".join(_rung(item, metric=diagnosis.metric, axis=axis) for item in items)
     return f"<h4>What the change is made of (adds up exactly)</h4>{rows}"
 
 
-def _rung(item: Contribution, *, metric: str, scale: float) -> str:
+def _rung(item: Contribution, *, metric: str, axis: tuple[float, float]) -> str:
     colour = words.FAMILY_COLOURS.get(item.family, words.FAMILY_COLOURS["unexplained"])
-    note = _note(item)
     amount = numbers.change_interval(item.value, item.lower, item.upper, metric=metric)
-    bars = '<s style="left:50%"></s>'
-    if numbers.finite(item.value) is not None:
-        bars += _span(
-            "i", 0.0, item.value, scale=scale, more=f"background:{colour}" + ("" if item.material else ";opacity:.45")
-        )
-        if numbers.finite(item.lower) is not None and numbers.finite(item.upper) is not None:
-            bars += _span("u", item.lower, item.upper, scale=scale)
+    value, lower, upper = (numbers.finite(number) for number in (item.value, item.lower, item.upper))
+    bars = _span("s", 0.0, 0.0, axis=axis, more="width:1px")
+    if value is not None:
+        faint = "" if item.material else ";opacity:.45"
+        bars += _span("i", 0.0, value, axis=axis, more=f"background:{colour}{faint}")
+    if value is not None and lower is not None and upper is not None:
+        bars += _span("u", lower, upper, axis=axis)
     state = "" if item.material else " idle"
     return (
-        f'<div class="rung{state}"><div>{html(words.cause(item.cause))}<small>{html(note)}</small></div>'
+        f'<div class="rung{state}"><div>{html(words.cause(item.cause))}<small>{html(_note(item))}</small></div>'
         f'<div class="track">{bars}</div><div>{html(amount)}</div></div>'
     )
 
 
-def _span(tag: str, start: float | None, end: float | None, *, scale: float, more: str = "") -> str:
-    low, high = sorted((start or 0.0, end or 0.0))
-    left, width = 50 + 50 * low / scale, 50 * (high - low) / scale
+def _span(tag: str, start: float, end: float, *, axis: tuple[float, float], more: str = "") -> str:
+    low, high = sorted((start, end))
+    length = (axis[1] - axis[0]) or 1.0
+    left, width = 100 * (low - axis[0]) / length, 100 * (high - low) / length
     return f'<{tag} style="left:{left:.2f}%;width:{width:.2f}%;{more}"></{tag}>'
 
 
@@ -116,17 +112,15 @@ def _checks(checks: Sequence[Check]) -> str:
 
 
 def _actions(diagnosis: Diagnosis) -> str:
-    lists = (
-        ("Do now", diagnosis.do_now),
-        ("Do not", diagnosis.do_not),
-        ("What would change this verdict", diagnosis.would_change_verdict),
+    first = "".join(
+        _list(heading, items) for heading, items in (("Do now", diagnosis.do_now), ("Do not", diagnosis.do_not))
     )
-    parts = [
-        f"<div><h4>{heading}</h4><ul>{''.join(f'<li>{html(item)}</li>' for item in items)}</ul></div>"
-        for heading, items in lists
-        if items
-    ]
-    return f'<div class="two">{"".join(parts)}</div>'
+    return f'<div class="two">{first}</div>{_list("What would change this verdict", diagnosis.would_change_verdict)}'
+
+
+def _list(heading: str, items: Sequence[str]) -> str:
+    lines = "".join(f"<li>{html(item)}</li>" for item in items)
+    return f"<div><h4>{html(heading)}</h4><ul>{lines}</ul></div>" if lines else ""
 
 
 def _foot(diagnosis: Diagnosis) -> str:
