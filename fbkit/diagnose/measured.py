@@ -113,11 +113,8 @@ def measure(scene: Scene) -> Findings:
         version = contrast(
             rows, cells, metric=scene.metric, bin_of=scene.bin_of, resampler=scene.resampler, settings=settings
         )
-        gates = {
-            THRESHOLD: _decisions_moved(cells),
-            MIX: bool(moved.columns),
-            COVARIATE: score_test.p < settings.shift_p and version is None,
-        }
+        covariate = score_test.p < settings.shift_p and version is None
+        gates = {THRESHOLD: _decisions_moved(cells), MIX: bool(moved.columns), COVARIATE: covariate}
         ladder = climb(cells, mixed, metric=scene.metric, settings=settings, candidates=gates, positives_only=silence)
     if silence:
         cells = silence_as_negative(cells)
