@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+from scipy.special import logit
 
 from fbkit.diagnose.arrival import Arrival
 from fbkit.diagnose.bootstrap import Floats, Ints, interval
@@ -15,9 +16,9 @@ from fbkit.diagnose.cells import Cells
 from fbkit.diagnose.graded import Grading
 from fbkit.diagnose.ladder import Ladder
 from fbkit.diagnose.nonrandom import Conservation
-from fbkit.diagnose.rows import Rows
+from fbkit.diagnose.rows import CURRENT, Rows
 from fbkit.diagnose.selection import Test
-from fbkit.diagnose.settings import Settings
+from fbkit.diagnose.settings import RATES, Settings
 from fbkit.diagnose.version import VersionContrast
 from fbkit.schema.contract import Contract
 from fbkit.schema.period import Period
@@ -110,8 +111,24 @@ class Findings:
 
     def beyond_noise(self, draws: Floats) -> bool:
         """Further from zero than the gate allows to noise (and than the correction cannot know)."""
-        _, lower, upper = interval(draws, level=self.settings.level, width=self.settings.noise_gate, more=self.reach)
-        return lower is not None and upper is not None and (lower > 0 or upper < 0)
+        gate = self.settings.noise_gate
+        _, lower, upper = interval(draws, level=self.settings.level, width=gate, more=self.reach)
+        if lower is None or upper is None or lower <= 0 <= upper:
+            return False
+        odds = self._in_log_odds(draws)
+        if odds is None:
+            return True
+        _, lower, upper = interval(odds, level=self.settings.level, width=gate)
+        return lower is None or upper is None or not lower <= 0 <= upper
+
+    def _in_log_odds(self, draws: Floats) -> Floats | None:
+        """The same step of a rate in log odds: near 1 a standard error shrinks with the estimate, there it does not."""
+        after = self.ladder.corrected[:, CURRENT]
+        before = after - draws
+        inside = (after > 0) & (after < 1) & (before > 0) & (before < 1)
+        if self.metric not in RATES or not inside.all():
+            return None
+        return logit(after) - logit(before)
 
     def frame(self, name: str) -> pl.DataFrame:
         """One evidence frame."""

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fbkit.diagnose.bootstrap import Floats
 from fbkit.diagnose.cells import Cells
@@ -18,11 +19,13 @@ class Conservation:
     Attributes
     ----------
     missing, expected_missing
-        Unlabelled flagged rows.
+        Unlabelled flagged rows of the strata that miss labels.
     positives, expected_positives, negatives, expected_negatives
         Labelled flagged rows by outcome.
     z_missing, z_positives, z_negatives
         (found - expected) / standard deviation over the draws; None without draws.
+    strata
+        Which strata were counted.
     fires
         Labels of flagged positives are missing while those of flagged negatives are all there.
     """
@@ -36,6 +39,7 @@ class Conservation:
     z_missing: float | None
     z_positives: float | None
     z_negatives: float | None
+    strata: tuple[int, ...]
     fires: bool
 
     @property
@@ -50,7 +54,8 @@ def conservation(cells: Cells, *, settings: Settings) -> Conservation:
     Expected label rate of flagged rows = their reference rate times the change that unflagged rows of
     the same stratum saw; expected positives among them by the reference's rate per score bin. Drift
     turns labelled positives into labelled negatives (one falls as the other rises); random loss
-    lowers both; a loss of positives lowers the positives alone.
+    lowers both; a loss of positives lowers the positives alone. Only strata that miss labels are
+    counted (all of them if none does): elsewhere drift could make up for negatives that were lost here.
     """
     rate = positive_rate(cells, thin=settings.thin_cell)[:, REFERENCE, 1]
     labelled = cells.n1 + cells.n0
@@ -59,10 +64,12 @@ def conservation(cells: Cells, *, settings: Settings) -> Conservation:
         level = by_stratum[:, CURRENT, 0] / by_stratum[:, REFERENCE, 0]
         expected_rate = np.minimum(1.0, np.nan_to_num(by_stratum[:, REFERENCE, 1] * level))[:, None, :]
     n = cells.n[:, CURRENT, 1]
-    expect1 = np.where(n > 0, n * expected_rate * rate, 0.0).sum((-2, -1))
-    expect0 = np.where(n > 0, n * expected_rate * (1 - rate), 0.0).sum((-2, -1))
-    found1, found0 = (part[:, CURRENT, 1].sum((-2, -1)) for part in (cells.n1, cells.n0))
-    size = n.sum((-2, -1))
+    by_stratum1, by_stratum0 = (np.where(n > 0, n * expected_rate * share, 0.0).sum(-2) for share in (rate, 1 - rate))
+    seen1, seen0 = (part[:, CURRENT, 1].sum(-2) for part in (cells.n1, cells.n0))
+    hit = _strata_hit(by_stratum1 + by_stratum0 - seen1 - seen0, settings=settings)
+    expect1, expect0, found1, found0, size = (
+        part[:, hit].sum(-1) for part in (by_stratum1, by_stratum0, seen1, seen0, n.sum(-2))
+    )
     missing, expect_missing = size - found1 - found0, size - expect1 - expect0
     z = tuple(_z(f - e) for f, e in ((missing, expect_missing), (found1, expect1), (found0, expect0)))
     return Conservation(
@@ -75,8 +82,16 @@ def conservation(cells: Cells, *, settings: Settings) -> Conservation:
         z_missing=z[0],
         z_positives=z[1],
         z_negatives=z[2],
+        strata=tuple(int(i) for i in np.flatnonzero(hit)),
         fires=_fires(z, settings=settings),
     )
+
+
+def _strata_hit(excess: Floats, *, settings: Settings) -> NDArray[np.bool_]:
+    """Strata whose flagged rows miss more labels than expected, beyond the gate; all if none."""
+    z = [_z(excess[:, i]) for i in range(excess.shape[-1])]
+    hit = np.array([value is not None and value > settings.noise_gate for value in z])
+    return hit if hit.any() else np.ones(len(hit), dtype=bool)
 
 
 def _z(gap: Floats) -> float | None:
@@ -103,5 +118,5 @@ def give_back(cells: Cells, found: Conservation) -> Cells:
     if found.positives <= 0:
         return cells
     v1 = cells.v1.copy()
-    v1[:, CURRENT, 1] *= 1 + found.lost_positives / found.positives
+    v1[:, CURRENT, 1][..., list(found.strata)] *= 1 + found.lost_positives / found.positives
     return replace(cells, v1=v1)

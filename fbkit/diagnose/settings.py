@@ -28,7 +28,7 @@ class Settings:
         A replayed cause must move the metric by this many points to be kept apart.
     noise_gate
         Standard errors that a replayed cause or the remainder must exceed to be told from noise: 5 % shared
-        by the twelve mechanisms that are tested (Bonferroni).
+        by some twenty tested mechanisms and slices (Bonferroni).
     power
         Standard errors added to the gate for the minimum detectable change (80 % power).
     nonrandom_missing, nonrandom_positives, nonrandom_negatives
@@ -50,7 +50,7 @@ class Settings:
     slice_p: float = 1e-3
     shift_p: float = 5e-4
     replay_floor: float = 0.006
-    noise_gate: float = 2.87
+    noise_gate: float = 3.0
     power: float = 0.84
     nonrandom_missing: float = 4.0
     nonrandom_positives: float = -3.0
