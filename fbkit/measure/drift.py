@@ -181,9 +181,9 @@ def _line(pair: Pair) -> dict[str, object]:
 
 
 def _psi_line(reference: Array, current: Array) -> dict[str, object]:
-    value, degrees = psi(reference, current), len(reference) - 1
+    value, degrees = psi(reference, current), np.count_nonzero(reference + current) - 1
     if not degrees:
-        return {"psi": value, "reason": "a single bin: all values are equal"}
+        return {"psi": value, "reason": "all values are equal"}
     scale = 1 / reference.sum() + 1 / current.sum()
     return {
         "psi": value,
@@ -223,24 +223,37 @@ def _bins(pair: Pair) -> list[Bin]:
 
 def _deciles(pair: Pair) -> list[Bin]:
     first, second = pair.reference.drop_nulls().to_numpy(), pair.current.drop_nulls().to_numpy()
-    inner = np.unique(np.quantile(first, np.linspace(0, 1, _DECILES + 1)[1:-1])) if len(first) else np.array([])
-    # An edge at the least value would leave the bin below it empty for ever.
-    inner = inner[inner > first.min()] if len(first) else inner
+    inner = _inner_edges(first) if len(first) else np.empty(0)
     counts = [
         np.bincount(np.searchsorted(inner, values, side="right"), minlength=len(inner) + 1)
         for values in (first, second)
     ]
     ends = [None, *(float(edge) for edge in inner), None]
     return [
-        Bin(_range_text(low, high), low, high, int(reference), int(current))
-        for low, high, reference, current in zip(ends[:-1], ends[1:], *counts, strict=True)
+        Bin(_range_text(low, high, before), low, high, int(reference), int(current))
+        for before, low, high, reference, current in zip([None, *ends[:-2]], ends[:-1], ends[1:], *counts, strict=True)
     ]
 
 
-def _range_text(low: float | None, high: float | None) -> str:
+def _inner_edges(reference: Array) -> Array:
+    inner = np.unique(np.quantile(reference, np.linspace(0, 1, _DECILES + 1)[1:-1]))
+    least = reference.min()
+    # An edge at the least value would leave the bin below it empty for ever.
+    inner = inner[inner > least]
+    if len(inner):
+        return inner
+    # One value holds nine tenths of the reference or more: below it, exactly it, above it.
+    return np.array([least, np.nextafter(least, np.inf)])
+
+
+def _range_text(low: float | None, high: float | None, before: float | None) -> str:
+    """The range in words; ``before`` is the edge before ``low``, next to it where one value has its own bin."""
     if low is None:
         return "all" if high is None else f"below {high:.4g}"
-    return f"{low:.4g} and above" if high is None else f"{low:.4g} to {high:.4g}"
+    if high is None:
+        alone = before is not None and low == np.nextafter(before, np.inf)
+        return f"above {before:.4g}" if alone else f"{low:.4g} and above"
+    return f"exactly {low:.4g}" if high == np.nextafter(low, np.inf) else f"{low:.4g} to {high:.4g}"
 
 
 def _categories(pair: Pair) -> list[Bin]:

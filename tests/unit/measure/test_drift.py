@@ -132,12 +132,26 @@ def test_default_columns_and_adjusted_p_values() -> None:
     assert both["p_adjusted"][1:].min() > 0.001
 
 
+def test_a_value_that_fills_nine_tenths_has_a_bin_of_its_own() -> None:
+    dry = [0.0] * 95 + [1.5] * 5
+    bins = drift_bins(two_periods(dry, [0.0] * 60 + [2.0] * 40), WEEKS, column="x")
+    assert bins.select("label", "n_reference", "n_current").rows() == [
+        ("below 0", 0, 0),
+        ("exactly 0", 95, 60),
+        ("above 0", 5, 40),
+    ]
+    line = drift(two_periods(dry, [0.0] * 60 + [2.0] * 40), WEEKS, columns="x").row(0, named=True)
+    assert line["psi_p_value"] < 1e-6
+    moved = drift(two_periods([5.0] * 50, [7.0] * 50), WEEKS, columns="x").row(0, named=True)
+    assert moved["psi"] > moved["psi_null_95"] > 0
+
+
 def test_nothing_to_compare_has_a_reason() -> None:
     joined = two_periods([1.0, 2.0], [3.0])
     empty = Comparison(reference="2020-01-01..2020-01-02", current="2026-04-20..2026-05-01")
     assert drift(joined, empty, columns="x")["reason"].item() == "no predictions in the reference period"
     constant = drift(two_periods([1.0, 1.0], [1.0]), WEEKS, columns="x").row(0, named=True)
-    assert constant["reason"] == "a single bin: all values are equal"
+    assert constant["reason"] == "all values are equal"
     assert (constant["psi"], constant["ks"], constant["psi_p_value"]) == (0.0, 0.0, None)
     nulls = drift(two_periods([None, None], [1.0]).__class__(
         frame=two_periods([None, 1.0], [1.0]).frame.with_columns(x=pl.lit(None, dtype=pl.Float64)),
