@@ -24,6 +24,9 @@ class Conservation:
         Labelled flagged rows by outcome.
     z_missing, z_positives, z_negatives
         (found - expected) / standard deviation over the draws; None without draws.
+    z_among_labelled
+        The same for positives among the rows that are labelled, bin by bin: loss that merely follows the
+        score leaves it at zero.
     strata
         Which strata were counted.
     fires
@@ -39,6 +42,7 @@ class Conservation:
     z_missing: float | None
     z_positives: float | None
     z_negatives: float | None
+    z_among_labelled: float | None
     strata: tuple[int, ...]
     fires: bool
 
@@ -72,6 +76,8 @@ def conservation(cells: Cells, *, settings: Settings) -> Conservation:
     )
     missing, expect_missing = size - found1 - found0, size - expect1 - expect0
     z = tuple(_z(f - e) for f, e in ((missing, expect_missing), (found1, expect1), (found0, expect0)))
+    among = (labelled[:, CURRENT, 1] * np.nan_to_num(rate)).sum(-2)[:, hit].sum(-1)
+    z_among = _z(found1 - among)
     return Conservation(
         missing=float(missing[0]),
         expected_missing=float(expect_missing[0]),
@@ -82,8 +88,9 @@ def conservation(cells: Cells, *, settings: Settings) -> Conservation:
         z_missing=z[0],
         z_positives=z[1],
         z_negatives=z[2],
+        z_among_labelled=z_among,
         strata=tuple(int(i) for i in np.flatnonzero(hit)),
-        fires=_fires(z, settings=settings),
+        fires=_fires((*z, z_among), settings=settings),
     )
 
 
@@ -100,11 +107,12 @@ def _z(gap: Floats) -> float | None:
 
 
 def _fires(z: tuple[float | None, ...], *, settings: Settings) -> bool:
-    missing, positives, negatives = z
-    if missing is None or positives is None or negatives is None:
+    missing, positives, negatives, among = z
+    if missing is None or positives is None or negatives is None or among is None:
         return False
     return (
-        missing > settings.nonrandom_missing
+        among < settings.nonrandom_positives
+        and missing > settings.nonrandom_missing
         and positives < settings.nonrandom_positives
         and negatives > settings.nonrandom_negatives
     )
