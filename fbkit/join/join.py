@@ -73,19 +73,17 @@ def join(logs: Logs, *, contract: Contract, as_of: datetime | None = None) -> Jo
 
 
 def _clean(frame: pl.DataFrame) -> pl.DataFrame:
-    """Zero what lies in memory under a null: it depends on the order of the inputs, and equal tables have equal bytes."""
-
+    """Zero what lies in memory under a null, which depends on the inputs' order: equal tables, equal bytes."""
     cleaned: list[pl.Expr] = []
     for name, dtype in frame.schema.items():
-        if dtype == pl.Boolean:  # eight values share a byte, and the spare bits of the last one are not cleared
-            whole = pl.col(name).cast(pl.UInt8).fill_null(0) == 1
-        elif frame[name].null_count() and (dtype == pl.String or dtype.is_numeric() or dtype.is_temporal()):
+        column = frame[name]
+        if dtype == pl.Boolean:  # eight values share a byte; by way of numpy the spare bits of the last one are cleared
+            whole = pl.lit(pl.Series(name, column.fill_null(value=False).to_numpy()))
+        elif column.null_count() and (dtype == pl.String or dtype.is_numeric() or dtype.is_temporal()):
             whole = pl.col(name).fill_null(pl.lit("") if dtype == pl.String else pl.lit(0).cast(dtype))
         else:
             continue
-        cleaned.append(
-            pl.when(pl.col(name).is_not_null()).then(whole).alias(name) if frame[name].null_count() else whole
-        )
+        cleaned.append(pl.when(pl.col(name).is_not_null()).then(whole).alias(name) if column.null_count() else whole)
     return frame.with_columns(cleaned)
 
 

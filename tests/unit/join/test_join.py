@@ -155,9 +155,11 @@ def test_an_action_that_hides_the_outcome_censors_it() -> None:
 def test_an_action_logged_later_is_not_known_before() -> None:
     actions = pl.DataFrame({"prediction_id": ["p0"], "action": ["block"], "ts_action": [T0 + 5 * HOUR]})
     loop = fb.open_loop(
-        contract=contract(actions={"blocked": ["block"]}), predictions=predictions(1), outcomes=outcomes(("p0", HOUR, HOUR, 1)),
+        contract=contract(actions={"blocked": ["block"]}),
+        predictions=predictions(1),
+        outcomes=outcomes(("p0", HOUR, HOUR, 1)),
         actions=actions,
-    )  # fmt: skip
+    )
     assert column(loop.join(), "state") == ["positive"]
     assert column(loop.join(as_of=T0 + 5 * HOUR), "state") == ["censored"]
 
@@ -189,8 +191,15 @@ def test_an_id_is_text_and_keeps_its_zeros() -> None:
 
 @pytest.mark.parametrize(
     ("combine", "label", "state"),
-    [("first", 1.0, "positive"), ("last", 0.0, "negative"), ("any", 1.0, "positive"), ("max", 1.0, "positive"), ("sum", 2.0, "labelled"), ("count", 3.0, "labelled")],
-)  # fmt: skip
+    [
+        ("first", 1.0, "positive"),
+        ("last", 0.0, "negative"),
+        ("any", 1.0, "positive"),
+        ("max", 1.0, "positive"),
+        ("sum", 2.0, "labelled"),
+        ("count", 3.0, "labelled"),
+    ],
+)
 def test_separate_events_are_combined(combine: str, label: float, state: str) -> None:
     right = outcomes(("p0", HOUR, HOUR, 1), ("p0", HOUR + TICK, 2 * HOUR, 1), ("p0", 2 * HOUR, 2 * HOUR, 0))
     table = joined(predictions(1), right, label={"window": "2h", "combine": combine})
@@ -241,9 +250,13 @@ def test_columns_of_the_outcome_log_never_stand_in_for_the_kits_own() -> None:
 
 @pytest.mark.parametrize(
     ("values", "flagged"),
-    [([True, False, None], [True, False, True]), ([1, 0, None], [True, False, True]), ([1.0, 0.0, float("nan")], [True, False, True]),
-     (["TRUE", " false", ""], [True, False, True])],
-)  # fmt: skip
+    [
+        ([True, False, None], [True, False, True]),
+        ([1, 0, None], [True, False, True]),
+        ([1.0, 0.0, float("nan")], [True, False, True]),
+        (["TRUE", " false", ""], [True, False, True]),
+    ],
+)
 def test_a_logged_decision_wins_over_the_threshold(values: list[Any], flagged: list[bool]) -> None:
     table = joined(predictions(3, decision=values), outcomes(("p0", HOUR, 3 * HOUR, 1)))
     assert column(table, "flagged") == flagged
