@@ -31,6 +31,9 @@ class Joined(JoinedTable):
         """
         return resolve(self, comparison)
 
+    def __repr__(self) -> str:
+        return f"<Joined: {self.frame.height:,} predictions as known at {format_instant(self.as_of)}>"
+
     def _repr_html_(self) -> str:
         from fbkit.report.card import loop_html
 
@@ -90,6 +93,11 @@ class Diagnosis(DiagnosisFacts):
 
         return card_text(self)
 
+    def __repr__(self) -> str:
+        from fbkit.report.escape import terminal
+
+        return terminal(f"<Diagnosis {self.verdict}: {self.headline}>")
+
     def _repr_html_(self) -> str:
         from fbkit.report.card import card_html
 
@@ -128,6 +136,11 @@ class Loop:
     def check(self, *, as_of: str | datetime | None = None) -> pl.DataFrame:
         """The pre-flight checklist: id, question, status, evidence, fix."""
         return preflight(self.join(as_of=as_of))
+
+    def __repr__(self) -> str:
+        from fbkit.report.escape import terminal
+
+        return terminal(f"<Loop {self.name}>")
 
     def _repr_html_(self) -> str:
         from fbkit.report.card import loop_html
