@@ -40,7 +40,7 @@ def series_rows(frame: pl.DataFrame, *, metric: str, changes: Sequence[tuple[dat
                     "to": max(p["to"] for p in inside),
                 }
             )
-    marks = [{"part": "change", "at": epoch_ms(when), "said_change": clean(text)} for when, text in changes]
+    marks = [{"part": "change", "at": epoch_ms(when), "said_change": clean(text, limit=34)} for when, text in changes]
     return windows + points + marks
 
 
@@ -123,13 +123,13 @@ def _shade(colour: alt.Color) -> list[alt.Chart]:
         .mark_rect(opacity=0.08)
         .encode(x=alt.X("from:T", scale=alt.Scale(type="utc")), x2="to:T", color=colour)
     )
-    changes = (
-        alt.Chart().transform_filter("datum.part === 'change'").encode(x=alt.X("at:T", scale=alt.Scale(type="utc")))
-    )
-    return [
-        shade,
-        changes.mark_rule(color=theme.INK, strokeDash=[4, 3]).encode(tooltip=theme.tips(("said_change", "change"))),
-    ]
+    changes = _changes().mark_rule(color=theme.INK, strokeDash=[4, 3])
+    return [shade, changes.encode(tooltip=theme.tips(("said_change", "change")))]
+
+
+def _changes() -> alt.Chart:
+    drawn = alt.Chart().transform_filter("datum.part === 'change'")
+    return drawn.encode(x=alt.X("at:T", scale=alt.Scale(type="utc")))
 
 
 def _wide(chart: alt.Chart, *, labels: bool) -> alt.Chart:
@@ -151,7 +151,9 @@ def _metric_layers(rows: Sequence[theme.Row], metric: str, title: str, colour: a
         ("said_n", "rows"),
         ("said_availability", "availability"),
     )
+    named = _changes().mark_text(align="left", baseline="top", dx=4, fontSize=10, color=theme.FAINT)
     layers = [
+        named.encode(y=alt.value(2), text="said_change:N"),
         points.mark_line(color=theme.OTHER, strokeWidth=1.5).encode(y=y),
         points.mark_rule(strokeWidth=2, opacity=0.75).encode(y=alt.Y("lower:Q"), y2="upper:Q", color=colour),
         points.mark_point(size=52, filled=True, opacity=1).encode(y=y, color=colour, tooltip=tooltip),

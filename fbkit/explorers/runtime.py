@@ -1,7 +1,13 @@
 """The drawing code (Vega) that all charts of a kernel share: sent to the page once, offline."""
 
+import hashlib
+import os
+import tempfile
 import threading
+from contextlib import suppress
 from functools import cache
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any
 
 import anywidget
@@ -27,13 +33,51 @@ _held: dict[str, Any] = {}
 def _bundle() -> str:
     import vl_convert
 
-    return vl_convert.javascript_bundle(_PRESENT, vl_version=VEGA_LITE)
+    kept = _cache_file(version("vl-convert-python"))
+    found = read_kept(kept)
+    if found is None:
+        found = vl_convert.javascript_bundle(_PRESENT, vl_version=VEGA_LITE)
+        keep(kept, found)
+    return found
 
 
 def bundle() -> str:
-    """The JavaScript module that holds Vega, Vega-Lite and vega-embed (about 900 kB); made once per process."""
+    """The JavaScript module that holds Vega, Vega-Lite and vega-embed (about 900 kB); made once per process.
+
+    Bundling takes more than a second, so the result is kept in the user's cache folder, under the version of
+    the bundler, the hash of what is bundled, and its own checksum.
+    """
     with _lock:
         return _bundle()
+
+
+def _cache_file(bundler: str) -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    key = hashlib.sha256(f"{bundler}\n{VEGA_LITE}\n{_PRESENT}".encode()).hexdigest()[:16]
+    return Path(base) / "fbkit" / f"runtime-{key}.js"
+
+
+def read_kept(path: Path) -> str | None:
+    """The kept bundle, or None if there is none or its checksum does not hold."""
+    try:
+        head, _, body = path.read_text(encoding="utf-8").partition("\n")
+    except (OSError, UnicodeDecodeError):
+        return None
+    return body if head == _checksum(body) else None
+
+
+def keep(path: Path, text: str) -> None:
+    """Write the bundle whole or not at all; a folder that cannot be written costs a second, not an error."""
+    with suppress(OSError):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, name = tempfile.mkstemp(dir=path.parent, suffix=".part")
+        with os.fdopen(handle, "w", encoding="utf-8", newline="\n") as file:
+            file.write(f"{_checksum(text)}\n{text}")
+        Path(name).replace(path)
+
+
+def _checksum(text: str) -> str:
+    return f"// sha256 {hashlib.sha256(text.encode()).hexdigest()}"
 
 
 def prepare() -> None:

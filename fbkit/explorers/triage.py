@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from fbkit.charts.theme import FAMILY_COLOURS
 from fbkit.explorers.base import Explorer, dropdown, tie
 from fbkit.explorers.model import span_text
 from fbkit.schema.diagnosis import Diagnosis
+from fbkit.schema.period import parse_instant
 
 EVIDENCE = {
     "ladder": "the ladder: what moved it",
@@ -103,8 +105,8 @@ class TriageCard(Explorer):
         frame, metric = self.result, self.diagnosis.metric
         drawn: Mapping[str, Callable[[], Any]] = {
             "ladder": lambda: charts.ladder_chart(frame, metric=metric, **titles),
-            "weekly": lambda: series_charts.series_chart(frame, metric=metric, **titles),
-            "daily": lambda: series_charts.series_chart(frame, metric=metric, **titles),
+            "weekly": lambda: series_charts.series_chart(frame, metric=metric, changes=self._changes(), **titles),
+            "daily": lambda: series_charts.series_chart(frame, metric=metric, changes=self._changes(), **titles),
             "availability_by_decision": lambda: availability_charts.availability_by_chart(
                 frame, group="decision", **titles
             ),
@@ -118,11 +120,15 @@ class TriageCard(Explorer):
         if self.evidence == "ladder":
             return charts.ladder_rows(frame, metric=metric)
         if self.evidence in ("weekly", "daily"):
-            return series_charts.series_rows(frame, metric=metric)
+            return series_charts.series_rows(frame, metric=metric, changes=self._changes())
         if self.evidence == "arrivals":
             return availability_charts.lag_rows(availability_charts.arrivals_long(frame))
         group = "decision" if self.evidence == "availability_by_decision" else "slice"
         return availability_charts.by_slice_rows(frame, group=group)
+
+    def _changes(self) -> list[tuple[datetime, str]]:
+        told = self.diagnosis.changes
+        return [(parse_instant(str(change["ts"])), str(change.get("what") or change.get("kind"))) for change in told]
 
     def texts(self) -> dict[str, str]:
         spans = f"{span_text(self.diagnosis.reference)} against {span_text(self.diagnosis.current)}"
