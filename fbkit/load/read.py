@@ -130,7 +130,10 @@ def _to_polars(data: Any, *, table: str) -> pl.DataFrame:
     if isinstance(data, pl.DataFrame):
         return data
     if isinstance(data, pl.LazyFrame):
-        return data.collect()
+        try:
+            return data.collect()
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise InputError(f"the lazy {table} log could not be collected", got=str(error).splitlines()[0]) from error
     try:
         native = nw.from_native(data)
         eager = native.collect() if isinstance(native, nw.LazyFrame) else native

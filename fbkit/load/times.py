@@ -82,7 +82,7 @@ def _parse_text(frame: pl.DataFrame, *, column: str, table: str, zone: str | Non
 def check_zone(zone: str) -> str:
     """The zone's name if the machine knows it."""
     try:
-        zoneinfo.ZoneInfo(zone)
+        zoneinfo.ZoneInfo(zone or "none given")
         pl.select(pl.datetime(2000, 1, 1).dt.replace_time_zone(zone))
     except (pl.exceptions.PolarsError, zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ContractError(

@@ -25,6 +25,7 @@ threshold = 0.5
 [slices]
 columns = ["region"]
 """
+MARS = '[time]\ntimezone = "Mars/Base"\n'
 HEAD, OUT = "prediction_id,ts_pred,score,region", "prediction_id,ts_event,ts_arrival,label"
 METRIC_KEYS = {
     "metric", "slice", "period_start", "period_end", "value", "lower", "upper", "bound_lower", "bound_upper", "n",
@@ -80,7 +81,7 @@ def test_metrics_answers_with_the_documented_keys(run: Run, tmp_path: Path) -> N
     facts = json.loads(out)
     assert (status, err) == (0, "")
     assert {"as_of", "rows", "audit"} <= set(facts)
-    assert METRIC_KEYS <= set(facts["rows"][0])
+    assert set(facts["rows"][0]) >= METRIC_KEYS
     assert facts["rows"][0]["slice"] in ({"region": "EU"}, {"region": "US"})
     assert {"table", "rule", "rows"} <= set(facts["audit"][0])
     assert facts["as_of"].endswith("Z")
@@ -116,11 +117,11 @@ BROKEN: dict[str, Callable[[Path], list[object]]] = {
     "name too long": lambda p: ["check", "x" * 5000],
     "predictions are a folder": lambda p: ["check", loop(p / "l"), "--predictions", made(p / "empty")],
     "no file": lambda p: ["check", loop(p / "l"), "--outcomes", p / "none.csv"],
-    "garbage csv": lambda p: ["check", loop(p / "l"), "--outcomes", write(p / "o.csv", b"\xff\xfe\x00garbage\x00,\n\x80")],
+    "garbage csv": lambda p: ["check", loop(p / "l"), "--outcomes", garbage(p / "o.csv")],
     "empty csv": lambda p: ["check", loop(p / "l"), "--outcomes", write(p / "o.csv", b"")],
     "truncated parquet": lambda p: ["check", loop(p / "l"), "--outcomes", truncated(p / "o.parquet")],
     "unknown format": lambda p: ["check", loop(p / "l"), "--outcomes", write(p / "o.xlsx", b"PK")],
-    "missing column": lambda p: ["check", loop(p / "l", left=[]), "--predictions", write(p / "p.csv", b"id,time\n1,2\n")],
+    "missing column": lambda p: ["check", loop(p / "l", left=[]), "--predictions", write(p / "p.csv", b"id\n1\n")],
     "repeated header": lambda p: ["check", loop(p / "l"), "--outcomes", write(p / "o.csv", b"a,a\n1,2\n")],
     "naive times": lambda p: ["check", loop(p / "l", left=[row.replace("Z", "") for row in prediction_rows()])],
     "percent": lambda p: ["check", loop(p / "l", left=[f"{i},2024-05-01T00:00:00Z,{i + 10},EU" for i in range(9)])],
@@ -143,11 +144,11 @@ BROKEN: dict[str, Callable[[Path], list[object]]] = {
     "unknown triage metric": lambda p: ["triage", loop(p / "l"), "--metric", "recal", "--draws", "5"],
     "window with a contract": lambda p: ["check", loop(p / "l"), "--window", "7d"],
     "no argument": lambda p: ["check"],
-    "no window": lambda p: ["check", "--predictions", loop(p / "l") / "predictions.csv", "--outcomes", p / "l" / "outcomes.csv"],
+    "no window": lambda p: ["check", *two(p)],
     "window zero": lambda p: ["check", *two(p), "--window", "0d"],
     "window text": lambda p: ["check", *two(p), "--window", "week"],
     "threshold nan": lambda p: ["check", *two(p), "--window", "1d", "--threshold", "nan"],
-    "unknown zone": lambda p: ["check", loop(p / "l", contract=CONTRACT + '[time]\ntimezone = "Mars/Base"\n', left=naive())],
+    "unknown zone": lambda p: ["check", loop(p / "l", contract=CONTRACT + MARS, left=naive())],
     "guessed, then a bad metric": lambda p: ["metrics", *two(p), "--window", "1d", "--metrics", "recal"],
     "no such option": lambda p: ["check", "--nonsense"],
     "no such command": lambda p: ["nonsense"],
@@ -158,6 +159,10 @@ BROKEN: dict[str, Callable[[Path], list[object]]] = {
 def write(path: Path, content: bytes) -> Path:
     path.write_bytes(content)
     return path
+
+
+def garbage(path: Path) -> Path:
+    return write(path, b"\xff\xfe\x00garbage\x00,\n\x80")
 
 
 def made(path: Path) -> Path:
@@ -194,17 +199,18 @@ def test_wrong_input_ends_with_one_message_and_nothing_written(run: Run, tmp_pat
     assert files(tmp_path) == before
 
 
-FOREIGN = ["txn,scored_at,fraud probability,State,amount", *[
-    f"t-{i},2024-05-{1 + i % 20:02d} 0{i % 10}:00:00+00,{(i * 37 % 100) / 100},{'CA' if i % 3 else 'NY'},{i * 1.5}" for i in range(40)
-]]  # fmt: skip
-FOREIGN_OUT = ["reference,happened_at,ingested_at,is_fraud", *[
-    f"t-{i},2024-05-{1 + i % 20:02d} 1{i % 10}:00:00+00,2024-05-{2 + i % 20:02d} 1{i % 10}:00:00+00,{int(i % 4 == 0)}" for i in range(38)
-]]  # fmt: skip
+def foreign_lines() -> tuple[list[str], list[str]]:
+    left, right = ["txn,scored_at,fraud probability,State,amount"], ["reference,happened_at,ingested_at,is_fraud"]
+    for i in range(40):
+        made, event = f"2024-05-{1 + i % 20:02d} 0{i % 10}:00:00+00", f"2024-05-{1 + i % 20:02d} 1{i % 10}:00:00+00"
+        left.append(f"t-{i},{made},{(i * 37 % 100) / 100},{'CA' if i % 3 else 'NY'},{i * 1.5}")
+        right.append(f"t-{i},{event},2024-05-{2 + i % 20:02d} 1{i % 10}:00:00+00,{int(i % 4 == 0)}")
+    return left, right[:38]
 
 
 def foreign(folder: Path) -> list[object]:
-    write(folder / "p.csv", "\n".join(FOREIGN).encode())
-    write(folder / "o.csv", "\n".join(FOREIGN_OUT).encode())
+    for name, lines in zip(("p.csv", "o.csv"), foreign_lines(), strict=True):
+        write(folder / name, "\n".join(lines).encode())
     return ["--predictions", "p.csv", "--outcomes", "o.csv", "--window", "7d"]
 
 
