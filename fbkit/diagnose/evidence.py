@@ -9,6 +9,7 @@ from fbkit.diagnose.bootstrap import Floats, interval
 from fbkit.diagnose.bounds import Tilt
 from fbkit.diagnose.ladder import Ladder
 from fbkit.diagnose.nonrandom import Conservation
+from fbkit.diagnose.orphans import Orphans
 from fbkit.diagnose.replay import PLAYERS
 from fbkit.diagnose.rows import CURRENT, REFERENCE, WINDOWS, Rows
 from fbkit.schema.diagnosis import Check, Contribution
@@ -171,6 +172,15 @@ def bounds_frame(ladder: Ladder, worst: Mapping[str, tuple[float | None, float |
     return pl.DataFrame(
         rows, schema={"window": pl.String} | dict.fromkeys(("value", "bound_lower", "bound_upper"), pl.Float64)
     )
+
+
+def orphans_frame(found: Orphans | None) -> pl.DataFrame:
+    """window, orphans, missing (labels missing beyond the reference's availability)."""
+    schema = {"window": pl.String, "orphans": pl.Int64, "missing": pl.Float64}
+    if found is None:
+        return pl.DataFrame(schema=schema)
+    rows = [("reference", found.reference, 0.0), ("current", found.current, found.missing)]
+    return pl.DataFrame(rows, schema=schema, orient="row")
 
 
 def conservation_frame(found: Conservation | None) -> pl.DataFrame:

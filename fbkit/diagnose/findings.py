@@ -16,6 +16,7 @@ from fbkit.diagnose.cells import Cells
 from fbkit.diagnose.graded import Grading
 from fbkit.diagnose.ladder import Ladder
 from fbkit.diagnose.nonrandom import Conservation
+from fbkit.diagnose.orphans import Orphans
 from fbkit.diagnose.rows import CURRENT, Rows
 from fbkit.diagnose.selection import Test
 from fbkit.diagnose.settings import RATES, Settings
@@ -24,6 +25,12 @@ from fbkit.schema.contract import Contract
 from fbkit.schema.period import Period
 
 Triple = tuple[float | None, float | None, float | None]
+
+
+def label_window(contract: Contract) -> timedelta:
+    """Label window plus grace."""
+    length = contract.label.window
+    return (length if isinstance(length, timedelta) else timedelta(0)) + contract.label.grace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +60,7 @@ class Findings:
     score_test: Test
     mix_columns: tuple[str, ...]
     version: VersionContrast | None
+    orphans: Orphans | None
     conservation: Conservation | None
     lost_nonrandom: Floats | None
     rate_ratio: Floats | None
@@ -98,8 +106,7 @@ class Findings:
     @property
     def window(self) -> timedelta:
         """Label window plus grace."""
-        length = self.contract.label.window
-        return (length if isinstance(length, timedelta) else timedelta(0)) + self.contract.label.grace
+        return label_window(self.contract)
 
     def triple(self, draws: Floats) -> Triple:
         """Value, lower, upper at the diagnosis' level."""

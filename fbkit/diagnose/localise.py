@@ -247,7 +247,7 @@ def holm(p_values: list[float | None]) -> list[float | None]:
     highest = 0.0
     for rank, (p, index) in enumerate(known):
         highest = max(highest, min(1.0, p * (len(known) - rank)))
-        result[index] = round(highest, 15)
+        result[index] = highest
     return result
 
 

@@ -14,11 +14,12 @@ from fbkit.diagnose.arrival import Arrival, arrivals_frame, visibility
 from fbkit.diagnose.bootstrap import Floats, Ints, Resampler, clusters, interval
 from fbkit.diagnose.cells import Cells, count
 from fbkit.diagnose.correction import corrected, positive_rate
-from fbkit.diagnose.findings import Findings
+from fbkit.diagnose.findings import Findings, label_window
 from fbkit.diagnose.graded import NO_GRADING, grading
 from fbkit.diagnose.ladder import Ladder, change, climb, silence_as_negative
 from fbkit.diagnose.metric import evaluate, exact_auc
 from fbkit.diagnose.nonrandom import Conservation, conservation, give_back
+from fbkit.diagnose.orphans import orphans
 from fbkit.diagnose.replay import COVARIATE, MIX, THRESHOLD
 from fbkit.diagnose.rows import CURRENT, REFERENCE, WINDOWS, Rows, encode, prepare, score_edges, slice_columns
 from fbkit.diagnose.series import series
@@ -101,6 +102,15 @@ def measure(scene: Scene) -> Findings:
             label_tests, scene.encoded, p=settings.slice_p, strata=settings.strata, rows=len(rows)
         )
         frames = _availability_frames(scene)
+        lost_keys = orphans(
+            scene.joined,
+            rows,
+            reference=scene.reference,
+            current=scene.current,
+            until=scene.current.end + label_window(scene.joined.contract),
+            settings=settings,
+        )
+        frames["orphans"] = evidence.orphans_frame(lost_keys)
     with watch.time("like_for_like"):
         cells = scene.table(strata)
         worst = {name: bounds.worst_case(rows, window=i) for i, name in enumerate(WINDOWS)}
@@ -141,6 +151,7 @@ def measure(scene: Scene) -> Findings:
         score_test=score_test,
         mix_columns=moved.columns,
         version=version,
+        orphans=lost_keys,
         conservation=pattern,
         lost_nonrandom=lost,
         rate_ratio=_rate_ratio(scene.metric, cells, settings=settings),

@@ -36,6 +36,13 @@ def label_loss(facts: Findings) -> Pair:
         f"Label availability went from {went('all')}: flagged rows {went('flagged')}, others {went('not flagged')}. "
         f"Weighting labels back within {cells} moves the change by {_moves(facts, facts.ladder.label_loss, sign=-1)}."
     )
+    found = facts.orphans
+    if found is not None and found.explains:
+        text += (
+            f" {words.count(found.current)} outcomes carry a key that no prediction has "
+            f"({words.count(found.reference)} in the reference) where {words.count(found.missing)} labels are missing."
+        )
+        return text, "The format of the ids on both sides; the share that joins again once they are mapped."
     if facts.grading.found:
         text += (
             f" Among flagged rows the loss follows the score (odds ratio {max(facts.grading.odds_ratio):.1f} between "

@@ -8,15 +8,15 @@ from fbkit.diagnose.series import worse_by
 from fbkit.schema.diagnosis import Contribution
 
 CLAUSE = {
-    "concept_drift": "{points} the model (outcomes at equal scores changed, {where})",
-    "version_regression": "{points} the new version ({where})",
-    "label_slice_loss": "{points} lost labels ({where})",
-    "label_loss_nonrandom": "{points} labels lost because of their outcome ({where})",
-    "immature_window": "{points} labels that are still to come",
-    "join_break": "{points} labels that did not join",
-    "mix_shift": "{points} a different mix ({where})",
-    "covariate_shift": "{points} different cases (the scores moved)",
-    "threshold_change": "{points} the changed threshold",
+    "concept_drift": "the model: outcomes at equal scores changed ({where})",
+    "version_regression": "the new version ({where})",
+    "label_slice_loss": "lost labels ({where})",
+    "label_loss_nonrandom": "labels lost because of their outcome ({where})",
+    "immature_window": "labels that are still to come",
+    "join_break": "labels that did not join ({where})",
+    "mix_shift": "a different mix ({where})",
+    "covariate_shift": "different cases (the scores moved)",
+    "threshold_change": "the changed threshold",
 }
 
 
@@ -55,8 +55,10 @@ def _true_part(facts: Findings) -> str:
 
 
 def _clause(metric: str, part: Contribution) -> str:
-    text = CLAUSE[part.cause].format(points=words.signed(metric, part.value), where=part.where)
-    return f"{text}{words.between(metric, part.lower, part.upper)}" if part.strength != "established" else text
+    """The points, how sure, and where they come from."""
+    sure = {"probable": "probably ", "possible": "possibly "}.get(part.strength, "")
+    text = f"{words.signed(metric, part.value)} {sure}from {CLAUSE[part.cause].format(where=part.where)}"
+    return text if part.strength == "established" else f"{text}{words.between(metric, part.lower, part.upper)}"
 
 
 def _nothing(facts: Findings) -> str:
@@ -126,7 +128,7 @@ def _when_undecided(facts: Findings) -> tuple[tuple[str, ...], tuple[str, ...]]:
 def _advice(part: Contribution, *, worse: bool, metric: str) -> tuple[list[str], list[str]]:
     if part.family == "labels" and part.cause != "immature_window":
         return (
-            [f"Mend the label feed: {part.where}."],
+            [f"Mend the {'join' if part.cause == 'join_break' else 'label feed'}: {part.where}."],
             ["Do not retrain on these labels: the rows that kept theirs are not a fair sample."],
         )
     if part.cause == "immature_window":

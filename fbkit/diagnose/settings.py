@@ -37,6 +37,8 @@ class Settings:
         Labelled mature rows that an arrival curve needs.
     new_version_share
         Share of the current rows on versions unknown to the reference that makes the version a suspect.
+    orphans_least, orphans_share
+        More orphan outcomes than the first, and enough for this share of the missing labels: the join broke.
     graded_odds, gamma_cap
         Label loss that follows the score inside the flagged rows (odds ratio above the first) widens the
         intervals by what a dependence on the outcome of that strength (at most the second) would do.
@@ -59,6 +61,8 @@ class Settings:
     new_version_share: float = 0.05
     graded_odds: float = 2.0
     gamma_cap: float = 3.0
+    orphans_least: int = 20
+    orphans_share: float = 0.5
 
     def as_dict(self) -> dict[str, float]:
         """For the method record of a diagnosis."""

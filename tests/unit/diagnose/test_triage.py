@@ -242,3 +242,24 @@ def test_logged_changes_are_dated_coincidences(by_hand, weeks):
     )
     said = triage(replace(by_hand(n=2000), changes=changes), weeks, draws=20)
     assert [(c["what"], c["coincides"]) for c in said.changes] == [("old", False), ("new", True)]
+
+
+def test_orphans_in_the_place_of_the_missing_labels_are_a_broken_join(by_hand, weeks):
+    joined = by_hand(lose=flagged_eu_lost)
+    gone = joined.frame.filter(pl.col("current") & pl.col("label").is_null())
+    orphans = gone.select(fate=pl.lit("orphan"), ts_event=pl.col("ts_pred") + timedelta(days=1))
+    said = triage(WithCandidates(joined, orphans), weeks)
+    assert (said.verdict, said.top_cause) == ("labels", "join_break")
+    few = triage(WithCandidates(joined, orphans.head(30)), weeks)
+    assert few.top_cause == "label_slice_loss"
+
+
+class WithCandidates:
+    """The hand-made table with the pairings that the join considered."""
+
+    def __init__(self, joined, candidates):
+        self.candidates = candidates
+        self._joined = joined
+
+    def __getattr__(self, name):
+        return getattr(self._joined, name)
