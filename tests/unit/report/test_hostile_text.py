@@ -2,11 +2,9 @@
 
 import csv
 import html.parser
-import importlib.util
 import io
 import json
 from datetime import UTC, datetime
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -14,13 +12,7 @@ from markdown_it import MarkdownIt
 
 from fbkit.report import card, incident, sentences
 from fbkit.schema.contract import Contract
-
-_SPEC = importlib.util.spec_from_file_location("hostile", Path(__file__).with_name("hostile.py"))
-assert _SPEC is not None
-assert _SPEC.loader is not None
-_MODULE = importlib.util.module_from_spec(_SPEC)
-_SPEC.loader.exec_module(_MODULE)
-HOSTILE: tuple[str, ...] = _MODULE.HOSTILE
+from tests.unit.report.hostile import HOSTILE
 
 _RENDER = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render
 CLOCK = datetime(2026, 11, 2, tzinfo=UTC)
