@@ -174,7 +174,12 @@ def _is_table_list(value: object) -> bool:
 
 def _key(key: str) -> str:
     plain = key.isascii() and key.replace("_", "").replace("-", "").isalnum()
-    return key if plain else json.dumps(key, ensure_ascii=False)
+    return key if plain else _quoted(key)
+
+
+def _quoted(text: str) -> str:
+    # TOML refuses the delete character that JSON lets through; otherwise their strings agree.
+    return json.dumps(text, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _scalar(value: object) -> str:
@@ -190,4 +195,4 @@ def _scalar(value: object) -> str:
         return "[" + ", ".join(_scalar(item) for item in value) + "]"
     if isinstance(value, dict):
         return "{ " + ", ".join(f"{_key(key)} = {_scalar(item)}" for key, item in value.items()) + " }"
-    return json.dumps(str(value), ensure_ascii=False).replace("\x7f", "\\u007f")
+    return _quoted(str(value))

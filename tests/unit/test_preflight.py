@@ -1,0 +1,103 @@
+"""The pre-flight checklist: each question can pass and can fail, with a fix when it fails."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import polars as pl
+import pytest
+
+import fbkit as fb
+
+T0 = datetime(2024, 5, 6, tzinfo=UTC)
+GOOD: dict[str, Any] = {
+    "model": {"name": "m"},
+    "predictions": {},
+    "outcomes": {},
+    "label": {"window": "1d", "version": "1"},
+    "slo": {"label_availability": {"at": "1d", "minimum": 0.9}},
+    "privacy": {"retention": "30d"},
+    "actions": {"blocked": ["block"]},
+}
+
+
+def logs(**changes: Any) -> dict[str, pl.DataFrame]:
+    ids = [f"p{i}" for i in range(20)]
+    made = [T0 + timedelta(hours=i) for i in range(20)]
+    event = [moment + timedelta(hours=2) for moment in made]
+    frames = {
+        "predictions": pl.DataFrame(
+            {"prediction_id": ids, "ts_pred": made, "score": [0.5] * 20, "model_version": ["1"] * 20}
+        ),
+        "outcomes": pl.DataFrame(
+            {
+                "prediction_id": [*ids, "p0"],
+                "ts_event": [*event, event[0]],
+                "ts_arrival": [*event, T0 + timedelta(days=3)],
+                "label": [1.0] * 21,
+            }
+        ),
+        "actions": pl.DataFrame({"prediction_id": ids[:2], "action": ["block", "allow"], "propensity": [0.5, 1.0]}),
+    }
+    return frames | changes
+
+
+def ask(frames: dict[str, pl.DataFrame], **tables: Any) -> dict[str, dict[str, Any]]:
+    content = {key: value for key, value in (GOOD | tables).items() if value is not None}
+    items = fb.open_loop(contract=fb.Contract.from_dict(content), **frames).check()
+    return {row["id"]: row for row in items.iter_rows(named=True)}
+
+
+def test_a_good_loop_passes_everything_and_needs_no_fix() -> None:
+    items = ask(logs())
+    assert {key: row["status"] for key, row in items.items()} == dict.fromkeys(items, "passed")
+    assert {row["fix"] for row in items.values()} == {None}
+    assert len(items) == 9
+
+
+def outcomes(**columns: Any) -> dict[str, pl.DataFrame]:
+    return logs(outcomes=logs()["outcomes"].with_columns(**columns))
+
+
+STRANGERS = pl.when(pl.int_range(pl.len()) < 5).then(pl.lit("x")).otherwise("prediction_id")
+LATE = pl.col("ts_event") + timedelta(days=2)
+
+
+@pytest.mark.parametrize(
+    ("question", "frames", "tables"),
+    [
+        ("rebuildable", outcomes(prediction_id=STRANGERS), {}),
+        ("rebuildable", outcomes(prediction_id=pl.lit("x")), {}),
+        ("final_known", outcomes(ts_arrival=LATE), {}),
+        ("final_known", logs(), {"label": {"window": "9d"}}),
+        ("unique_ids", logs(predictions=logs()["predictions"].with_columns(prediction_id=STRANGERS)), {}),
+        ("actions_logged", logs(actions=logs()["actions"].drop("propensity")), {}),
+        ("availability_alert", logs(), {"slo": None}),
+        ("times_utc", logs(outcomes=logs()["outcomes"].drop("ts_arrival")), {}),
+        ("times_utc", outcomes(ts_event=pl.when(pl.int_range(pl.len()) > 3).then("ts_event")), {}),
+        ("versioned", logs(predictions=logs()["predictions"].drop("model_version")), {}),
+        ("versioned", logs(), {"label": {"window": "1d"}}),
+        ("traceable", outcomes(prediction_id=pl.lit("x")), {}),
+    ],
+)  # fmt: skip
+def test_each_question_can_fail_and_says_how_to_mend_it(
+    question: str, frames: dict[str, pl.DataFrame], tables: Any
+) -> None:
+    item = ask(frames, **tables)[question]
+    assert (item["status"], bool(item["fix"])) == ("failed", True)
+
+
+def test_what_does_not_apply_says_so() -> None:
+    items = ask({key: frame for key, frame in logs().items() if key != "actions"}, actions=None, privacy=None)
+    assert {items[key]["status"] for key in ("actions_logged", "retention")} == {"not applicable"}
+
+
+def test_an_alert_on_availability_counts_and_a_session_is_shown() -> None:
+    alert = {"name": "labels missing", "metric": "availability", "condition": "below", "level": 0.9}
+    assert "labels missing" in ask(logs(), slo=None, alerts=[alert])["availability_alert"]["evidence"]
+
+
+def test_rivals_make_a_trace_unclear() -> None:
+    frames = outcomes(prediction_id=pl.lit(None, dtype=pl.String), account=pl.lit("a"))
+    frames["predictions"] = frames["predictions"].with_columns(account=pl.lit("a"))
+    item = ask(frames, join={"fallback": {"entity": "account", "rule": "latest"}})["traceable"]
+    assert (item["status"], "receipt" in item["fix"]) == ("failed", True)
