@@ -18,6 +18,7 @@ from fbkit.diagnose.findings import Findings, label_window
 from fbkit.diagnose.graded import NO_GRADING, grading
 from fbkit.diagnose.ladder import Ladder, change, climb, silence_as_negative
 from fbkit.diagnose.metric import evaluate, exact_auc
+from fbkit.diagnose.moved import features_moved
 from fbkit.diagnose.nonrandom import Conservation, conservation, give_back
 from fbkit.diagnose.orphans import orphans
 from fbkit.diagnose.replay import COVARIATE, MIX, THRESHOLD
@@ -248,6 +249,7 @@ def _with_frames(scene: Scene, facts: Findings, watch: Stopwatch) -> Findings:
     settings, ladder = scene.settings, facts.ladder
     frames: dict[str, pl.DataFrame] = dict(facts.frames)
     with watch.time("is_it_the_model"):
+        frames["features_moved"] = features_moved(scene.rows, scene.joined.contract)
         frames["remainder_by_slice"] = localise.remainder_by_slice(
             scene.rows,
             scene.encoded,

@@ -79,8 +79,18 @@ def replayed(facts: Findings, cause: str) -> Pair:
         before, after = _windows(facts, "mean_score")
         first = f"The scores moved (mean {before} to {after}); the reference's own outcomes at the current scores move"
         following = "The features that moved: if one is broken rather than different, the cause is the pipeline."
-        return f"{first} {move}.", following
+        return f"{first} {move}.{_features(facts)}", following
     raise ValueError(cause)
+
+
+def _features(facts: Findings) -> str:
+    """The three served features that moved most, if any moved by a tenth of a standard deviation."""
+    moved = [
+        f"{row['column']} {row['shift']:+.1f}"
+        for row in facts.frame("features_moved").head(3).iter_rows(named=True)
+        if row["shift"] is not None and abs(row["shift"]) >= 0.1
+    ]
+    return f" Features that moved most, in standard deviations: {', '.join(moved)}." if moved else ""
 
 
 def _windows(facts: Findings, column: str) -> tuple[str, str]:

@@ -13,6 +13,7 @@ from fbkit.diagnose import evidence, sentences
 from fbkit.diagnose.checks import three_checks
 from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.measured import measure, observed_intervals, set_scene
+from fbkit.diagnose.moved import day_of_change
 from fbkit.diagnose.rows import CURRENT, REFERENCE, check_metric
 from fbkit.diagnose.rungs import contributions
 from fbkit.diagnose.settings import SETTINGS
@@ -128,8 +129,16 @@ def _diagnosis(
         evaluation_id=hashlib.sha256(key.encode()).hexdigest()[:16],
         seconds=time.perf_counter() - begin,
         evidence=frames,
-        method={**record, **facts.as_facts(), "thresholds": facts.settings.as_dict()},
+        method={**record, **facts.as_facts(), **_since(facts, parts), "thresholds": facts.settings.as_dict()},
     )
+
+
+def _since(facts: Findings, parts: Sequence[Contribution]) -> dict[str, object]:
+    """The day on which the metric changed, searched within two weeks before the current period; only if it did."""
+    if not any(part.material for part in parts):
+        return {"day_of_change": None}
+    found = day_of_change(facts.frame("daily"), not_before=facts.current.start - timedelta(days=14))
+    return {"day_of_change": None if found is None else format_instant(found[0])}
 
 
 def _levels(facts: Findings) -> tuple[float | None, float | None]:

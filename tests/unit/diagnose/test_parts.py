@@ -14,6 +14,7 @@ from fbkit.diagnose.cells import count
 from fbkit.diagnose.correction import corrected, pooled_ratio
 from fbkit.diagnose.graded import grading
 from fbkit.diagnose.metric import evaluate
+from fbkit.diagnose.moved import day_of_change, features_moved
 from fbkit.diagnose.rows import cross, encode, operating_thresholds, prepare, score_edges
 from fbkit.diagnose.series import series
 from fbkit.diagnose.settings import SETTINGS, material_floor
@@ -142,3 +143,38 @@ def test_series_cut_at_the_current_period(by_hand, weeks, metric):
 def test_floors():
     assert material_floor("recall", 0.3) == 0.01
     assert material_floor("mae", -20.0) == pytest.approx(0.4)
+
+
+def test_features_that_moved_come_first(by_hand, weeks):
+    joined = by_hand(n=3000)
+    shift = pl.when(pl.col("current")).then(2.0).otherwise(0.0)
+    noise = np.random.default_rng(0).normal(size=3000)
+    frame = joined.frame.with_columns(
+        still=pl.Series(noise),
+        moved=pl.Series(noise) + shift,
+        gone=pl.when(pl.col("current")).then(None).otherwise(1.0),
+    )
+    contract = joined.contract.model_copy(
+        update={
+            "features": joined.contract.features.model_copy(
+                update={"columns": ("still", "moved", "gone", "region", "absent")}
+            )
+        }
+    )
+    rows = prepare(frame, metric="recall", reference=weeks.periods()[0], current=weeks.periods()[1])
+    found = features_moved(rows, contract)
+    assert found["column"].to_list() == ["moved", "still", "gone"]
+    before, after = (frame.filter(pl.col("current") == now)["moved"].to_numpy() for now in (False, True))
+    assert found["shift"][0] == pytest.approx((after.mean() - before.mean()) / before.std(ddof=1))
+    assert found["null_rate_current"][2] == 1.0
+
+
+def test_the_day_of_change_is_found(by_hand, weeks):
+    day = datetime(2026, 9, 2, tzinfo=UTC)
+    joined = by_hand(truth=lambda f: np.where(f["ts_pred"] >= day, f["score"] * 0.3 + 0.2, f["score"]))
+    reference, current = weeks.periods()
+    daily = series(joined.frame, metric="recall", every="1d", reference=reference, current=current, level=0.95)
+    found = day_of_change(daily.with_columns(day=pl.col("period_start")), not_before=datetime(2026, 8, 20, tzinfo=UTC))
+    assert found[0] == day
+    assert found[1] < 0
+    assert day_of_change(daily.head(3).with_columns(day=pl.col("period_start")), not_before=day) is None
