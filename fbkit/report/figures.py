@@ -10,8 +10,7 @@ from fbkit.report import numbers, sentences, words
 from fbkit.report.document import Figure
 from fbkit.schema.diagnosis import Diagnosis
 
-# Beyond this an inline SVG is heavier than its picture in pixels is worth.
-_SVG_LIMIT = 250_000
+SCALE = 2.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -22,11 +21,13 @@ class Picture:
     svg: bytes
     png: bytes
 
-    def data_uri(self) -> str:
-        """For the ``src`` of an image inside a single-file page."""
-        if len(self.svg) <= _SVG_LIMIT:
-            return "data:image/svg+xml;base64," + base64.b64encode(self.svg).decode("ascii")
-        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii")
+    def image(self) -> tuple[str, int]:
+        """For an image inside a single-file page: the ``data:`` address, and the width to show it at.
+
+        In pixels: an SVG would be lettered in the fonts of the reader's machine, and what is wider there is cut off.
+        """
+        width = int.from_bytes(self.png[16:20], "big")
+        return "data:image/png;base64," + base64.b64encode(self.png).decode("ascii"), round(width / SCALE)
 
 
 def draw(diagnosis: Diagnosis, frames: Mapping[str, pl.DataFrame]) -> list[Picture]:
@@ -57,7 +58,7 @@ def _picture(figure: Figure, chart: object) -> Picture:
     from fbkit.charts.render import to_png, to_spec, to_svg
 
     spec = to_spec(chart)
-    return Picture(figure=figure, svg=to_svg(spec).encode(), png=to_png(spec))
+    return Picture(figure=figure, svg=to_svg(spec).encode(), png=to_png(spec, scale=SCALE))
 
 
 def _weekly_alt(diagnosis: Diagnosis) -> str:

@@ -10,7 +10,7 @@ from fbkit.report.style import CARD, PAGE
 POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
-def render(document: Document, *, pictures: Mapping[str, str], head: str = "") -> str:
+def render(document: Document, *, pictures: Mapping[str, tuple[str, int]], head: str = "") -> str:
     """A whole page.
 
     Parameters
@@ -18,7 +18,7 @@ def render(document: Document, *, pictures: Mapping[str, str], head: str = "") -
     document
         What to say.
     pictures
-        ``data:`` address by figure key.
+        ``data:`` address and width in pixels by figure key.
     head
         HTML to stand above the sections: a card made by :mod:`fbkit.report.card`.
     """
@@ -37,13 +37,13 @@ def render(document: Document, *, pictures: Mapping[str, str], head: str = "") -
     )
 
 
-def _section(section: Section, *, pictures: Mapping[str, str]) -> str:
+def _section(section: Section, *, pictures: Mapping[str, tuple[str, int]]) -> str:
     tag = f"h{section.level}"
     blocks = "".join(_block(block, pictures=pictures) for block in section.blocks)
     return f'<section id="{html(section.key)}">\n<{tag}>{html(section.title)}</{tag}>\n{blocks}</section>\n'
 
 
-def _block(block: Block, *, pictures: Mapping[str, str]) -> str:
+def _block(block: Block, *, pictures: Mapping[str, tuple[str, int]]) -> str:
     match block:
         case Paragraph():
             mark = ' class="strong"' if block.strong else ""
@@ -59,8 +59,9 @@ def _block(block: Block, *, pictures: Mapping[str, str]) -> str:
             return f"<dl>{''.join(_field(name, value) for name, value in block.items)}</dl>\n"
 
 
-def _figure(figure: Figure, pictures: Mapping[str, str]) -> str:
-    return f'<figure><img src="{pictures[figure.key]}" alt="{html(figure.alt)}"></figure>\n'
+def _figure(figure: Figure, pictures: Mapping[str, tuple[str, int]]) -> str:
+    address, width = pictures[figure.key]
+    return f'<figure><img src="{address}" width="{width}" alt="{html(figure.alt)}"></figure>\n'
 
 
 def _field(name: str, value: str) -> str:

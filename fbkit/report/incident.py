@@ -80,11 +80,11 @@ def render(
         figures=[picture.figure for picture in pictures],
         provenance=provenance.blocks(known, exported.get("audit")),
     )
-    addresses = {picture.figure.key: picture.data_uri() for picture in pictures}
+    images = {picture.figure.key: picture.image() for picture in pictures}
     head = card_html(diagnosis, full=False, style=False)
     files = {
         "incident.md": markdown.render(document).encode(),
-        "incident.html": html.render(document, pictures=addresses, head=head).encode(),
+        "incident.html": html.render(document, pictures=images, head=head).encode(),
         "diagnosis.json": diagnosis_json(diagnosis).encode(),
     }
     for picture in pictures:

@@ -56,7 +56,7 @@ def _cell(name: str, row: Mapping[str, object], *, metric: str) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
-        return value
+        return words.cause(value) if name in ("player", "cause") else value
     if isinstance(value, int):
         return numbers.count(value)
     return _number(name, float(value), row, metric=metric) if isinstance(value, float) else str(value)
@@ -66,6 +66,8 @@ def _number(name: str, value: float, row: Mapping[str, object], *, metric: str) 
     lower, upper = (row.get("lower"), row.get("upper")) if name == _bounded(row) else (None, None)
     lower = lower if isinstance(lower, float) else None
     upper = upper if isinstance(upper, float) else None
+    if name in ("p_value", "p_adjusted"):
+        return "< 0.001" if value < 0.001 else f"{value:.3f}"
     if name in _SHARES:
         text = numbers.share(value)
         return text if lower is None or upper is None else f"{text} [{100 * lower:.1f}, {100 * upper:.1f}]"
@@ -152,7 +154,7 @@ def ladder_table(diagnosis: Diagnosis) -> Table:
     from fbkit.report.sentences import by_size
 
     metric = diagnosis.metric
-    rows = [["observed, reference", numbers.plain(diagnosis.observed.reference, places=3), "", "", "", ""]]
+    rows = [["reference observed", numbers.plain(diagnosis.observed.reference, places=3), "", "", "", ""]]
     for item in by_size(diagnosis):
         amount = numbers.change_interval(item.value, item.lower, item.upper, metric=metric)
         claimed = item.strength if item.material else "not material"
@@ -166,6 +168,6 @@ def ladder_table(diagnosis: Diagnosis) -> Table:
                 item.reason or item.evidence,
             ]
         )
-    rows.append(["observed, current", numbers.plain(diagnosis.observed.current, places=3), "", "", "", ""])
+    rows.append(["current observed", numbers.plain(diagnosis.observed.current, places=3), "", "", "", ""])
     columns = ["cause", f"share of the change in {metric}", "family", "where", "strength", "evidence"]
     return Table(columns=columns, rows=rows, numeric=frozenset({1}), note="The rungs add up to the observed change.")

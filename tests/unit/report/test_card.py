@@ -22,7 +22,7 @@ def test_three_sentences(diagnosis: Diagnosis) -> None:
         ),
         (
             "Both the model and the labels: labels lost in slices in region=EU -6.5 points [-8.5, -4.5] (established); "
-            "the model's own errors (concept drift) -5.2 points [-7.2, -3.2] (established)."
+            "the model (concept drift) -5.2 points [-7.2, -3.2] (established)."
         ),
         (
             "Do now: Ask the owner of the EU label feed about 28 September; do not retrain on the labels of this week; "

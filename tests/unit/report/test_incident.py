@@ -243,7 +243,7 @@ def test_two_worlds_are_told_with_what_decides(make, contract: Contract) -> None
     files = incident.render(make.diagnosis(verdict="undecided", worlds=worlds), contract=contract, clock=CLOCK)
     text = files["incident.md"].decode()
     assert "decided by: an audit of 300 rows" in text
-    assert "labels lost depending on the outcome would look the same" in text
+    assert "labels lost by outcome would look the same" in text
 
 
 def test_write_returns_the_folder_and_refuses_an_edited_one(
