@@ -166,9 +166,9 @@ def to_text(frame: pl.DataFrame, *, column: str, table: str) -> pl.DataFrame:
 
 
 def check_key_type(frame: pl.DataFrame, *, column: str, table: str, floats: bool = False) -> None:
-    """Refuse what has no one text form: nested values, bytes, Python objects, and floats where an id is meant."""
+    """Refuse what has no one text form: nested values, bytes, and floats where an id is meant."""
     dtype = frame.schema[column]
-    if dtype.is_nested() or dtype in (pl.Binary, pl.Object) or (dtype.is_float() and not floats):
+    if dtype.is_nested() or dtype == pl.Binary or (dtype.is_float() and not floats):
         raise _wrong_type(column, table=table, dtype=dtype, allowed="text or integers")
 
 

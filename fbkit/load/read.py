@@ -123,6 +123,14 @@ def stack(frames: Sequence[pl.DataFrame], *, names: Sequence[str], table: str) -
 def read_frame(data: Any, *, table: str) -> tuple[pl.DataFrame, tuple[SourceFile, ...]]:
     """Accept a frame in memory: Polars eager or lazy, pandas, Arrow, or anything narwhals understands."""
     frame = _to_polars(data, table=table)
+    objects = [name for name, dtype in frame.schema.items() if dtype == pl.Object]
+    if objects:
+        raise InputError(
+            f"the {table} log holds Python objects",
+            got=", ".join(objects),
+            allowed="columns of text, numbers, booleans or times",
+            next_step="cast these columns or drop them",
+        )
     return frame, (SourceFile(name=f"{table} (frame)", sha256=frame_hash(frame), rows=frame.height),)
 
 

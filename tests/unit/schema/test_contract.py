@@ -27,8 +27,10 @@ rules = st.fixed_dictionaries(
 )
 scalars = names | st.integers(-(2**60), 2**60) | st.booleans() | st.floats(allow_nan=False) | st.dates() | st.times()
 notes = st.recursive(
-    scalars | st.datetimes(), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3), max_leaves=6
-)  # fmt: skip
+    scalars | st.datetimes(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(names, inner, max_size=3),
+    max_leaves=6,
+)
 instants = st.datetimes(datetime(1950, 1, 1), datetime(2100, 1, 1), timezones=st.timezones())  # noqa: DTZ001 - zones follow
 tables = st.fixed_dictionaries
 mapped = {
