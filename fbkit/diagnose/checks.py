@@ -54,7 +54,7 @@ def _ratio(facts: Findings) -> str:
 def _like(facts: Findings) -> str:
     metric = facts.metric
     before, after = facts.frame("corrected").sort("window", descending=True).iter_rows(named=True)
-    change = facts.repaired(facts.true_change)
+    change = facts.true_triple()
     text = (
         f"Observed {words.level(metric, before['observed'])} to {words.level(metric, after['observed'])}; corrected "
         f"{words.level(metric, before['corrected'])} to {words.level(metric, after['corrected'])}, a change of "

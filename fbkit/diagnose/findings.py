@@ -16,7 +16,7 @@ from fbkit.diagnose.cells import Cells
 from fbkit.diagnose.graded import Grading
 from fbkit.diagnose.ladder import Ladder
 from fbkit.diagnose.nonrandom import Conservation
-from fbkit.diagnose.orphans import Orphans
+from fbkit.diagnose.orphans import Blocked, Orphans
 from fbkit.diagnose.rows import CURRENT, Rows
 from fbkit.diagnose.selection import Test
 from fbkit.diagnose.settings import RATES, Settings
@@ -38,7 +38,8 @@ class Findings:
     """The measured facts; sentences, checks and the verdict are functions of them.
 
     ``lost_nonrandom`` is the contribution of labels lost because of their outcome (per draw), or None
-    when count conservation gives no reason to suspect it. ``reach`` is what label loss that follows the
+    when count conservation gives no reason to suspect it; ``other_world`` is then the true change if they
+    were lost at random after all. ``reach`` is what label loss that follows the
     score could hide (see :class:`~fbkit.diagnose.graded.Grading`), added to the intervals. ``true_change``
     is the change after every repair of the labels.
     """
@@ -61,8 +62,10 @@ class Findings:
     mix_columns: tuple[str, ...]
     version: VersionContrast | None
     orphans: Orphans | None
+    blocked: Blocked | None
     conservation: Conservation | None
     lost_nonrandom: Floats | None
+    other_world: Floats | None
     rate_ratio: Floats | None
     tipping: float | None
     tilt: Tilt
@@ -94,6 +97,13 @@ class Findings:
         return found.effect if found is not None and found.fires(settings=self.settings) else None
 
     @property
+    def cause_of_loss(self) -> str:
+        """The name of what lost the labels."""
+        if self.blocked is not None and self.blocked.explains:
+            return "action_censoring"
+        return "join_break" if self.orphans is not None and self.orphans.explains else "label_slice_loss"
+
+    @property
     def estimable(self) -> bool:
         """Both observed values exist."""
         return bool(np.isfinite(self.ladder.observed[0]).all())
@@ -115,6 +125,14 @@ class Findings:
     def repaired(self, draws: Floats) -> Triple:
         """The same for what rests on the correction: widened by what the correction cannot know."""
         return interval(draws, level=self.settings.level, more=self.reach)
+
+    def true_triple(self) -> Triple:
+        """The true change; where two worlds fit, the interval holds both."""
+        value, lower, upper = self.repaired(self.true_change)
+        if self.other_world is None or lower is None or upper is None:
+            return value, lower, upper
+        _, low, high = self.repaired(self.other_world)
+        return value, min(lower, low if low is not None else lower), max(upper, high if high is not None else upper)
 
     def beyond_noise(self, draws: Floats) -> bool:
         """Further from zero than the gate allows to noise (and than the correction cannot know)."""

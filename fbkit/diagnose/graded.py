@@ -32,7 +32,10 @@ NO_GRADING = Grading(odds_ratio=(1.0, 1.0), p=(1.0, 1.0), gamma=(1.0, 1.0))
 
 
 def grading(cells: Cells, *, settings: Settings) -> Grading:
-    """Compare label rates of low and high flagged scores in each window (halves of equal rows)."""
+    """Compare label rates of low and high flagged scores in each window (halves of equal rows).
+
+    Labels that are still to come count as there, so that slow positives do not look like loss.
+    """
     found = [_halves(cells, window) for window in (0, 1)]
     odds, p = [f[0] for f in found], [f[1] for f in found]
     gamma = [
@@ -44,12 +47,12 @@ def grading(cells: Cells, *, settings: Settings) -> Grading:
 
 def _halves(cells: Cells, window: int) -> tuple[float, float]:
     n = cells.n[0, window, 1].sum(-1)
-    labelled = (cells.n1 + cells.n0)[0, window, 1].sum(-1)
+    labelled = (cells.v1 + cells.v0)[0, window, 1].sum(-1)
     if n.sum() == 0:
         return 1.0, 1.0
     upper = np.cumsum(n) - n / 2 > n.sum() / 2
     table = np.array([[_sum(labelled, side), _sum(n, side) - _sum(labelled, side)] for side in (upper, ~upper)])
-    a, b, c, d = (table + 0.5).ravel()
+    a, b, c, d = (np.maximum(table, 0.0) + 0.5).ravel()
     ratio = float(a * d / (b * c))
     expected = table.sum(1, keepdims=True) * table.sum(0, keepdims=True) / table.sum()
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -20,7 +20,7 @@ from fbkit.diagnose.ladder import Ladder, change, climb, silence_as_negative
 from fbkit.diagnose.metric import evaluate, exact_auc
 from fbkit.diagnose.moved import features_moved
 from fbkit.diagnose.nonrandom import Conservation, conservation, give_back
-from fbkit.diagnose.orphans import orphans
+from fbkit.diagnose.orphans import blocked, orphans
 from fbkit.diagnose.replay import COVARIATE, MIX, THRESHOLD
 from fbkit.diagnose.rows import CURRENT, REFERENCE, WINDOWS, Rows, encode, prepare, score_edges, slice_columns
 from fbkit.diagnose.series import series
@@ -131,9 +131,10 @@ def measure(scene: Scene) -> Findings:
         cells = silence_as_negative(cells)
     ladder = _with_exact_auc(ladder, rows)
     with watch.time("like_for_like"):
+        at_random = ladder
         pattern, lost, ladder = _nonrandom(scene, cells, ladder)
     rate = positive_rate(cells, thin=settings.thin_cell)
-    graded = grading(cells, settings=settings) if lost is None else NO_GRADING
+    graded = grading(cells, settings=settings) if lost is None and not silence else NO_GRADING
     facts = Findings(
         metric=scene.metric,
         reference=scene.reference,
@@ -153,8 +154,10 @@ def measure(scene: Scene) -> Findings:
         mix_columns=moved.columns,
         version=version,
         orphans=lost_keys,
+        blocked=blocked(rows, settings=settings),
         conservation=pattern,
         lost_nonrandom=lost,
+        other_world=None if lost is None else change(at_random.corrected),
         rate_ratio=_rate_ratio(scene.metric, cells, settings=settings),
         tipping=_tipping(scene.metric, ladder),
         tilt=_tilt(scene.metric, cells, rate, ladder),

@@ -62,14 +62,14 @@ def conservation(cells: Cells, *, settings: Settings) -> Conservation:
     counted (all of them if none does): elsewhere drift could make up for negatives that were lost here.
     """
     rate = positive_rate(cells, thin=settings.thin_cell)[:, REFERENCE, 1]
-    labelled = cells.n1 + cells.n0
+    labelled = cells.v1 + cells.v0
     with np.errstate(divide="ignore", invalid="ignore"):
         by_stratum = labelled.sum(3) / cells.n.sum(3)
         level = by_stratum[:, CURRENT, 0] / by_stratum[:, REFERENCE, 0]
         expected_rate = np.minimum(1.0, np.nan_to_num(by_stratum[:, REFERENCE, 1] * level))[:, None, :]
     n = cells.n[:, CURRENT, 1]
     by_stratum1, by_stratum0 = (np.where(n > 0, n * expected_rate * share, 0.0).sum(-2) for share in (rate, 1 - rate))
-    seen1, seen0 = (part[:, CURRENT, 1].sum(-2) for part in (cells.n1, cells.n0))
+    seen1, seen0 = (part[:, CURRENT, 1].sum(-2) for part in (cells.v1, cells.v0))
     hit = _strata_hit(by_stratum1 + by_stratum0 - seen1 - seen0, settings=settings)
     expect1, expect0, found1, found0, size = (
         part[:, hit].sum(-1) for part in (by_stratum1, by_stratum0, seen1, seen0, n.sum(-2))

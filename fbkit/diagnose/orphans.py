@@ -1,4 +1,4 @@
-"""Did the labels arrive under keys that no prediction has? Then they are not lost but do not join."""
+"""What became of the missing labels: arrived under keys that no prediction has, or hidden by an action?"""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -57,3 +57,37 @@ def orphans(
     real = now > settings.orphans_least and chance < settings.shift_p
     explains = real and missing > 0 and excess >= settings.orphans_share * missing
     return Orphans(reference=before, current=now, excess=excess, missing=missing, p=chance, explains=bool(explains))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Blocked:
+    """Rows whose action hides the outcome.
+
+    Attributes
+    ----------
+    reference, current
+        Their share of the predictions.
+    excess
+        Current ones beyond the reference's share.
+    explains
+        There are enough of them to be the missing labels.
+    """
+
+    reference: float
+    current: float
+    excess: float
+    explains: bool
+
+
+def blocked(rows: Rows, *, settings: Settings) -> Blocked | None:
+    """Count blocked rows per window; None when no action is logged."""
+    if "blocked" not in rows.frame.columns or not rows.frame["blocked"].any():
+        return None
+    hidden = rows.frame["blocked"].fill_null(value=False).to_numpy()
+    share = [float(hidden[rows.of(window)].mean()) for window in (REFERENCE, CURRENT)]
+    size = int(rows.of(CURRENT).sum())
+    availability = rows.labelled[rows.of(REFERENCE)].mean()
+    missing = float(availability * size - rows.labelled[rows.of(CURRENT)].sum())
+    excess = (share[CURRENT] - share[REFERENCE]) * size
+    explains = excess > settings.orphans_least and missing > 0 and excess >= settings.orphans_share * missing
+    return Blocked(reference=share[REFERENCE], current=share[CURRENT], excess=excess, explains=bool(explains))

@@ -36,6 +36,13 @@ def label_loss(facts: Findings) -> Pair:
         f"Label availability went from {went('all')}: flagged rows {went('flagged')}, others {went('not flagged')}. "
         f"Weighting labels back within {cells} moves the change by {_moves(facts, facts.ladder.label_loss, sign=-1)}."
     )
+    hidden = facts.blocked
+    if hidden is not None and facts.cause_of_loss == "action_censoring":
+        text += (
+            f" The action hides the outcome of {words.percent(hidden.current)} of the rows "
+            f"({words.percent(hidden.reference)} in the reference)."
+        )
+        return text, "Outcomes of rows that were let through at random, with their propensity."
     found = facts.orphans
     if found is not None and found.explains:
         text += (
@@ -67,19 +74,21 @@ def replayed(facts: Findings, cause: str) -> Pair:
     """Threshold, mix or scores, applied to the reference's own outcomes."""
     move = f"{words.NAMES[facts.metric]} by {_moves(facts, facts.ladder.replayed[cause])}"
     if cause == THRESHOLD:
-        before, after = _windows(facts, "median_threshold")
-        first = f"The median operating threshold went from {before} to {after}; the current decisions applied to the"
+        logged = facts.frame("windows")["median_threshold"]
+        first = "Decisions at equal scores changed"
+        if logged.null_count() == 0:
+            first = f"The median operating threshold went from {logged[0]:.3g} to {logged[1]:.3g}"
         following = "The release that changed the threshold; the metric at the old threshold on the current rows."
-        return f"{first} reference's rows move {move}.", following
+        return f"{first}; the current decisions applied to the reference's rows move {move}.", following
     if cause == MIX:
         names = ", ".join(facts.mix_columns)
         first = f"The shares of {names} moved; the reference's own rows reweighted to the current shares move {move}."
         return first, f"The metric within each value of {names}: if it fell there as well, the mix is not the cause."
     if cause == COVARIATE:
-        before, after = _windows(facts, "mean_score")
-        first = f"The scores moved (mean {before} to {after}); the reference's own outcomes at the current scores move"
+        before, after = facts.frame("windows")["mean_score"]
+        first = f"The scores moved (mean {before:.3g} to {after:.3g})"
         following = "The features that moved: if one is broken rather than different, the cause is the pipeline."
-        return f"{first} {move}.{_features(facts)}", following
+        return f"{first}; the reference's own outcomes at the current scores move {move}.{_features(facts)}", following
     raise ValueError(cause)
 
 
@@ -91,11 +100,6 @@ def _features(facts: Findings) -> str:
         if row["shift"] is not None and abs(row["shift"]) >= 0.1
     ]
     return f" Features that moved most, in standard deviations: {', '.join(moved)}." if moved else ""
-
-
-def _windows(facts: Findings, column: str) -> tuple[str, str]:
-    first, last = facts.frame("windows")[column].to_list()
-    return f"{first:.3g}", f"{last:.3g}"
 
 
 def version(facts: Findings, effect: Floats) -> Pair:

@@ -99,7 +99,7 @@ def _label_loss(facts: Findings) -> Rung:
     where = where_labels_went(facts.frame("availability_by_slice"), facts.frame("availability_by_decision"))
     graded = facts.grading.found
     return Rung(
-        cause="join_break" if facts.orphans is not None and facts.orphans.explains else "label_slice_loss",
+        cause=facts.cause_of_loss,
         draws=facts.ladder.label_loss,
         where="flagged rows, more the higher the score" if graded else where,
         words=reasons.label_loss(facts),

@@ -13,6 +13,7 @@ CLAUSE = {
     "label_slice_loss": "lost labels ({where})",
     "label_loss_nonrandom": "labels lost because of their outcome ({where})",
     "immature_window": "labels that are still to come",
+    "action_censoring": "outcomes hidden by the action ({where})",
     "join_break": "labels that did not join ({where})",
     "mix_shift": "a different mix ({where})",
     "covariate_shift": "different cases (the scores moved)",
@@ -46,7 +47,7 @@ def _meaning(facts: Findings, parts: Sequence[Contribution], verdict: str) -> st
 
 def _true_part(facts: Findings) -> str:
     """What the metric itself did, once lost labels are weighted back."""
-    value, lower, upper = facts.repaired(facts.true_change)
+    value, lower, upper = facts.true_triple()
     name = words.NAMES[facts.metric]
     between = words.between(facts.metric, lower, upper)
     if lower is not None and upper is not None and lower <= 0 <= upper:
@@ -135,6 +136,11 @@ def _advice(part: Contribution, *, worse: bool, metric: str) -> tuple[list[str],
         return ["Wait until the label window has closed, or compare at equal age."], [
             "Do not act on the raw metric yet."
         ]
+    if part.cause == "action_censoring":
+        return (
+            ["Let a small random share of the blocked rows through and log its propensity."],
+            ["Do not retrain on these labels: the outcomes of blocked rows are not seen."],
+        )
     if not worse:
         return [f"Nothing for {part.where}: {words.NAMES[metric]} got better there."], []
     table = {

@@ -122,7 +122,7 @@ def _diagnosis(
         do_not=do_not,
         owner=contract.model.owners[0] if contract.model.owners else None,
         runbook=contract.model.runbook,
-        decidable_at=facts.current.end + facts.window,
+        decidable_at=None if facts.lost_nonrandom is not None else facts.current.end + facts.window,
         impact=impact_of(facts),
         data_through=dict(getattr(joined, "data_through", {})),
         changes=coincidences(getattr(joined, "changes", None), facts.current),
@@ -153,7 +153,7 @@ def _observed(facts: Findings) -> Change:
 
 
 def _true(facts: Findings) -> Interval:
-    value, lower, upper = facts.repaired(facts.true_change)
+    value, lower, upper = facts.true_triple()
     return Interval(value=value, lower=lower, upper=upper)
 
 
@@ -177,8 +177,3 @@ def coincidences(changes: pl.DataFrame | None, current: Period) -> tuple[Mapping
         }
         for row in near.iter_rows(named=True)
     )
-
-
-def summed(parts: Sequence[Contribution]) -> float:
-    """The sum of the contributions that are estimable."""
-    return sum(part.value or 0.0 for part in parts)

@@ -119,6 +119,9 @@ def test_lost_positives_are_undecided_with_two_worlds(by_hand, weeks):
     assert len(said.worlds) == 2
     assert {world["tipping_ratio"] for world in said.worlds} == {said.tipping_ratio}
     assert said.reason is not None
+    assert said.decidable_at is None
+    # The interval holds both worlds: nothing changed, or the whole corrected drop is real.
+    assert said.true_change.lower < -0.05 < 0 < said.true_change.upper
 
 
 def test_young_labels_are_compared_at_equal_age(by_hand, weeks):
@@ -263,3 +266,11 @@ class WithCandidates:
 
     def __getattr__(self, name):
         return getattr(self._joined, name)
+
+
+def test_rows_hidden_by_an_action_are_a_matter_of_policy(by_hand, weeks):
+    joined = by_hand(lose=flagged_eu_lost)
+    hidden = pl.col("current") & pl.col("label").is_null() & pl.col("flagged")
+    said = triage(replace(joined, frame=joined.frame.with_columns(blocked=hidden)), weeks)
+    assert (said.verdict, said.top_cause) == ("policy", "action_censoring")
+    assert any("random" in text for text in said.do_now)
