@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -47,7 +48,7 @@ def write(
         More small result frames for the data folder. ``audit`` (table, rule, rows) is also told in the
         provenance: what was read, used and set aside.
     clock
-        The time of writing; pin it and equal input gives equal bytes.
+        The time of writing; pin it and equal input gives equal bytes (run times are then left out).
 
     Raises
     ------
@@ -68,6 +69,8 @@ def render(
     clock: datetime | None = None,
 ) -> dict[str, bytes]:
     """The bundle's files by name, without writing them; parameters as in :func:`write`."""
+    if clock is not None:
+        diagnosis = _untimed(diagnosis)
     exported = _exported({**diagnosis.evidence, **(frames or {})}, contract)
     pictures = figures.draw(diagnosis, exported)
     known = provenance.facts(
@@ -94,9 +97,17 @@ def render(
     return {**files, MANIFEST: _manifest(files, known)}
 
 
+def _untimed(diagnosis: Diagnosis) -> Diagnosis:
+    """Without the seconds it took, which no pinned clock can repeat."""
+    checks = tuple(replace(check, seconds=0.0) for check in diagnosis.checks)
+    return replace(diagnosis, seconds=0.0, checks=checks)
+
+
 def _exported(frames: Mapping[str, pl.DataFrame], contract: Contract) -> dict[str, pl.DataFrame]:
     minimum, personal = contract.slices.minimum, contract.privacy.personal
-    return {name: export_frame(frame, minimum=minimum, personal=personal) for name, frame in frames.items()}
+    # How long a check took is in diagnosis.json; in a frame it would only make equal evidence look different.
+    timeless = {name: frame.drop("seconds", strict=False) for name, frame in frames.items()}
+    return {name: export_frame(frame, minimum=minimum, personal=personal) for name, frame in timeless.items()}
 
 
 def _file_name(name: str) -> str:

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -75,6 +76,16 @@ def test_equal_input_gives_equal_bytes(files: dict[str, bytes], diagnosis: Diagn
         diagnosis, contract=contract, sources=SOURCES, call=CALL, frames={"audit": AUDIT}, clock=CLOCK
     )
     assert again == files
+
+
+def test_how_long_it_took_does_not_change_a_pinned_bundle(make, files: dict[str, bytes], contract: Contract) -> None:
+    slower = make.diagnosis(seconds=9.9, checks=tuple(replace(item, seconds=7.7) for item in make.diagnosis().checks))
+    again = incident.render(slower, contract=contract, sources=SOURCES, call=CALL, frames={"audit": AUDIT}, clock=CLOCK)
+    assert again == files
+    assert (
+        json.loads(incident.render(make.without_pictures(slower), contract=contract)["diagnosis.json"])["seconds"]
+        == 9.9
+    )
 
 
 def test_the_page_needs_and_may_reach_nothing(files: dict[str, bytes]) -> None:
