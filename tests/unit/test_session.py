@@ -136,7 +136,7 @@ def test_a_diagnosis_sums_up_and_is_written_whole(tmp_path: Path) -> None:
     assert total == pytest.approx(diagnosis.observed.change, abs=1e-9)
     assert diagnosis.verdict in str(diagnosis.to_dict()["verdict"])
     assert diagnosis.ladder.height > 1
-    assert diagnosis.headline in str(diagnosis)
+    assert diagnosis.headline in " ".join(str(diagnosis).split())
     assert "fb.triage(" in diagnosis.call
     assert diagnosis.status_line()
     assert "<" in diagnosis._repr_html_()
