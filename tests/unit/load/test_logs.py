@@ -278,3 +278,11 @@ def test_logs_are_read_from_the_contracts_folder(tmp_path: Path) -> None:
     logs = load_logs(contract(actions={}, changes={}), root=tmp_path)
     assert [source.rows for source in logs.sources] == [5, 5, 1, 1]
     assert len(logs.all) == 4
+
+
+def test_outcomes_without_any_id_column_live_by_the_fallback() -> None:
+    made = contract(join={"fallback": {"entity": "account"}})
+    logs = load(left(account=["1"] * 5), right(account=["1"] * 5).drop("prediction_id"), made=made)
+    assert logs.outcomes.frame["prediction_id"].null_count() == logs.outcomes.frame.height > 0
+    with pytest.raises(InputError, match="no usable id"):
+        load(outcomes=right().drop("prediction_id"))
