@@ -124,7 +124,7 @@ def _list(heading: str, items: Sequence[str]) -> str:
 
 
 def _foot(diagnosis: Diagnosis) -> str:
-    through = ", ".join(f"{name} through {when}" for name, when in diagnosis.data_through.items() if when)
+    through = ", ".join(f"{words.column(name)} through {when}" for name, when in diagnosis.data_through.items() if when)
     facts = [through, f"evaluation {diagnosis.evaluation_id[:12]}", f"{diagnosis.seconds:.1f} s"]
     return f'<p class="foot">{html(" · ".join(fact for fact in facts if fact))}</p>'
 

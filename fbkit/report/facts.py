@@ -144,7 +144,7 @@ def _checks(diagnosis: Diagnosis, frames: Frames, drawn: Mapping[str, Figure]) -
     lead = Paragraph(text="What every metric drop is asked, in this order; each answer comes from the logs.")
     parts = [_section("checks", "The checks", [lead])]
     for number, check in enumerate(diagnosis.checks, start=1):
-        heading = f"{number}. {check.question}"
+        heading = f"Check {number}: {check.question}"
         parts.append(_section(f"check-{number}", heading, _check(check, diagnosis, frames, drawn), level=3))
     return parts
 
@@ -162,6 +162,8 @@ def _slices(diagnosis: Diagnosis, frames: Frames) -> list[Block | None]:
     remainder = frames.get("remainder_by_slice")
     if remainder is not None and not remainder.is_empty():
         caption = "What is left per slice once labels are repaired and known changes replayed"
+        if "p_value" in remainder.columns:
+            remainder = remainder.sort("p_value", nulls_last=True, maintain_order=True)
         blocks.append(tables.evidence_table(remainder, metric=diagnosis.metric, caption=caption))
     return blocks
 
@@ -189,7 +191,7 @@ def _known(diagnosis: Diagnosis) -> list[Block]:
         fields.append(("smallest change this many rows can show", smallest))
     fields.append(("decidable", numbers.instant(diagnosis.decidable_at)))
     fields += [
-        (f"{name} known through", str(value) if value else "not known")
+        (f"{words.column(name)} known through", str(value) if value else "not known")
         for name, value in diagnosis.data_through.items()
     ]
     blocks: list[Block] = [Fields(items=fields)]
@@ -204,13 +206,13 @@ def _tipping(diagnosis: Diagnosis) -> str:
     ratio = numbers.plain(diagnosis.tipping_ratio)
     if diagnosis.metric == "recall":
         return (
-            "Labels alone would explain the whole change if positives that the model flagged kept their labels "
-            f"{ratio} times as often as positives that it missed. Availability as such does not move recall; "
-            "only this ratio does."
+            "Labels alone would explain the whole change if the label rate of positives that the model flagged, relative "
+            f"to that of positives it missed, had moved by the factor {ratio} since the reference. Availability as such "
+            "does not move recall; only this ratio does."
         )
     return (
-        f"Labels alone would explain the whole change if the label rates of the two sides of {diagnosis.metric} "
-        f"differed by the factor {ratio}."
+        f"Labels alone would explain the whole change if the label rates of the two sides of {diagnosis.metric} had moved "
+        f"apart by the factor {ratio} since the reference."
     )
 
 

@@ -115,7 +115,7 @@ def _week(row: Mapping[str, object]) -> list[str]:
 
 
 def slice_table(diagnosis: Diagnosis, frame: pl.DataFrame | None) -> Table | None:
-    """Availability of every slice in both windows, the largest fall first; thin slices in words."""
+    """Availability of every slice in both windows, the largest change first; thin slices in words."""
     if frame is None or frame.is_empty() or "flagged" not in frame.columns:
         return None
     pairs: dict[tuple[str, str], dict[str, Mapping[str, object]]] = {}
@@ -140,7 +140,7 @@ def _slice_row(
     size = _masked_or(now, numbers.count(now.get("n")))  # pyright: ignore[reportArgumentType]
     text = "–" if change is None else numbers.change(change, metric="availability")
     cells = [f"{key[0]} = {key[1]}", *shown, text, size, "–" if ratio is None else f"{ratio:.2f}"]
-    return (1.0 if change is None else change, *key), cells
+    return (1.0 if change is None else -abs(change), *key), cells
 
 
 def _masked_or(row: Mapping[str, object], text: str) -> str:

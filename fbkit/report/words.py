@@ -58,6 +58,7 @@ FAMILY_COLOURS: Final = {
 
 COLUMNS: Final = {
     "n": "predictions",
+    "feed_complete": "outcome feed",
     "n_labelled": "labelled",
     "lower": "from",
     "upper": "to",

@@ -125,7 +125,7 @@ SECTIONS = (
 def test_the_document_says_everything_in_order(files: dict[str, bytes]) -> None:
     text = files["incident.md"].decode()
     assert re.findall(r"^## (.*)$", text, flags=re.MULTILINE) == list(SECTIONS)
-    assert re.findall(r"^### (\d)", text, flags=re.MULTILINE) == ["1", "2", "3"]
+    assert re.findall(r"^### Check (\d)", text, flags=re.MULTILINE) == ["1", "2", "3"]
     for link in re.findall(r"!\[.*?\]\((.*?)\)", text):
         assert link in files
 
@@ -137,7 +137,7 @@ def test_the_document_says_everything_in_order(files: dict[str, bytes]) -> None:
         "-12.0 points [-16.0, -8.0]",
         "0.680 [0.650, 0.710]",
         "0.70 to 0.85",
-        "0.53 times",
+        "by the factor 0.53",
         "2026-10-20",
         "EU feed moved",
         "ab" * 32,
