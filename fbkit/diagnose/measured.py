@@ -20,12 +20,12 @@ from fbkit.diagnose.ladder import Ladder, change, climb, silence_as_negative
 from fbkit.diagnose.metric import evaluate, exact_auc
 from fbkit.diagnose.moved import features_moved
 from fbkit.diagnose.nonrandom import Conservation, conservation, give_back
-from fbkit.diagnose.orphans import blocked, orphans
+from fbkit.diagnose.orphans import Orphans, blocked, orphans
 from fbkit.diagnose.replay import COVARIATE, MIX, THRESHOLD
-from fbkit.diagnose.rows import CURRENT, REFERENCE, WINDOWS, Rows, encode, prepare, score_edges, slice_columns
+from fbkit.diagnose.rows import CURRENT, REFERENCE, WINDOWS, Rows, Strata, encode, prepare, score_edges, slice_columns
 from fbkit.diagnose.series import series
 from fbkit.diagnose.settings import NEEDS_DECISION, VALUE_LOSSES, Settings
-from fbkit.diagnose.version import contrast
+from fbkit.diagnose.version import VersionContrast, contrast
 from fbkit.schema.period import Period
 
 Encoded = Mapping[str, tuple[tuple[str, ...], Ints]]
@@ -65,6 +65,11 @@ class Scene:
     def bins(self) -> int:
         return len(self.edges) + 1
 
+    @property
+    def silent(self) -> bool:
+        """Only positives are ever reported: silence at the window's close means negative."""
+        return self.joined.contract.label.silence == "negative"
+
     def table(self, strata: Any) -> Cells:
         """Count into score bins and these strata."""
         return count(self.rows, strata, bin_of=self.bin_of, bins=self.bins, resampler=self.resampler)
@@ -96,73 +101,47 @@ def set_scene(
 
 def measure(scene: Scene) -> Findings:
     """The ladder and everything around it."""
-    watch, settings, rows = Stopwatch(), scene.settings, scene.rows
+    watch, metric, settings = Stopwatch(), scene.metric, scene.settings
     with watch.time("who_lost_labels"):
-        label_tests = selection.label_tests(rows, scene.encoded)
-        strata = selection.choose(
-            label_tests, scene.encoded, p=settings.slice_p, strata=settings.strata, rows=len(rows)
-        )
-        frames = _availability_frames(scene)
-        lost_keys = orphans(
-            scene.joined,
-            rows,
-            reference=scene.reference,
-            current=scene.current,
-            until=scene.current.end + label_window(scene.joined.contract),
-            settings=settings,
-        )
-        frames["orphans"] = evidence.orphans_frame(lost_keys)
+        label_tests, strata, frames, lost_keys = _labels(scene)
     with watch.time("like_for_like"):
         cells = scene.table(strata)
-        worst = {name: bounds.worst_case(rows, window=i) for i, name in enumerate(WINDOWS)}
+        worst = {name: bounds.worst_case(scene.rows, window=i) for i, name in enumerate(WINDOWS)}
     with watch.time("is_it_the_model"):
-        mix_tests = selection.mix_tests(rows, scene.encoded)
-        moved = selection.choose(mix_tests, scene.encoded, p=settings.shift_p, strata=settings.strata, rows=len(rows))
-        score_test = selection.score_test(scene.bin_of, rows, bins=scene.bins)
-        silence = scene.joined.contract.label.silence == "negative"
-        mixed = cells if moved.columns == strata.columns else scene.table(moved)
-        version = contrast(
-            rows, cells, metric=scene.metric, bin_of=scene.bin_of, resampler=scene.resampler, settings=settings
-        )
-        covariate = score_test.p < settings.shift_p and version is None
-        gates = {THRESHOLD: _decisions_moved(cells), MIX: bool(moved.columns), COVARIATE: covariate}
-        ladder = climb(cells, mixed, metric=scene.metric, settings=settings, candidates=gates, positives_only=silence)
-    if silence:
-        cells = silence_as_negative(cells)
-    ladder = _with_exact_auc(ladder, rows)
+        explained = _explain(scene, cells)
+    cells = silence_as_negative(cells) if scene.silent else cells
     with watch.time("like_for_like"):
-        at_random = ladder
-        pattern, lost, ladder = _nonrandom(scene, cells, ladder)
-    rate = positive_rate(cells, thin=settings.thin_cell)
-    graded = grading(cells, settings=settings) if lost is None and not silence else NO_GRADING
+        repair = _nonrandom(scene, cells, _with_exact_auc(explained.ladder, scene.rows))
+        rate = positive_rate(cells, thin=settings.thin_cell)
+        graded = grading(cells, settings=settings) if repair.lost is None and not scene.silent else NO_GRADING
     facts = Findings(
-        metric=scene.metric,
+        metric=metric,
         reference=scene.reference,
         current=scene.current,
         as_of=scene.joined.as_of,
         contract=scene.joined.contract,
         settings=settings,
-        rows=rows,
+        rows=scene.rows,
         arrival=scene.arrival,
         cells=cells,
-        ladder=ladder,
+        ladder=repair.ladder,
         edges=scene.edges,
         bin_of=scene.bin_of,
         label_tests=label_tests,
-        mix_tests=mix_tests,
-        score_test=score_test,
-        mix_columns=moved.columns,
-        version=version,
+        mix_tests=explained.mix_tests,
+        score_test=explained.score_test,
+        mix_columns=explained.columns,
+        version=explained.version,
         orphans=lost_keys,
-        blocked=blocked(rows, settings=settings),
-        conservation=pattern,
-        lost_nonrandom=lost,
-        other_world=None if lost is None else change(at_random.corrected),
-        rate_ratio=_rate_ratio(scene.metric, cells, settings=settings),
-        tipping=_tipping(scene.metric, ladder),
-        tilt=_tilt(scene.metric, cells, rate, ladder),
+        blocked=blocked(scene.rows, settings=settings),
+        conservation=repair.pattern,
+        lost_nonrandom=repair.lost,
+        other_world=repair.other_world,
+        rate_ratio=_rate_ratio(metric, cells, settings=settings),
+        tipping=_tipping(metric, repair.ladder),
+        tilt=_tilt(metric, cells, rate, repair.ladder),
         grading=graded,
-        reach=bounds.reach(cells, rate, metric=scene.metric, gamma=graded.gamma),
+        reach=bounds.reach(cells, rate, metric=metric, gamma=graded.gamma),
         worst=worst,
         frames=frames,
         seconds=watch.seconds,
@@ -170,10 +149,58 @@ def measure(scene: Scene) -> Findings:
     return _with_frames(scene, facts, watch)
 
 
+def _labels(scene: Scene) -> tuple[list[selection.Test], Strata, dict[str, pl.DataFrame], Orphans | None]:
+    """Along which columns labels were lost, the availability frames, and outcomes under unknown keys."""
+    settings, rows = scene.settings, scene.rows
+    tests = selection.label_tests(rows, scene.encoded)
+    strata = selection.choose(tests, scene.encoded, p=settings.slice_p, strata=settings.strata, rows=len(rows))
+    frames = _availability_frames(scene)
+    lost_keys = orphans(
+        scene.joined,
+        rows,
+        reference=scene.reference,
+        current=scene.current,
+        until=scene.current.end + label_window(scene.joined.contract),
+        settings=settings,
+    )
+    frames["orphans"] = evidence.orphans_frame(lost_keys)
+    return tests, strata, frames, lost_keys
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explained:
+    """The ladder, and the tests that opened its gates."""
+
+    ladder: Ladder
+    mix_tests: list[selection.Test]
+    score_test: selection.Test
+    columns: tuple[str, ...]
+    version: VersionContrast | None
+
+
+def _explain(scene: Scene, cells: Cells) -> Explained:
+    """Test what moved, then climb."""
+    settings, rows = scene.settings, scene.rows
+    tests = selection.mix_tests(rows, scene.encoded)
+    moved = selection.choose(tests, scene.encoded, p=settings.shift_p, strata=settings.strata, rows=len(rows))
+    scores = selection.score_test(scene.bin_of, rows, bins=scene.bins)
+    mixed = cells if moved.columns == cells.strata.columns else scene.table(moved)
+    version = contrast(
+        rows, cells, metric=scene.metric, bin_of=scene.bin_of, resampler=scene.resampler, settings=settings
+    )
+    gates = {
+        THRESHOLD: _decisions_moved(cells),
+        MIX: bool(moved.columns),
+        # A new version scores differently by itself: what its scores do belongs to the version.
+        COVARIATE: scores.p < settings.shift_p and version is None,
+    }
+    ladder = climb(cells, mixed, metric=scene.metric, settings=settings, candidates=gates, positives_only=scene.silent)
+    return Explained(ladder=ladder, mix_tests=tests, score_test=scores, columns=moved.columns, version=version)
+
+
 def _availability_frames(scene: Scene) -> dict[str, pl.DataFrame]:
     rows = scene.rows
-    window = scene.joined.contract.label.window
-    days = window.total_seconds() / 86_400
+    days = label_window(scene.joined.contract).total_seconds() / 86_400
     return {
         "windows": evidence.windows_frame(rows),
         "availability_by_decision": localise.availability_by_decision(rows),
@@ -208,14 +235,24 @@ def _with_exact_auc(ladder: Ladder, rows: Rows) -> Ladder:
     )
 
 
-def _nonrandom(scene: Scene, cells: Cells, ladder: Ladder) -> tuple[Conservation | None, Floats | None, Ladder]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repair:
+    """The ladder with labels lost by outcome put back, if count conservation asks for it."""
+
+    ladder: Ladder
+    pattern: Conservation | None = None
+    lost: Floats | None = None
+    other_world: Floats | None = None
+
+
+def _nonrandom(scene: Scene, cells: Cells, ladder: Ladder) -> Repair:
     """Count conservation; if it fires, what the lost labels did, and the ladder as it stands with them back."""
     settings, metric = scene.settings, scene.metric
-    if metric in VALUE_LOSSES or scene.joined.contract.label.silence == "negative":
-        return None, None, ladder
+    if metric in VALUE_LOSSES or scene.silent:
+        return Repair(ladder=ladder)
     pattern = conservation(cells, settings=settings)
     if not pattern.fires:
-        return pattern, None, ladder
+        return Repair(ladder=ladder, pattern=pattern)
     restored = give_back(cells, pattern)
     before, after = evaluate(metric, cells.like_for_like()), evaluate(metric, restored.like_for_like())
     plain, repaired = (evaluate(metric, corrected(table, thin=settings.thin_cell)) for table in (cells, restored))
@@ -224,7 +261,8 @@ def _nonrandom(scene: Scene, cells: Cells, ladder: Ladder) -> tuple[Conservation
         like_for_like=ladder.like_for_like + (after - before),
         corrected=ladder.corrected + (repaired - plain),
     )
-    return pattern, change(before) - change(after), again
+    lost = change(before) - change(after)
+    return Repair(ladder=again, pattern=pattern, lost=lost, other_world=change(ladder.corrected))
 
 
 def _rate_ratio(metric: str, cells: Cells, *, settings: Settings) -> Floats | None:
