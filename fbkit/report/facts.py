@@ -206,13 +206,13 @@ def _tipping(diagnosis: Diagnosis) -> str:
     ratio = numbers.plain(diagnosis.tipping_ratio)
     if diagnosis.metric == "recall":
         return (
-            "Labels alone would explain the whole change if the label rate of positives that the model flagged, relative "
-            f"to that of positives it missed, had moved by the factor {ratio} since the reference. Availability as such "
-            "does not move recall; only this ratio does."
+            "Labels alone would explain the whole change if the label rate of positives that the model flagged, "
+            f"relative to that of positives it missed, had moved by the factor {ratio} since the reference. "
+            "Availability as such does not move recall; only this ratio does."
         )
     return (
-        f"Labels alone would explain the whole change if the label rates of the two sides of {diagnosis.metric} had moved "
-        f"apart by the factor {ratio} since the reference."
+        "Labels alone would explain the whole change if the label rates of the two sides of "
+        f"{diagnosis.metric} had moved apart by the factor {ratio} since the reference."
     )
 
 
