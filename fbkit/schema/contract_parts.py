@@ -349,4 +349,9 @@ class Body(Part):
             raise ValueError(
                 'slo.label_availability can never fire with label.silence = "negative"; use slo.feed_completeness'
             )
+        sliced = sorted(set(self.slices.columns) & set(self.privacy.personal))
+        if sliced:
+            raise ValueError(
+                f"slices.columns names personal data ({', '.join(sliced)}): its values would leave the machine"
+            )
         return self

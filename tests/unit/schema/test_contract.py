@@ -109,6 +109,10 @@ def test_local_times_in_a_teams_notes_stay_as_they_are() -> None:
         ),
         ('[label]\nwindow = "7d"\n[[alerts]]\nname = "a"\nmetric = "recall"\ncondition = "above"', "needs level"),
         ('[label]\nwindow = "7d"\n[[alerts]]\nname = "a"\nmetric = "recall"\ncondition = "drop"', "needs by"),
+        (
+            '[label]\nwindow = "7d"\n[slices]\ncolumns = ["user"]\n[privacy]\npersonal = ["user"]',
+            "slices.columns names personal data (user)",
+        ),
         ('[label]\nwindow = "7d"\n[changes]\nquery = "select"', "give path or query, not both"),
     ],
 )
