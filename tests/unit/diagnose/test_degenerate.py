@@ -1,0 +1,46 @@
+"""Poor logs: something is always said, nothing is invented, nothing breaks."""
+
+from dataclasses import replace
+
+import polars as pl
+import pytest
+
+from fbkit.diagnose.triage import triage
+
+CURRENT = pl.col("current")
+POOR = {
+    "no entity": {"entity": pl.lit(None, pl.String)},
+    "no version": {"model_version": pl.lit(None, pl.String)},
+    "no threshold": {"threshold": pl.lit(None, pl.Float64)},
+    "all flagged": {"flagged": pl.lit(value=True)},
+    "none flagged": {"flagged": pl.lit(value=False)},
+    "one score": {"score": pl.lit(0.5)},
+    "no positives now": {"label": pl.when(CURRENT).then(0.0).otherwise("label")},
+    "few labels now": {"label": pl.when(CURRENT & (pl.int_range(pl.len()) % 700 != 0)).then(None).otherwise("label")},
+    "null slice": {"region": pl.lit(None, pl.String)},
+    "a slice value per row": {"region": pl.col("prediction_id")},
+}
+
+
+@pytest.mark.parametrize("metric", ["recall", "precision", "roc_auc", "brier"])
+@pytest.mark.parametrize("poor", sorted(POOR))
+def test_poor_logs_still_get_a_sentence(by_hand, weeks, poor, metric):
+    joined = by_hand(n=2000)
+    said = triage(replace(joined, frame=joined.frame.with_columns(**POOR[poor])), weeks, metric=metric, draws=25)
+    assert said.headline
+    assert said.would_change_verdict
+    assert said.do_now
+    total = sum(part.value or 0.0 for part in said.contributions)
+    if said.observed.change is None:
+        assert said.verdict == "undecided"
+        assert said.reason
+    else:
+        assert total == pytest.approx(said.observed.change, abs=1e-12)
+
+
+def test_no_slices_at_all(by_hand, weeks):
+    joined = by_hand(n=2000)
+    none = joined.contract.slices.model_copy(update={"columns": ()})
+    said = triage(replace(joined, contract=joined.contract.model_copy(update={"slices": none})), weeks, draws=25)
+    assert said.evidence["remainder_by_slice"].is_empty()
+    assert said.verdict == "noise"
