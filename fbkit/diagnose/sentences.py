@@ -25,7 +25,8 @@ def headline(facts: Findings, parts: Sequence[Contribution], verdict: str) -> st
     """One sentence with the numbers; as careful as the intervals."""
     metric = facts.metric
     if not facts.estimable:
-        return f"The change of {words.NAMES[metric]} cannot be estimated: it is not defined on the labelled rows of a window."
+        name = words.NAMES[metric]
+        return f"The change of {name} cannot be estimated: it is not defined on the labelled rows of a window."
     value, lower, upper = facts.triple(facts.ladder.observed_change)
     before, after = (float(x) for x in facts.ladder.observed[0])
     opening = (
