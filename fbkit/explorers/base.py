@@ -1,6 +1,8 @@
 """What all explorers share: controls above, one live chart, a sentence below, errors told in the widget."""
 
 import html
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import ipywidgets
@@ -27,6 +29,7 @@ class Explorer(ipywidgets.VBox):
         runtime.prepare()
         super().__init__(**state)
         self.view = LiveChart()
+        self._quiet = False
         self._note = ipywidgets.HTML()
         self._line = ipywidgets.HTML()
         self.add_class("fbkit-explorer")
@@ -35,8 +38,21 @@ class Explorer(ipywidgets.VBox):
         """Put the rows of controls above the chart, follow the watched traits, and answer for the first time."""
         boxes = [ipywidgets.HBox(bar, layout=_wrapping()) for bar in bars if bar]
         self.children = (*boxes, self._line, self.view, self._note)
-        self.observe(lambda _: self.refresh(), names=watched)
+        self.observe(self._follow, names=watched)
         self.refresh()
+
+    def _follow(self, _: object) -> None:
+        if not self._quiet:
+            self.refresh()
+
+    @contextmanager
+    def quietly(self) -> Iterator[None]:
+        """Change the state without an answer for each step; the step after it answers for all."""
+        self._quiet = True
+        try:
+            yield
+        finally:
+            self._quiet = False
 
     # What a subclass provides -----------------------------------------------------------------------------------
     def answer(self) -> Any:

@@ -173,7 +173,8 @@ class SlicesExplorer(Explorer):
     def _try_threshold(self, change: dict[str, Any]) -> None:
         # A browser may hand a value back rounded to its step; that is nobody's move.
         if abs(change["new"] - change["old"]) > self.model.step / 2:
-            self.what_if = True
+            with self.quietly():
+                self.what_if = True
 
     def answer(self) -> pl.DataFrame:
         threshold = self.threshold if self.what_if else None

@@ -136,12 +136,44 @@ def open_notebook(page: Any, address: str, path: str, *, workspace: str = "test"
     """Open a notebook in a workspace of its own and wait for its kernel."""
     page.goto(f"{address}/lab/workspaces/{workspace}/tree/{path}?reset")
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", timeout=90_000)
-    page.wait_for_timeout(1000)
+    page.evaluate("""async () => {
+      const context = jupyterapp.shell.currentWidget.sessionContext;
+      await context.ready;
+      await context.session.kernel.info;
+    }""")
+    page.wait_for_timeout(500)
+
+
+# Cells outside the window are not in the page, so their state is read from JupyterLab's model of the notebook.
+_STATE = """() => {
+  const cells = jupyterapp.shell.currentWidget.content.widgets
+    .filter(c => c.model.type === 'code' && c.model.sharedModel.source.trim());
+  const outputs = cells.flatMap(c => c.model.outputs.toJSON());
+  const bad = outputs.filter(o => o.output_type === 'error' || o.name === 'stderr');
+  return {
+    kernel: jupyterapp.shell.currentWidget.sessionContext.session?.kernel?.status ?? 'none',
+    waiting: cells.filter(c => !c.model.executionCount).length,
+    errors: bad.map(o => o.ename ? `${o.ename}: ${o.evalue}` : String(o.text)),
+  };
+}"""
 
 
 def run_all(page: Any, *, timeout: float = 180.0) -> None:
-    """Run all cells and wait until the kernel is idle again."""
-    page.evaluate("async () => { await jupyterapp.commands.execute('notebook:run-all-cells'); }")
+    """Run all cells; an error or a warning in any of them is raised here."""
+    start = "async () => { await jupyterapp.commands.execute('notebook:run-all-cells'); }"
+    page.evaluate(start)
+    end, idle = time.monotonic() + timeout, 0
+    while (state := page.evaluate(_STATE))["waiting"]:
+        if state["errors"] or time.monotonic() > end:
+            break
+        # On a busy machine JupyterLab now and then drops the command: an idle kernel with cells left is asked again.
+        idle = idle + 1 if state["kernel"] == "idle" else 0
+        if idle == 25:
+            page.evaluate(start)
+            idle = 0
+        page.wait_for_timeout(200)
+    if state["errors"] or state["waiting"]:
+        raise AssertionError(f"{state['waiting']} cells are left after {timeout:.0f} s; {state['errors']}")
     page.wait_for_selector(".jp-Notebook-ExecutionIndicator[data-status='idle']", timeout=timeout * 1000)
 
 
@@ -190,3 +222,24 @@ def write_notebook(path: Path, cells: list[str]) -> None:
         "nbformat_minor": 5,
     }
     path.write_text(json.dumps(content))
+
+
+def paint_all(page: Any, *, timeout: float = 60.0) -> int:
+    """Scroll through the notebook, so that every cell is attached, until every live chart is painted; how many."""
+    cells = page.locator(".jp-Notebook .jp-Cell")
+    for index in range(cells.count()):
+        cells.nth(index).scroll_into_view_if_needed()
+        page.wait_for_timeout(80)
+    page.wait_for_function(
+        "() => [...document.querySelectorAll('.fbkit-canvas')].every(c => c.dataset.painted)", timeout=timeout * 1000
+    )
+    return int(page.evaluate("document.querySelectorAll('.fbkit-canvas').length"))
+
+
+def index_of_chart(control: Any) -> int:
+    """Which live chart of the page belongs to the explorer of a control."""
+    script = """e => {
+      const own = e.closest('.fbkit-explorer').querySelector('.fbkit-canvas');
+      return [...document.querySelectorAll('.fbkit-canvas')].indexOf(own);
+    }"""
+    return int(control.evaluate(script))

@@ -49,6 +49,7 @@ def moved(page: Any, index: int, act: Callable[[], None]) -> bool:
     before, seen = lab.painted(page, index=index), lab.picture_hash(page, index=index)
     act()
     lab.wait_painted(page, at_least=before + 1, index=index)
+    page.wait_for_timeout(150)  # what else was asked for meanwhile
     return lab.picture_hash(page, index=index) != seen
 
 
@@ -103,6 +104,39 @@ def test_a_burst_of_moves_ends_on_the_last_one(tmp_path: Path, require_tool: Cal
         page.wait_for_timeout(500)
         assert lab.painted(page) - painted <= 1, "nothing stale follows the last answer"
         assert watch.errors == []
+
+
+HOSTILE = r"""
+import polars as pl, fbkit as fb
+from fbkit.testing.frames import FakeJoined, random_joined
+made = random_joined(2000, seed=3, groups=4, days=28)
+evil = ["<img src=x onerror='pwned=1'>", "'];pwned=1//", "${pwned=1}", "</script><script>pwned=1</script>"]
+named = pl.col("group").replace_strict(dict(zip(["g0", "g1", "g2", "g3"], evil)))
+joined = FakeJoined(frame=made.frame.with_columns(named), contract=made.contract, as_of=made.as_of)
+weeks = fb.Comparison(reference="2026-04-05..2026-04-12", current="2026-04-12..2026-04-19")
+explorer = fb.explore.slices(joined, weeks, by="group")
+explorer
+"""
+
+
+def test_hostile_slice_names_stay_text_in_the_page_and_in_tooltips(
+    tmp_path: Path, require_tool: Callable[[str], str]
+) -> None:
+    with notebook(tmp_path, require_tool, [HOSTILE]) as (page, watch, _):
+        lab.wait_painted(page)
+        canvas = page.locator(".fbkit-canvas canvas").first
+        box = canvas.bounding_box()
+        seen = set()
+        for row in range(int(box["height"] // 5)):
+            page.mouse.move(box["x"] + box["width"] - 90, box["y"] + 5 * row)
+            page.wait_for_timeout(15)
+            tip = page.locator(".vg-tooltip.visible, #vg-tooltip-element.visible")
+            if tip.count():
+                seen.add(tip.first.inner_text())
+        assert any("onerror" in text for text in seen), "the tooltip shows the name as text"
+        assert page.evaluate("typeof window.pwned") == "undefined"
+        assert watch.errors == []
+        assert watch.external == []
 
 
 def test_the_saved_notebook_keeps_a_picture_and_a_sentence_without_a_kernel(

@@ -68,9 +68,10 @@ def test_slices_shows_exactly_the_measured_frame(joined: FakeJoined) -> None:
 
 def test_the_threshold_slider_decides_anew(joined: FakeJoined) -> None:
     explorer = explorers.slices(joined, WEEKS, by="group")
-    drawing = explorer.view.drawing
+    drawing, answers = explorer.view.drawing, explorer.view.frame["seq"]
     controls(explorer)["score ≥"].value = 0.7
     assert explorer.what_if
+    assert explorer.view.frame["seq"] == answers + 1, "one move, one answer"
     assert explorer.view.drawing == drawing, "a move exchanges rows and leaves the drawing alone"
     again = FakeJoined(
         frame=joined.frame.with_columns(flagged=pl.col("score") >= 0.7), contract=joined.contract, as_of=joined.as_of
