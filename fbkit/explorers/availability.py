@@ -111,8 +111,9 @@ class AvailabilityExplorer(Explorer):
         return [("all", NO_SLICE), *model.choices(values)]
 
     def _other_column(self, _: object) -> None:
-        self.value = NO_SLICE
-        self._values.options = self._options()
+        with self.quietly():
+            self.value = NO_SLICE
+            self._values.options = self._options()
 
     def _offer(self, _: object) -> None:
         # A control that would change nothing is not shown.

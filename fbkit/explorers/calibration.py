@@ -84,9 +84,9 @@ class CalibrationExplorer(Explorer):
         return [("all", EVERYTHING), *model.choices(values)]
 
     def _other_column(self, _: object) -> None:
-        with self.hold_trait_notifications():
+        with self.quietly():
             self.value = EVERYTHING
-        self._values.options = self._options()
+            self._values.options = self._options()
 
     def answer(self) -> pl.DataFrame:
         frame, self.parts = self.model.table(self.by, self.value, self.period, self.stage)

@@ -1,6 +1,6 @@
 """The plain objects behind the widgets: which rows, which periods, which choices. No widget, no kernel."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -44,11 +44,13 @@ def fix_periods(joined: JoinedLike, comparison: Comparison | None) -> tuple[Peri
     return (compare(wanted) if compare is not None else wanted).periods()
 
 
-def within(joined: JoinedLike, period: Period, columns: Iterable[str]) -> pl.DataFrame:
+def within(joined: JoinedLike, period: Period, columns: Sequence[str]) -> pl.DataFrame:
     """The rows of a period with only the columns that a view needs."""
     names = list(dict.fromkeys([*_WORKING, *columns]))
     inside = (pl.col("ts_pred") >= period.start) & (pl.col("ts_pred") < period.end)
-    return joined.frame.filter(inside).select(names)
+    rows = joined.frame.filter(inside).select(names)
+    # Slices are asked for again and again as text, entities as numbers: convert them once.
+    return rows.with_columns(*(pl.col(name).cast(pl.String) for name in columns), pl.col("entity").cast(pl.Categorical))
 
 
 def slice_columns(joined: JoinedLike) -> list[str]:

@@ -138,8 +138,10 @@ def test_calibration_answers_for_slice_and_period(joined: FakeJoined) -> None:
     expected = calibration_summary(only, period=WEEKS.periods()[0]).row(0, named=True)
     assert explorer.parts == expected
     assert f"{expected['mcb']:.4f}" in explorer.summary
+    answers = explorer.view.frame["seq"]
     named["Where"].value = "region"
     assert explorer.value == EVERYTHING
+    assert explorer.view.frame["seq"] == answers + 1, "one move, one answer"
 
 
 def test_availability_by_time_and_by_age(joined: FakeJoined) -> None:
