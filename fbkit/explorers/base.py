@@ -1,7 +1,7 @@
 """What all explorers share: controls above, one live chart, a sentence below, errors told in the widget."""
 
 import html
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from typing import Any
 
@@ -46,7 +46,7 @@ class Explorer(ipywidgets.VBox):
             self.refresh()
 
     @contextmanager
-    def quietly(self) -> Iterator[None]:
+    def quietly(self) -> Generator[None]:
         """Change the state without an answer for each step; the step after it answers for all."""
         self._quiet = True
         try:
