@@ -1,4 +1,4 @@
-"""Entity-cluster Poisson bootstrap of additive counts: every statistic of the ladder is a function of these sums."""
+"""Cluster Poisson bootstrap of additive counts: every statistic of the ladder is a function of these sums."""
 
 from dataclasses import dataclass
 
@@ -10,6 +10,7 @@ from scipy.special import ndtri
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
+FEWEST_DRAWS = 20
 
 
 def clusters(entity: pl.Series, *, buckets: int) -> Ints:
@@ -99,6 +100,6 @@ def interval(
 
 
 def standard_error(draws: Floats) -> float | None:
-    """Standard deviation over the finite draws; None with fewer than 20 of them."""
+    """Standard deviation over the finite draws; None with too few of them."""
     rest = draws[1:][np.isfinite(draws[1:])]
-    return float(np.std(rest, ddof=1)) if len(rest) >= 20 else None
+    return float(np.std(rest, ddof=1)) if len(rest) >= FEWEST_DRAWS else None

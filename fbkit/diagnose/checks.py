@@ -83,6 +83,14 @@ def _model(facts: Findings, parts: Sequence[Contribution]) -> str:
         if last is None or last.cause == "noise"
         else f"{last.strength} {last.cause.replace('_', ' ')}"
     )
+    spread = facts.dispersion
+    by_day = (
+        f" At equal scores the reference's days differ {spread.ratio:.1f} times more than their rows explain, so this"
+        f" interval is widened by {spread.factor:.1f}."
+        if spread.ratio is not None and spread.factor > 1
+        else ""
+    )
     return (
         f"{first} What remains is {words.signed(metric, rest[0])}{words.between(metric, rest[1], rest[2])}: {outcome}."
+        f"{by_day}"
     )

@@ -13,6 +13,7 @@ from fbkit.diagnose.arrival import Arrival
 from fbkit.diagnose.bootstrap import Floats, Ints, interval
 from fbkit.diagnose.bounds import Tilt
 from fbkit.diagnose.cells import Cells
+from fbkit.diagnose.dispersion import Dispersion
 from fbkit.diagnose.graded import Grading
 from fbkit.diagnose.ladder import Ladder
 from fbkit.diagnose.nonrandom import Conservation
@@ -56,6 +57,7 @@ class Findings:
     ladder: Ladder
     edges: Floats
     bin_of: Ints
+    dispersion: Dispersion
     label_tests: list[Test]
     mix_tests: list[Test]
     score_test: Test
@@ -76,8 +78,20 @@ class Findings:
     seconds: Mapping[str, float]
 
     @property
+    def observed_change(self) -> Floats:
+        """What the dashboard saw, with the days' spread in its draws."""
+        return self.ladder.observed_change + self._days_add
+
+    @property
     def true_change(self) -> Floats:
-        return self.ladder.true_change
+        """The change once labels are repaired, with the days' spread in its draws."""
+        return self.ladder.true_change + self._days_add
+
+    @property
+    def _days_add(self) -> Floats:
+        """What outcomes that differ by day at equal scores add to each draw; nothing to the data themselves."""
+        left = self.ladder.remainder
+        return (self.dispersion.factor - 1) * np.nan_to_num(left - left[0])
 
     @property
     def immature(self) -> Floats:
@@ -87,7 +101,7 @@ class Findings:
     @property
     def remainder(self) -> Floats:
         """What is left when repairs, replays and a version contrast are taken out."""
-        left = self.ladder.remainder
+        left = self.ladder.remainder + self._days_add
         return left - self.version_effect if self.version_effect is not None else left
 
     @property
@@ -175,4 +189,6 @@ class Findings:
             "label_strata": list(self.cells.strata.columns),
             "mix_strata": list(self.mix_columns),
             "immature_rows": int(self.arrival.young.sum()),
+            "day_dispersion": self.dispersion.ratio,
+            "remainder_widened_by": self.dispersion.factor,
         }

@@ -14,6 +14,7 @@ from fbkit.diagnose.arrival import Arrival, arrivals_frame, visibility
 from fbkit.diagnose.bootstrap import Floats, Ints, Resampler, clusters, interval
 from fbkit.diagnose.cells import Cells, count
 from fbkit.diagnose.correction import corrected, positive_rate
+from fbkit.diagnose.dispersion import Dispersion, dispersion
 from fbkit.diagnose.findings import Findings, label_window
 from fbkit.diagnose.graded import NO_GRADING, grading
 from fbkit.diagnose.ladder import Ladder, change, climb, silence_as_negative
@@ -59,6 +60,7 @@ class Scene:
     edges: Floats
     bin_of: Ints
     encoded: Encoded
+    dispersion: Dispersion
     resampler: Resampler
 
     @property
@@ -83,7 +85,8 @@ def set_scene(
     arrival = visibility(rows, joined.frame, as_of=joined.as_of, settings=settings)
     rows = rows.seen(positive=arrival.seen1, other=arrival.seen0)
     edges = score_edges(rows, bins=settings.score_bins)
-    entity = clusters(rows.frame["entity"], buckets=settings.buckets)
+    cluster = clusters(rows.frame["entity"], buckets=settings.buckets)
+    bin_of = np.searchsorted(edges, rows.score, side="right").astype(np.int64)
     return Scene(
         joined=joined,
         metric=metric,
@@ -93,9 +96,10 @@ def set_scene(
         rows=rows,
         arrival=arrival,
         edges=edges,
-        bin_of=np.searchsorted(edges, rows.score, side="right").astype(np.int64),
+        bin_of=bin_of,
         encoded={name: encode(rows.frame[name]) for name in slice_columns(joined.contract, rows.frame)},
-        resampler=Resampler.make(entity, draws=draws, seed=seed, buckets=settings.buckets),
+        dispersion=dispersion(rows, bin_of=bin_of, entity=cluster, settings=settings),
+        resampler=Resampler.make(cluster, draws=draws, seed=seed, buckets=settings.buckets),
     )
 
 
@@ -127,6 +131,7 @@ def measure(scene: Scene) -> Findings:
         ladder=repair.ladder,
         edges=scene.edges,
         bin_of=scene.bin_of,
+        dispersion=scene.dispersion,
         label_tests=label_tests,
         mix_tests=explained.mix_tests,
         score_test=explained.score_test,

@@ -39,7 +39,7 @@ def contributions(facts: Findings) -> tuple[Contribution, ...]:
         return (_not_estimable(),)
     made = [_contribution(facts, rung) for rung in _rungs(facts)]
     told = sum(item.value or 0.0 for item in made)
-    change = float(facts.ladder.observed_change[0])
+    change = float(facts.observed_change[0])
     last = _contribution(facts, _remainder(facts), value=change - told)
     kept = [item for item in (*made, last) if item.value is None or abs(item.value) > NEGLIGIBLE]
     return tuple(kept) or (last,)
@@ -160,7 +160,7 @@ def _version(facts: Findings) -> Rung | None:
 
 
 def _remainder(facts: Findings) -> Rung:
-    draws = facts.remainder if facts.correctable else facts.ladder.observed_change
+    draws = facts.remainder if facts.correctable else facts.observed_change
     error, value = standard_error(draws), float(draws[0])
     floor = material_floor(facts.metric, float(facts.ladder.observed[0, REFERENCE]))
     if not error or not facts.correctable or not facts.beyond_noise(draws) or abs(value) < 0.8 * floor:
@@ -184,7 +184,7 @@ def _uncorrectable(facts: Findings) -> Rung:
     reason = "one side of the decision has no labels in a window: only the worst-case bounds hold"
     return Rung(
         cause="label_slice_loss",
-        draws=np.full_like(facts.ladder.observed_change, np.nan),
+        draws=np.full_like(facts.observed_change, np.nan),
         where="everywhere",
         words=(f"{words.start(reason)}.", "Labels for that side."),
         between=facts.triple,

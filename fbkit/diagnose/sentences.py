@@ -27,7 +27,7 @@ def headline(facts: Findings, parts: Sequence[Contribution], verdict: str) -> st
     if not facts.estimable:
         name = words.NAMES[metric]
         return f"The change of {name} cannot be estimated: it is not defined on the labelled rows of a window."
-    value, lower, upper = facts.triple(facts.ladder.observed_change)
+    value, lower, upper = facts.triple(facts.observed_change)
     before, after = (float(x) for x in facts.ladder.observed[0])
     opening = (
         f"Observed {words.NAMES[metric].removeprefix('the ')} {words.moved(value)} {words.points(metric, value)}, "
@@ -64,7 +64,7 @@ def _clause(metric: str, part: Contribution) -> str:
 
 
 def _nothing(facts: Findings) -> str:
-    _, lower, upper = facts.triple(facts.ladder.observed_change)
+    _, lower, upper = facts.triple(facts.observed_change)
     from fbkit.diagnose.verdict import minimum_detectable
 
     limit = words.points(facts.metric, minimum_detectable(facts))

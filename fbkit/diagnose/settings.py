@@ -39,6 +39,9 @@ class Settings:
         Share of the current rows on versions unknown to the reference that makes the version a suspect.
     orphans_least, orphans_share
         More orphan outcomes than the first, and enough for this share of the missing labels: the join broke.
+    fewest_days, day_p
+        Days the reference needs, and the p-value below which outcomes at equal scores differ by day: then
+        the interval of the remainder widens by the excess.
     graded_odds, gamma_cap
         Label loss that follows the score inside the flagged rows (odds ratio above the first) widens the
         intervals by what a dependence on the outcome of that strength (at most the second) would do.
@@ -59,6 +62,8 @@ class Settings:
     nonrandom_negatives: float = -2.5
     fewest_arrivals: int = 50
     new_version_share: float = 0.05
+    fewest_days: int = 5
+    day_p: float = 1e-4
     graded_odds: float = 2.0
     gamma_cap: float = 3.0
     orphans_least: int = 20

@@ -10,6 +10,7 @@ import numpy as np
 import polars as pl
 
 from fbkit.diagnose import evidence, sentences
+from fbkit.diagnose.bootstrap import FEWEST_DRAWS
 from fbkit.diagnose.checks import three_checks
 from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.measured import measure, observed_intervals, set_scene
@@ -69,8 +70,9 @@ def triage(
     """
     begin = time.perf_counter()
     name = check_metric(metric or joined.contract.metrics.primary)
-    if draws < 0:
-        raise ArgumentError("the number of draws is negative", got=draws, allowed="0 or more; 200 by default")
+    if draws < 0 or 0 < draws < FEWEST_DRAWS:
+        allowed = f"0 (no intervals, no claims) or at least {FEWEST_DRAWS}; 200 by default"
+        raise ArgumentError("that number of draws gives no interval", got=draws, allowed=allowed)
     reference, current = comparison.periods()
     scene = set_scene(
         joined, metric=name, reference=reference, current=current, draws=draws, seed=seed, settings=SETTINGS
@@ -147,7 +149,7 @@ def _levels(facts: Findings) -> tuple[float | None, float | None]:
 
 
 def _observed(facts: Findings) -> Change:
-    value, lower, upper = facts.triple(facts.ladder.observed_change)
+    value, lower, upper = facts.triple(facts.observed_change)
     before, after = _levels(facts)
     return Change(reference=before, current=after, change=value, lower=lower, upper=upper)
 

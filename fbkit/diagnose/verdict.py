@@ -67,7 +67,7 @@ def worlds_of(facts: Findings) -> tuple[World, ...]:
 
 def minimum_detectable(facts: Findings) -> float | None:
     """The true change that the remainder's gate would catch four times in five at this number of labels."""
-    error = standard_error(facts.remainder if facts.correctable else facts.ladder.observed_change)
+    error = standard_error(facts.remainder if facts.correctable else facts.observed_change)
     return None if error is None else (facts.settings.noise_gate + facts.settings.power) * error
 
 

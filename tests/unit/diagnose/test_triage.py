@@ -226,8 +226,10 @@ def test_bad_calls_are_refused(by_hand, weeks):
     joined = by_hand(n=500)
     with pytest.raises(ArgumentError, match="does not know this metric"):
         triage(joined, weeks, metric="recal")
-    with pytest.raises(ArgumentError, match="negative"):
+    with pytest.raises(ArgumentError, match="gives no interval"):
         triage(joined, weeks, draws=-1)
+    with pytest.raises(ArgumentError, match="at least 20"):
+        triage(joined, weeks, draws=5)
     with pytest.raises(ArgumentError, match="no fixed periods"):
         triage(joined, Comparison.last("7d"))
     with pytest.raises(InputError, match="has no predictions"):
