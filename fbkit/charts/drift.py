@@ -7,8 +7,9 @@ import polars as pl
 
 from fbkit.charts import theme
 from fbkit.charts.text import clean, count_text, distinct, value_text
+from fbkit.schema.words import FAMILY_COLOURS
 
-_STRENGTH_COLOURS = {"beyond chance": theme.FAMILY_COLOURS["quality"], "within chance": theme.OTHER}
+_STRENGTH_COLOURS = {"beyond chance": FAMILY_COLOURS["quality"], "within chance": theme.OTHER}
 
 
 def drift_rows(frame: pl.DataFrame, *, limit: int = 30) -> list[theme.Row]:

@@ -39,17 +39,6 @@ _STAGES = {
     "young": "labels still arriving",
     "mixed": "final and young labels mixed",
 }
-VERDICTS = {
-    "quality": "The model got worse",
-    "labels": "The labels, not the model",
-    "both": "Both the model and the labels",
-    "mix": "The mix of cases changed",
-    "pipeline": "The serving pipeline",
-    "policy": "A changed decision policy",
-    "several": "Several causes",
-    "noise": "No change beyond sampling noise",
-    "undecided": "These logs cannot decide it",
-}
 
 
 def clean(text: object, *, limit: int = LABEL_LIMIT) -> str:
@@ -166,12 +155,12 @@ def change_text(value: float | None, *, metric: str = "recall") -> str:
     """A change of a metric, in percentage points where it is a share.
 
     >>> change_text(-0.1234), change_text(0.0312, metric="brier")
-    ('−12.3 pp', '+0.031')
+    ('−12.3 points', '+0.031')
     """
     if value is None or not math.isfinite(value):
         return "not estimable"
     sign = "−" if value < 0 else "+"
-    return f"{sign}{100 * abs(value):.1f} pp" if is_share(metric) else f"{sign}{abs(value):.3f}"
+    return f"{sign}{100 * abs(value):.1f} points" if is_share(metric) else f"{sign}{abs(value):.3f}"
 
 
 def change_interval_text(lower: float | None, upper: float | None, *, metric: str = "recall") -> str:
@@ -182,7 +171,7 @@ def change_interval_text(lower: float | None, upper: float | None, *, metric: st
     """
     if lower is None or upper is None or not (_finite(lower) and _finite(upper)):
         return ""
-    return " to ".join(change_text(bound, metric=metric).removesuffix(" pp") for bound in (lower, upper))
+    return " to ".join(change_text(bound, metric=metric).removesuffix(" points") for bound in (lower, upper))
 
 
 def count_text(value: float | None) -> str:

@@ -1,7 +1,7 @@
 """One look for every chart: calm, safe for colour-blind readers, readable on a white card in light and dark pages."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
@@ -18,16 +18,6 @@ PAPER = "#ffffff"
 REFERENCE = "#6e7781"
 CURRENT = "#0072b2"
 OTHER = "#b6bdc5"
-FAMILY_COLOURS: Mapping[str, str] = {
-    "quality": "#d55e00",
-    "labels": "#e69f00",
-    "mix": "#009e73",
-    "policy": "#cc79a7",
-    "pipeline": "#56b4e9",
-    "noise": "#999999",
-    "unexplained": "#b6bdc5",
-    "total": "#44546a",
-}
 ROLE_NAMES = ("reference", "current")
 ROLE_COLOURS = (REFERENCE, CURRENT)
 

@@ -7,8 +7,9 @@ import polars as pl
 
 from fbkit.charts import theme
 from fbkit.charts.text import count_text, interval_text, metric_name, stage_name, value_text
+from fbkit.schema.words import FAMILY_COLOURS
 
-_LINES = {"recall": theme.CURRENT, "precision": theme.FAMILY_COLOURS["quality"], "flag_rate": theme.REFERENCE}
+_LINES = {"recall": theme.CURRENT, "precision": FAMILY_COLOURS["quality"], "flag_rate": theme.REFERENCE}
 
 
 def threshold_rows(frame: pl.DataFrame, *, threshold: float | None = None) -> list[theme.Row]:

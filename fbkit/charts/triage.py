@@ -17,6 +17,7 @@ from fbkit.charts.text import (
     number_format,
     value_text,
 )
+from fbkit.schema.words import FAMILY_COLOURS
 
 TOTAL = "total"
 _WIDTH = 380  # with the labels at the left and the numbers at the right it fits a notebook's column
@@ -45,7 +46,7 @@ def _ladder_row(row: dict[str, Any], *, metric: str) -> theme.Row:
     family = TOTAL if total else clean(row.get("family") or "unexplained")
     drawn: theme.Row = {
         "label": clean(row["label"], limit=44),
-        "family": family if family in theme.FAMILY_COLOURS else "unexplained",
+        "family": family if family in FAMILY_COLOURS else "unexplained",
         "kind": row["kind"],
         "end": row.get("end"),
         "next_label": None,
@@ -68,11 +69,11 @@ def ladder_chart(ladder: pl.DataFrame, *, metric: str = "recall", title: str | N
     x_axis = alt.Axis(format=number_format(metric), title=f"{name} ({unit})", tickCount=6)
     x_scale = alt.Scale(zero=False, nice=True)
     drawn = {row["family"] for row in rows if row["kind"] == TOTAL or row.get("start") is not None}
-    families = [family for family in theme.FAMILY_COLOURS if family in drawn]
+    families = [family for family in FAMILY_COLOURS if family in drawn]
     shown = [family for family in families if family != TOTAL]
     colour = alt.Color(
         "family:N",
-        scale=alt.Scale(domain=families, range=[theme.FAMILY_COLOURS[family] for family in families]),
+        scale=alt.Scale(domain=families, range=[FAMILY_COLOURS[family] for family in families]),
         legend=alt.Legend(values=shown) if len(shown) > 1 else None,
     )
     tooltip = theme.tips(("label", "cause"), ("said", "explains"), ("said_interval", "interval"))
@@ -88,7 +89,7 @@ def ladder_chart(ladder: pl.DataFrame, *, metric: str = "recall", title: str | N
     )
     totals = (
         base.transform_filter(alt.datum.kind == TOTAL)
-        .mark_tick(thickness=4, size=22, color=theme.FAMILY_COLOURS[TOTAL])
+        .mark_tick(thickness=4, size=22, color=FAMILY_COLOURS[TOTAL])
         .encode(x=alt.X("end:Q", scale=x_scale, axis=x_axis), tooltip=tooltip)
     )
     links = (

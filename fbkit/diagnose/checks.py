@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fbkit.diagnose import words
 from fbkit.diagnose.findings import Findings
 from fbkit.schema.diagnosis import Check, Contribution
+from fbkit.schema.words import cause
 
 QUESTIONS = {
     "who_lost_labels": "Who lost the labels, and are they really lost?",
@@ -70,9 +71,7 @@ def _model(facts: Findings, parts: Sequence[Contribution]) -> str:
     metric = facts.metric
     replayed = facts.ladder.replayed
     if replayed:
-        listed = ", ".join(
-            f"{name.replace('_', ' ')} {words.signed(metric, float(d[0]))}" for name, d in replayed.items()
-        )
+        listed = ", ".join(f"{cause(name)} {words.signed(metric, float(d[0]))}" for name, d in replayed.items())
         first = f"Replayed on the reference's own outcomes: {listed}."
     else:
         first = "Threshold, mix and scores replayed on the reference's own outcomes explain nothing beyond the gates."
@@ -81,7 +80,7 @@ def _model(facts: Findings, parts: Sequence[Contribution]) -> str:
     outcome = (
         "so it is read as sampling noise"
         if last is None or last.cause == "noise"
-        else f"{last.strength} {last.cause.replace('_', ' ')}"
+        else f"it is {cause(last.cause)}, {last.strength}"
     )
     spread = facts.dispersion
     by_day = (

@@ -13,6 +13,7 @@ from fbkit.diagnose.orphans import Orphans
 from fbkit.diagnose.replay import PLAYERS
 from fbkit.diagnose.rows import CURRENT, REFERENCE, WINDOWS, Rows
 from fbkit.schema.diagnosis import Check, Contribution
+from fbkit.schema.words import cause
 
 Triple = tuple[float | None, float | None, float | None]
 
@@ -38,7 +39,7 @@ def ladder_frame(
                 "step": step,
                 "cause": part.cause,
                 "family": part.family,
-                "label": part.cause.replace("_", " "),
+                "label": cause(part.cause),
                 "value": part.value,
                 "lower": part.lower,
                 "upper": part.upper,

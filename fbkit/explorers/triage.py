@@ -13,12 +13,12 @@ import traitlets
 from fbkit.charts import availability as availability_charts
 from fbkit.charts import series as series_charts
 from fbkit.charts import triage as charts
-from fbkit.charts.text import VERDICTS, change_interval_text, change_text, clean, instant_text, metric_name, value_text
-from fbkit.charts.theme import FAMILY_COLOURS
+from fbkit.charts.text import change_interval_text, change_text, clean, instant_text, metric_name, value_text
 from fbkit.explorers.base import Explorer, dropdown, tie
 from fbkit.explorers.model import span_text
 from fbkit.schema.diagnosis import Diagnosis
 from fbkit.schema.period import parse_instant
+from fbkit.schema.words import FAMILY_COLOURS, verdict
 
 EVIDENCE = {
     "ladder": "the ladder: what moved it",
@@ -164,7 +164,7 @@ def _worst_slices(frame: pl.DataFrame) -> pl.DataFrame:
 def card_head(diagnosis: Diagnosis) -> str:
     """Verdict and headline as HTML; every text of a user is escaped."""
     colour = FAMILY_COLOURS.get(diagnosis.top_family, FAMILY_COLOURS["total"])
-    verdict = html.escape(VERDICTS.get(diagnosis.verdict, clean(diagnosis.verdict)))
+    said = html.escape(clean(verdict(diagnosis.verdict)))
     metric, observed = diagnosis.metric, diagnosis.observed
     then, now = (value_text(value, metric=metric) for value in (observed.reference, observed.current))
     interval = change_interval_text(observed.lower, observed.upper, metric=metric)
@@ -172,7 +172,7 @@ def card_head(diagnosis: Diagnosis) -> str:
     numbers = f"{metric_name(metric)} {then} → {now} ({change_text(observed.change, metric=metric)}{between})"
     return (
         f'<div style="border-left:5px solid {colour};padding:4px 0 4px 14px;margin:4px 0 8px">'
-        f'<div style="font-size:19px;font-weight:650;line-height:1.35" role="heading" aria-level="3">{verdict}</div>'
+        f'<div style="font-size:19px;font-weight:650;line-height:1.35" role="heading" aria-level="3">{said}</div>'
         f'<div style="line-height:1.45">{html.escape(numbers)}</div></div>'
     )
 

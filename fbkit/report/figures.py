@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
-from fbkit.report import numbers, sentences, words
+from fbkit.report import numbers, sentences
 from fbkit.report.document import Figure
 from fbkit.schema.diagnosis import Diagnosis
 
@@ -43,15 +43,8 @@ def draw(diagnosis: Diagnosis, frames: Mapping[str, pl.DataFrame]) -> list[Pictu
         drawn.append(_picture(figure, series_chart(weekly, metric=metric)))
     if ladder is not None and ladder.height:
         figure = Figure(key="ladder", title="The ladder of causes", alt=_ladder_alt(diagnosis))
-        drawn.append(_picture(figure, ladder_chart(_named(ladder), metric=metric)))
+        drawn.append(_picture(figure, ladder_chart(ladder, metric=metric)))
     return drawn
-
-
-def _named(ladder: pl.DataFrame) -> pl.DataFrame:
-    """The ladder with the same names for its causes as in the text beside it."""
-    causes = pl.col("cause").cast(pl.String)
-    named = causes.map_elements(words.cause, return_dtype=pl.String, skip_nulls=True)
-    return ladder.with_columns(label=pl.when(pl.col("kind") == "step").then(named).otherwise(pl.col("label")))
 
 
 def _picture(figure: Figure, chart: object) -> Picture:

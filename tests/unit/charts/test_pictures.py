@@ -268,7 +268,7 @@ def test_ladder_bars_span_what_their_causes_explain() -> None:
     assert wide["width"] == pytest.approx(2 * narrow["width"], rel=1e-6)
     assert narrow["x"] == pytest.approx(wide["x"], abs=1e-6)
     said = texts(chart)
-    assert {"70.0 %", "−10.0 pp", "+5.0 pp", "not estimable", "65.0 %"} <= set(said)
+    assert {"70.0 %", "−10.0 points", "+5.0 points", "not estimable", "65.0 %"} <= set(said)
 
 
 def test_slices_keep_the_order_of_the_frame_and_show_what_has_no_value() -> None:

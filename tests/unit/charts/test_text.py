@@ -57,8 +57,8 @@ def test_value_text(value: float | None, metric: str, said: str) -> None:
 
 
 def test_changes_carry_their_sign_and_unit() -> None:
-    assert text.change_text(-0.311) == "−31.1 pp"
-    assert text.change_text(0.0) == "+0.0 pp"
+    assert text.change_text(-0.311) == "−31.1 points"
+    assert text.change_text(0.0) == "+0.0 points"
     assert text.change_text(None) == "not estimable"
     assert text.change_interval_text(-0.34, -0.28) == "−34.0 to −28.0"
     assert text.change_interval_text(-0.34, math.nan) == ""

@@ -8,9 +8,7 @@ import polars as pl
 import pytest
 
 from fbkit import explorers
-from fbkit.charts import text
 from fbkit.errors import OutputError
-from fbkit.report import words
 from fbkit.schema.diagnosis import Change, Check, Diagnosis, Interval
 from fbkit.schema.period import Period
 
@@ -94,7 +92,7 @@ def htmls(card: Any) -> str:
 
 def test_the_card_says_verdict_numbers_checks_and_what_would_change_it() -> None:
     shown = htmls(explorers.triage(diagnosis()))
-    for part in ("The labels, not the model", "80.0 % → 60.0 %", "−20.0 pp", "flagged rows", "ask the label team"):
+    for part in ("The labels, not the model", "80.0 % → 60.0 %", "−20.0 points", "flagged rows", "ask the label team"):
         assert part in shown
     assert "Do not" not in shown, "an empty list has no heading"
     assert "<img" not in shown
@@ -145,7 +143,3 @@ def test_without_an_exporter_there_is_no_button() -> None:
     card = explorers.triage(diagnosis())
     assert card.children[-1].layout.display == "none"
     card.export()
-
-
-def test_card_and_document_use_the_same_words_for_verdicts() -> None:
-    assert text.VERDICTS == words.VERDICTS

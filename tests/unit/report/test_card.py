@@ -1,4 +1,3 @@
-from fbkit.charts import theme
 from fbkit.report import card, sentences, words
 from fbkit.schema.diagnosis import Diagnosis
 from fbkit.schema.results import FAMILY_OF_CAUSE
@@ -8,10 +7,6 @@ def test_every_cause_family_and_verdict_has_words() -> None:
     assert set(words.CAUSES) == set(FAMILY_OF_CAUSE)
     assert set(words.FAMILIES) == set(FAMILY_OF_CAUSE.values())
     assert set(words.VERDICTS) == {*words.FAMILIES, "both", "several", "undecided"}
-
-
-def test_cards_and_charts_share_their_colours() -> None:
-    assert dict(theme.FAMILY_COLOURS) == words.FAMILY_COLOURS
 
 
 def test_three_sentences(diagnosis: Diagnosis) -> None:
