@@ -67,8 +67,10 @@ format: $(VENV)/.stamp-dev ## format the code and apply the safe repairs
 	$(BIN)/ruff check --quiet --fix-only .
 	$(BIN)/ruff format --quiet .
 
-bench: $(VENV)/.stamp-dev ## benchmarks: import time, and the verdicts on incidents of known truth (seeds from the commit)
+bench: $(VENV)/.stamp-dev ## benchmarks: imports, measures, explorers, and the verdicts on incidents of known truth (seeds from the commit)
 	$(BIN)/python benchmarks/import_time.py
+	$(BIN)/python benchmarks/measures.py
+	$(BIN)/python benchmarks/explorer_latency.py
 	$(BIN)/python benchmarks/triage.py --seeds 30 --from-commit
 
 lock: $(VENV)/.stamp-dev ## choose all pins anew, newest first, and the Binder pins with them

@@ -101,7 +101,7 @@ def ladder_chart(ladder: pl.DataFrame, *, metric: str = "recall", title: str | N
     said = base.mark_text(align="left", fontWeight=600).encode(x=alt.value(_WIDTH + 14), text="said:N")
     said_interval = (
         base.transform_filter(alt.datum.kind != TOTAL)
-        .mark_text(align="left", color=theme.FAINT, dx=74)
+        .mark_text(align="left", color=theme.FAINT, dx=88)
         .encode(x=alt.value(_WIDTH + 14), text="said_interval:N")
     )
     # The texts come first: they hold every line, and lines stand in the order in which they first appear.

@@ -46,6 +46,10 @@ def test_the_small_samples_are_in_the_wheel_with_their_provenance(names: list[st
     assert any("/predictions/" in name for name in samples)
 
 
+def test_the_triage_notebook_is_in_the_wheel(names: list[str]) -> None:
+    assert "fbkit/samples/data/triage.ipynb" in names
+
+
 def test_the_wheel_is_small(wheel: Path) -> None:
     assert wheel.stat().st_size < LARGEST
 
