@@ -8,6 +8,7 @@ from scipy.special import chdtrc
 from fbkit.diagnose.bootstrap import Floats
 from fbkit.diagnose.cells import Cells
 from fbkit.diagnose.settings import Settings
+from fbkit.measure.intervals import homogeneity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,10 +55,8 @@ def _halves(cells: Cells, window: int) -> tuple[float, float]:
     table = np.array([[_sum(labelled, side), _sum(n, side) - _sum(labelled, side)] for side in (upper, ~upper)])
     a, b, c, d = (np.maximum(table, 0.0) + 0.5).ravel()
     ratio = float(a * d / (b * c))
-    expected = table.sum(1, keepdims=True) * table.sum(0, keepdims=True) / table.sum()
-    with np.errstate(divide="ignore", invalid="ignore"):
-        chi2 = float(np.nansum((table - expected) ** 2 / expected))
-    return max(ratio, 1 / ratio), float(chdtrc(1, chi2))
+    statistic, freedom = homogeneity(table)
+    return max(ratio, 1 / ratio), float(chdtrc(freedom, statistic)) if freedom else 1.0
 
 
 def _sum(values: Floats, mask: np.ndarray) -> float:

@@ -1,21 +1,18 @@
 """Where: which decision, score and slice lost labels; which slice carries the remainder."""
 
-from collections.abc import Mapping
-
 import numpy as np
 import polars as pl
 from scipy.special import chdtrc, ndtr
 
-from fbkit.diagnose.bootstrap import Floats, Ints, Resampler
+from fbkit.diagnose.bootstrap import Floats, Ints, Resampler, interval, standard_error
 from fbkit.diagnose.cells import Cells, count
 from fbkit.diagnose.correction import corrected
 from fbkit.diagnose.metric import Masses, evaluate
 from fbkit.diagnose.replay import Stage
-from fbkit.diagnose.rows import CURRENT, REFERENCE, WINDOWS, Flags, Rows, cross
+from fbkit.diagnose.rows import CURRENT, REFERENCE, WINDOWS, Encoded, Flags, Rows, cross
 from fbkit.diagnose.settings import SETTINGS, Settings
-from fbkit.measure.intervals import wilson
+from fbkit.measure.intervals import holm, wilson
 
-Encoded = Mapping[str, tuple[tuple[str, ...], Ints]]
 DECISIONS = ("not flagged", "flagged")
 SPREAD = 0.05
 
@@ -181,7 +178,7 @@ def remainder_by_slice(
     """
     found: list[dict[str, object]] = []
     for column, (values, _) in encoded.items():
-        strata = cross([column], dict(encoded), rows=len(rows))
+        strata = cross([column], encoded, rows=len(rows))
         cells = count(rows, strata, bin_of=bin_of, bins=bins, resampler=resampler)
         gap = _gap(cells, metric=metric, thin=settings.thin_cell)
         labels = (cells.n1 + cells.n0)[0, CURRENT].sum((0, 1))
@@ -197,7 +194,8 @@ def remainder_by_slice(
         ("remainder", "lower", "upper", "p_value"), pl.Float64
     )
     frame = pl.DataFrame(found, schema=schema | {"n_labelled": pl.Int64}, infer_schema_length=None)
-    return frame.with_columns(p_adjusted=pl.Series(holm(frame["p_value"].to_list()), dtype=pl.Float64)).select(
+    adjusted = holm(frame["p_value"].fill_null(float("nan")).to_numpy())
+    return frame.with_columns(pl.Series("p_adjusted", adjusted, nan_to_null=True)).select(
         "column", "value", "remainder", "lower", "upper", "p_value", "p_adjusted", "n_labelled"
     )
 
@@ -226,29 +224,12 @@ def _each(masses: Masses) -> Masses:
 
 
 def _entry(gap: Floats, *, labels: int, minimum: int, level: float) -> dict[str, object]:
-    from fbkit.diagnose.bootstrap import interval, standard_error
-
     error = standard_error(gap)
     if labels < minimum or error is None or error == 0 or not np.isfinite(gap[0]):
         return {"remainder": None, "lower": None, "upper": None, "p_value": None, "n_labelled": labels}
     value, lower, upper = interval(gap, level=level)
     p = float(2 * ndtr(-abs(gap[0]) / error))
     return {"remainder": value, "lower": lower, "upper": upper, "p_value": p, "n_labelled": labels}
-
-
-def holm(p_values: list[float | None]) -> list[float | None]:
-    """Holm's step-down adjustment (Holm 1979); nulls stay null and do not count.
-
-    >>> holm([0.01, None, 0.04, 0.03])
-    [0.03, None, 0.06, 0.06]
-    """
-    known = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
-    result: list[float | None] = [None] * len(p_values)
-    highest = 0.0
-    for rank, (p, index) in enumerate(known):
-        highest = max(highest, min(1.0, p * (len(known) - rank)))
-        result[index] = highest
-    return result
 
 
 def where_remainder(frame: pl.DataFrame, *, total: float) -> str:

@@ -1,7 +1,7 @@
 """Measure everything a diagnosis needs, timed by the question it answers."""
 
 import time
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -11,7 +11,7 @@ import polars as pl
 
 from fbkit.diagnose import bounds, evidence, localise, selection
 from fbkit.diagnose.arrival import Arrival, arrivals_frame, visibility
-from fbkit.diagnose.bootstrap import Floats, Ints, Resampler, clusters, interval
+from fbkit.diagnose.bootstrap import Floats, Ints, Resampler, clusters, interval, standard_error
 from fbkit.diagnose.cells import Cells, count
 from fbkit.diagnose.correction import corrected, positive_rate
 from fbkit.diagnose.dispersion import Dispersion, dispersion
@@ -23,13 +23,22 @@ from fbkit.diagnose.moved import features_moved
 from fbkit.diagnose.nonrandom import Conservation, conservation, give_back
 from fbkit.diagnose.orphans import Orphans, blocked, orphans
 from fbkit.diagnose.replay import COVARIATE, MIX, THRESHOLD
-from fbkit.diagnose.rows import CURRENT, REFERENCE, WINDOWS, Rows, Strata, encode, prepare, score_edges, slice_columns
+from fbkit.diagnose.rows import (
+    CURRENT,
+    REFERENCE,
+    WINDOWS,
+    Encoded,
+    Rows,
+    Strata,
+    encode,
+    prepare,
+    score_edges,
+    slice_columns,
+)
 from fbkit.diagnose.series import series
 from fbkit.diagnose.settings import NEEDS_DECISION, VALUE_LOSSES, Settings
 from fbkit.diagnose.version import VersionContrast, contrast
 from fbkit.schema.period import Period
-
-Encoded = Mapping[str, tuple[tuple[str, ...], Ints]]
 
 
 @dataclass
@@ -283,8 +292,6 @@ def _tipping(metric: str, ladder: Ladder) -> float | None:
 
 
 def _tilt(metric: str, cells: Cells, rate: Floats, ladder: Ladder) -> bounds.Tilt:
-    from fbkit.diagnose.bootstrap import standard_error
-
     if metric not in bounds.TIPPING_METRICS or not np.isfinite(ladder.corrected[0]).all():
         return bounds.Tilt(vanish=None, touch=None)
     error = standard_error(ladder.true_change)

@@ -1,6 +1,6 @@
 """The rows of both windows as plain arrays: what every later step counts."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
@@ -20,6 +20,8 @@ CURRENT: Final = 1
 WINDOWS: Final = ("reference", "current")
 OTHERS: Final = "(other values)"
 NO_VALUE: Final = "(no value)"
+# Slice column -> its values, and the place of every row's value among them.
+Encoded = Mapping[str, tuple[tuple[str, ...], Ints]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -171,7 +173,7 @@ def encode(column: pl.Series, *, most: int = 30) -> tuple[tuple[str, ...], Ints]
     return tuple(values), code.to_numpy()
 
 
-def cross(columns: Sequence[str], encoded: dict[str, tuple[tuple[str, ...], Ints]], *, rows: int) -> Strata:
+def cross(columns: Sequence[str], encoded: Encoded, *, rows: int) -> Strata:
     """The cross of some encoded columns; no column gives one stratum."""
     code = np.zeros(rows, dtype=np.int64)
     values: list[tuple[str, ...]] = [()]

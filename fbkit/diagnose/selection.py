@@ -1,15 +1,14 @@
 """Along which slice columns did labels get lost, and along which did the traffic move?"""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.special import chdtrc
 
 from fbkit.diagnose.bootstrap import Floats, Ints
-from fbkit.diagnose.rows import CURRENT, REFERENCE, Flags, Rows, Strata, cross
-
-Encoded = Mapping[str, tuple[tuple[str, ...], Ints]]
+from fbkit.diagnose.rows import CURRENT, REFERENCE, Encoded, Flags, Rows, Strata, cross
+from fbkit.measure.intervals import homogeneity
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,19 +21,6 @@ class Test:
     p: float
 
 
-def heterogeneity(table: Floats) -> tuple[float, int]:
-    """Pearson chi-square of a (rows, columns) table of counts and its degrees of freedom; empty lines are dropped.
-
-    >>> heterogeneity(np.array([[10.0, 20.0], [20.0, 10.0]]))
-    (6.66..., 1)
-    """
-    kept = table[table.sum(1) > 0][:, table.sum(0) > 0]
-    if min(kept.shape, default=0) < 2:
-        return 0.0, 0
-    expected = kept.sum(1, keepdims=True) * kept.sum(0, keepdims=True) / kept.sum()
-    return float(((kept - expected) ** 2 / expected).sum()), (kept.shape[0] - 1) * (kept.shape[1] - 1)
-
-
 def _table(first: Ints, second: Ints, *, shape: tuple[int, int]) -> Floats:
     return np.bincount(first * shape[1] + second, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
 
@@ -44,7 +30,7 @@ def label_tests(rows: Rows, encoded: Encoded) -> list[Test]:
     tests: list[Test] = []
     for column, (values, code) in encoded.items():
         parts = [
-            heterogeneity(_table(code[mask], rows.labelled[mask].astype(np.int64), shape=(len(values), 2)))
+            homogeneity(_table(code[mask], rows.labelled[mask].astype(np.int64), shape=(len(values), 2)))
             for mask in _groups(rows)
         ]
         tests.append(_test(column, parts, times=len(encoded)))
@@ -54,7 +40,7 @@ def label_tests(rows: Rows, encoded: Encoded) -> list[Test]:
 def mix_tests(rows: Rows, encoded: Encoded) -> list[Test]:
     """Do the shares of a column's values differ between the windows? Strongest first."""
     tests = [
-        _test(column, [heterogeneity(_table(code, rows.window, shape=(len(values), 2)))], times=len(encoded))
+        _test(column, [homogeneity(_table(code, rows.window, shape=(len(values), 2)))], times=len(encoded))
         for column, (values, code) in encoded.items()
     ]
     return sorted(tests, key=lambda test: (-_excess(test), test.column))
@@ -62,7 +48,7 @@ def mix_tests(rows: Rows, encoded: Encoded) -> list[Test]:
 
 def score_test(bin_of: Ints, rows: Rows, *, bins: int) -> Test:
     """Does the distribution over the score bins differ between the windows?"""
-    return _test("score", [heterogeneity(_table(bin_of, rows.window, shape=(bins, 2)))], times=1)
+    return _test("score", [homogeneity(_table(bin_of, rows.window, shape=(bins, 2)))], times=1)
 
 
 def _groups(rows: Rows) -> list[Flags]:
@@ -89,4 +75,4 @@ def choose(tests: Sequence[Test], encoded: Encoded, *, p: float, strata: int, ro
         if test.p < p and len(chosen) < 2 and size * width <= strata:
             chosen.append(test.column)
             size *= width
-    return cross(chosen, dict(encoded), rows=rows)
+    return cross(chosen, encoded, rows=rows)

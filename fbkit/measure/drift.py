@@ -9,7 +9,7 @@ import polars as pl
 from scipy.special import chdtrc, chdtri, kolmogorov
 
 from fbkit.errors import ArgumentError, nearest
-from fbkit.measure.intervals import Array, benjamini_hochberg
+from fbkit.measure.intervals import Array, benjamini_hochberg, homogeneity
 from fbkit.schema import results
 from fbkit.schema.period import Comparison, Period
 from fbkit.schema.protocols import JoinedLike
@@ -206,13 +206,10 @@ def _ks_line(pair: Pair) -> dict[str, object]:
 
 def _chi2_line(reference: Array, current: Array) -> dict[str, object]:
     method = "PSI (categories); chi-square; Benjamini-Hochberg"
-    table = np.vstack([reference, current])
-    table = table[:, table.sum(axis=0) > 0]
-    if table.shape[1] < 2:
+    statistic, freedom = homogeneity(np.vstack([reference, current]))
+    if not freedom:
         return {"method": method}
-    expected = table.sum(axis=1, keepdims=True) * table.sum(axis=0, keepdims=True) / table.sum()
-    statistic = float(np.sum(np.square(table - expected) / expected))
-    return {"chi2": statistic, "chi2_p_value": float(chdtrc(table.shape[1] - 1, statistic)), "method": method}
+    return {"chi2": statistic, "chi2_p_value": float(chdtrc(freedom, statistic)), "method": method}
 
 
 def _bins(pair: Pair) -> list[Bin]:

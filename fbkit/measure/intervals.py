@@ -1,4 +1,4 @@
-"""Intervals, each by its published formula; arrays in, arrays out, NaN where there is nothing to say.
+"""Intervals and tests, each by its published formula; arrays in, arrays out, NaN where there is nothing to say.
 
 Levels are two-sided coverages such as 0.95. ``scipy.special`` only: the heavy statistics packages stay unloaded.
 """
@@ -181,3 +181,19 @@ def holm(p_values: ArrayLike) -> Array:
     factors = np.arange(len(order), 0, -1)
     adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1.0)
     return adjusted
+
+
+def homogeneity(table: ArrayLike) -> tuple[float, int]:
+    """Pearson's chi-square of a (rows, columns) table of counts and its degrees of freedom; empty lines are dropped.
+
+    Fewer than two rows or columns left: (0.0, 0).
+
+    >>> homogeneity([[10, 20], [20, 10]])
+    (6.66..., 1)
+    """
+    counts = np.asarray(table, dtype=np.float64)
+    kept = counts[counts.sum(1) > 0][:, counts.sum(0) > 0]
+    if min(kept.shape, default=0) < 2:
+        return 0.0, 0
+    expected = kept.sum(1, keepdims=True) * kept.sum(0, keepdims=True) / kept.sum()
+    return float(((kept - expected) ** 2 / expected).sum()), (kept.shape[0] - 1) * (kept.shape[1] - 1)

@@ -1,32 +1,16 @@
-"""Where: Holm against statsmodels, places in words, gaps against brute force."""
+"""Where: places in words, gaps against brute force."""
 
 import numpy as np
 import polars as pl
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from statsmodels.stats.multitest import multipletests
 
 from fbkit.diagnose.localise import (
     availability_by_decision,
     availability_by_score,
-    holm,
     where_labels_went,
     where_remainder,
 )
 from fbkit.diagnose.rows import prepare
 from fbkit.diagnose.triage import triage
-
-
-@given(st.lists(st.one_of(st.none(), st.floats(1e-9, 1)), max_size=20))
-def test_holm_equals_statsmodels(p_values):
-    known = [p for p in p_values if p is not None]
-    oracle = iter(multipletests(known, method="holm")[1]) if known else iter(())
-    for found, given_p in zip(holm(p_values), p_values, strict=True):
-        if given_p is None:
-            assert found is None
-        else:
-            assert found == pytest.approx(next(oracle), abs=1e-12)
 
 
 def test_counts_by_decision_are_the_rows(by_hand, weeks):

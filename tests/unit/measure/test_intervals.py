@@ -124,6 +124,15 @@ def test_adjusted_p_values_equal_statsmodels(name: str, method: str) -> None:
     np.testing.assert_allclose(with_gap[[0, 2]], getattr(intervals, name)([0.01, 0.02]))
 
 
+def test_homogeneity_equals_scipy_and_drops_empty_lines() -> None:
+    from scipy.stats import chi2_contingency
+
+    table = np.array([[10.0, 20.0, 0.0], [25.0, 12.0, 0.0], [7.0, 9.0, 0.0]])
+    oracle = chi2_contingency(table[:, :2], correction=False)
+    assert intervals.homogeneity(table) == pytest.approx((oracle.statistic, oracle.dof))
+    assert intervals.homogeneity(np.zeros((2, 2))) == (0.0, 0)
+
+
 @given(st.integers(0, 30), st.integers(1, 30), st.integers(0, 30), st.integers(1, 30))
 def test_difference_turns_its_sign_with_its_arguments(k1: int, n1: int, k2: int, n2: int) -> None:
     k1, k2 = min(k1, n1), min(k2, n2)
