@@ -6,8 +6,8 @@ from datetime import datetime
 import numpy as np
 import polars as pl
 
-from fbkit.diagnose.bootstrap import Floats, Ints
-from fbkit.diagnose.rows import Flags, Rows
+from fbkit.diagnose.bootstrap import Floats
+from fbkit.diagnose.rows import CURRENT, REFERENCE, Flags, Rows
 from fbkit.diagnose.settings import Settings
 
 MICROSECONDS_PER_DAY = 86_400_000_000.0
@@ -23,8 +23,6 @@ class Arrival:
         Share of positive (other) labels of the row's decision that is visible at the row's age; 1 for mature rows.
     young
         Rows whose window is still open.
-    curves
-        (outcome, decision) -> sorted arrival lags in days of mature labelled rows.
     reason
         Why the age of the rows could not be allowed for, else None.
     """
@@ -32,7 +30,6 @@ class Arrival:
     seen1: Floats
     seen0: Floats
     young: Flags
-    curves: dict[tuple[int, int], Floats]
     reason: str | None
 
 
@@ -64,7 +61,7 @@ def visibility(rows: Rows, whole: pl.DataFrame, *, as_of: datetime, settings: Se
         for (outcome, decision), lags in curves.items():
             mine = young & (rows.decision == decision)
             seen[outcome, mine] = np.searchsorted(lags, age[mine], side="right") / len(lags)
-    return Arrival(seen1=seen[1], seen0=seen[0], young=young, curves=curves, reason=reason)
+    return Arrival(seen1=seen[1], seen0=seen[0], young=young, reason=reason)
 
 
 def ages(frame: pl.DataFrame, *, as_of: datetime) -> Floats:
@@ -104,7 +101,7 @@ def arrivals_frame(rows: Rows, *, as_of: datetime, window_days: float, points: i
     lag_column = rows.frame["arrival_lag"].dt.total_microseconds().cast(pl.Float64).fill_null(float("inf")).to_numpy()
     lag = np.where(rows.labelled, lag_column / MICROSECONDS_PER_DAY, np.inf)
     grid = np.linspace(0, window_days, points + 1)
-    shares = [_shares(age, lag, rows.of(window), grid) for window in (0, 1)]
+    shares = [_shares(age, lag, rows.of(window), grid) for window in (REFERENCE, CURRENT)]
     frame = pl.DataFrame({"age_days": grid, "reference": shares[0], "current": shares[1]})
     return frame.with_columns(pl.col("reference", "current").fill_nan(None))
 
@@ -113,6 +110,6 @@ def _shares(age: Floats, lag: Floats, mine: Flags, grid: Floats) -> Floats:
     ages_, lags = age[mine], lag[mine]
     result: list[float] = []
     for point in grid:
-        old: Ints = (ages_ >= point).astype(np.int64)
-        result.append(float((lags[old == 1] <= point).mean()) if old.any() else float("nan"))
+        old = ages_ >= point
+        result.append(float((lags[old] <= point).mean()) if old.any() else float("nan"))
     return np.array(result)

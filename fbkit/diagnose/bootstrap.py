@@ -6,11 +6,14 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
-from scipy.special import ndtri
+
+from fbkit.measure.intervals import quantile
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 FEWEST_DRAWS = 20
+# Value, lower, upper; None where there is none.
+Triple = tuple[float | None, float | None, float | None]
 
 
 def clusters(entity: pl.Series, *, buckets: int) -> Ints:
@@ -80,9 +83,7 @@ class Resampler:
         return np.vstack([plain, (matrix @ self.weights).T])
 
 
-def interval(
-    draws: Floats, *, level: float, width: float | None = None, more: float = 0.0
-) -> tuple[float | None, float | None, float | None]:
+def interval(draws: Floats, *, level: float, width: float | None = None, more: float = 0.0) -> Triple:
     """Value, lower, upper from an array whose entry 0 is the data and the others are draws.
 
     The interval is value +- z times the standard deviation of the draws: with 200 draws that is
@@ -95,7 +96,7 @@ def interval(
     error = standard_error(draws)
     if error is None:
         return value, None, None
-    half = (float(ndtri(0.5 + level / 2)) if width is None else width) * error + more
+    half = (float(quantile(level)) if width is None else width) * error + more
     return value, value - half, value + half
 
 

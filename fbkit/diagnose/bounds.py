@@ -10,7 +10,8 @@ from fbkit.diagnose.bootstrap import Floats
 from fbkit.diagnose.cells import Cells
 from fbkit.diagnose.metric import Masses, evaluate
 from fbkit.diagnose.rows import CURRENT, Rows
-from fbkit.diagnose.settings import PROBABILITY_LOSSES, VALUE_LOSSES
+from fbkit.diagnose.settings import PROBABILITY_LOSSES
+from fbkit.measure.intervals import quantile
 
 TIPPING_METRICS = ("recall", "precision", "specificity", "base_rate")
 
@@ -32,26 +33,35 @@ def tipping_ratio(reference: float, current: float) -> float | None:
 def worst_case(rows: Rows, *, window: int) -> tuple[float | None, float | None]:
     """Lowest and highest value of the metric over all labels that the unlabelled rows could have (Manski 2003).
 
-    None, None for metrics without a simple bound (AUC, F1 has one; means of values have none) and when undefined.
+    None, None where it is undefined and for metrics without a closed form here: ROC AUC and errors of values.
     """
     mine = rows.of(window)
     if rows.metric in PROBABILITY_LOSSES:
         return _loss_bounds(rows, mine)
-    if rows.metric in VALUE_LOSSES or rows.metric == "roc_auc":
-        return None, None
-    counts = _counts(rows, mine)
-    return _rate_bounds(rows.metric, *counts)
+    return rate_bounds(rows.metric, **_counts(rows, mine))
 
 
-def _counts(rows: Rows, mine: np.ndarray) -> tuple[float, ...]:
-    flagged = rows.decision == 1
-    groups = (rows.positive, rows.labelled & ~rows.positive, ~rows.labelled)
-    return tuple(float((mine & part & side).sum()) for part in groups for side in (flagged, ~flagged))
+def _counts(rows: Rows, mine: np.ndarray) -> dict[str, float]:
+    flagged, other = mine & (rows.decision == 1), mine & (rows.decision == 0)
+    negative = rows.labelled & ~rows.positive
+    masks = {
+        "tp": rows.positive & flagged,
+        "fn": rows.positive & other,
+        "fp": negative & flagged,
+        "tn": negative & other,
+        "m1": ~rows.labelled & flagged,
+        "m0": ~rows.labelled & other,
+    }
+    return {name: float(mask.sum()) for name, mask in masks.items()}
 
 
-def _rate_bounds(
-    metric: str, tp: float, fn: float, fp: float, tn: float, m1: float, m0: float
+def rate_bounds(
+    metric: str, *, tp: float, fn: float, fp: float, tn: float, m1: float, m0: float
 ) -> tuple[float | None, float | None]:
+    """Bounds of a rate from its confusion counts and the flagged (m1) and other (m0) rows without a label.
+
+    None, None for other metrics and where a denominator is 0.
+    """
     total = tp + fn + fp + tn + m1 + m0
     formulas = {
         "recall": ((tp, tp + fn + m0), (tp + m1, tp + m1 + fn)),
@@ -61,6 +71,8 @@ def _rate_bounds(
         "accuracy": ((tp + tn, total), (tp + tn + m1 + m0, total)),
         "base_rate": ((tp + fn, total), (tp + fn + m1 + m0, total)),
     }
+    if metric not in formulas:
+        return None, None
     low, high = (None if below == 0 else above / below for above, below in formulas[metric])
     return (None, None) if low is None or high is None else (low, high)
 
@@ -112,12 +124,14 @@ def tilted(cells: Cells, rate: Floats, *, delta: float, metric: str, decision: i
     return float(evaluate(metric, Masses(positive, negative)))
 
 
-def tilt(cells: Cells, rate: Floats, *, metric: str, reference: float, error: float | None) -> Tilt:
+def tilt(
+    cells: Cells, rate: Floats, *, metric: str, reference: float, error: float | None, level: float = 0.95
+) -> Tilt:
     """Search the odds ratio at which the change, or its interval, reaches zero."""
     start = tilted(cells, rate, delta=1.0, metric=metric) - reference
     if not np.isfinite(start) or start == 0:
         return Tilt(vanish=None, touch=None)
-    margin = 1.96 * (error or 0.0)
+    margin = float(quantile(level)) * (error or 0.0)
 
     def change(log_delta: float) -> float:
         return tilted(cells, rate, delta=float(np.exp(log_delta)), metric=metric) - reference

@@ -39,15 +39,14 @@ def mean_loss(cells: Cells, *, thin: int) -> Floats | None:
     return pooled_ratio(cells.vloss, cells.v1 + cells.v0, labels=label_counts(cells), thin=thin)
 
 
-def corrected(cells: Cells, *, thin: int, n: Floats | None = None) -> Masses:
+def corrected(cells: Cells, *, thin: int) -> Masses:
     """Every prediction counted, labelled or not: cell size times the cell's rate.
 
     Cells without predictions count zero whatever their rate.
     """
-    size = cells.n if n is None else n
     rate, loss = positive_rate(cells, thin=thin), mean_loss(cells, thin=thin)
-    positive = _times(size, rate)
-    return Masses(positive, _times(size, 1 - rate), None if loss is None else _times(size, loss))
+    positive, negative = _times(cells.n, rate), _times(cells.n, 1 - rate)
+    return Masses(positive, negative, None if loss is None else _times(cells.n, loss))
 
 
 def _times(size: Floats, rate: Floats) -> Floats:

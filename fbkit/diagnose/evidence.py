@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import polars as pl
 
-from fbkit.diagnose.bootstrap import Floats, interval
+from fbkit.diagnose.bootstrap import Floats, Triple, interval
 from fbkit.diagnose.bounds import Tilt
 from fbkit.diagnose.ladder import Ladder
 from fbkit.diagnose.nonrandom import Conservation
@@ -14,8 +14,6 @@ from fbkit.diagnose.replay import PLAYERS
 from fbkit.diagnose.rows import CURRENT, REFERENCE, WINDOWS, Rows
 from fbkit.schema.diagnosis import Check, Contribution
 from fbkit.schema.words import cause
-
-Triple = tuple[float | None, float | None, float | None]
 
 LADDER_SCHEMA = {
     "step": pl.Int64, "cause": pl.String, "family": pl.String, "label": pl.String, "value": pl.Float64,
@@ -138,7 +136,7 @@ def tipping_frame(
     reference) if labels are lost at random within cells; delta_vanish and delta_touch are the odds
     ratios of being labelled at which the corrected change, or its interval, would reach zero.
     """
-    moved: tuple[float | None, float | None, float | None] = (None, None, None)
+    moved: Triple = (None, None, None)
     before = after = None
     if rates is not None:
         before, after = _number(rates[0, REFERENCE]), _number(rates[0, CURRENT])

@@ -8,7 +8,7 @@ import numpy as np
 from fbkit.diagnose.bootstrap import Floats, standard_error
 from fbkit.diagnose.cells import Cells
 from fbkit.diagnose.correction import corrected
-from fbkit.diagnose.metric import Masses, evaluate
+from fbkit.diagnose.metric import evaluate
 from fbkit.diagnose.replay import Stage, shapley
 from fbkit.diagnose.rows import CURRENT, REFERENCE
 from fbkit.diagnose.settings import Settings
@@ -90,7 +90,7 @@ def climb(
     stage = Stage.of(tables[1], metric=metric, thin=settings.thin_cell)
     nothing = stage.value(())
     tried = {player: stage.value((player,)) - nothing for player in candidates}
-    active = [p for p, fired in candidates.items() if fired and _counts(tried[p], settings=settings)]
+    active = [p for p, fired in candidates.items() if fired and beyond_gates(tried[p], settings=settings)]
     return Ladder(
         observed=evaluate(metric, cells.observed()),
         like_for_like=evaluate(metric, tables[0].like_for_like()),
@@ -100,7 +100,10 @@ def climb(
     )
 
 
-def _counts(effect: Floats, *, settings: Settings) -> bool:
+def beyond_gates(effect: Floats, *, settings: Settings) -> bool:
+    """Larger than the floor of a replayed cause, and than the noise where its standard error is known."""
+    if not np.isfinite(effect[0]):
+        return False
     error = standard_error(effect)
     size = abs(float(effect[0]))
     return bool(size >= settings.replay_floor and (error is None or size > settings.noise_gate * error))
@@ -110,10 +113,3 @@ def silence_as_negative(cells: Cells) -> Cells:
     """Positives seen so far, scaled up to their final number; all the other predictions are negatives."""
     positives = np.minimum(cells.v1, cells.n)
     return replace(cells, v1=positives, v0=cells.n - positives)
-
-
-def restrict(masses: Masses, factor: Floats) -> Masses:
-    """Masses scaled per cell (for standardising one version's rows to all rows' mix)."""
-    return Masses(
-        masses.positive * factor, masses.negative * factor, None if masses.loss is None else masses.loss * factor
-    )

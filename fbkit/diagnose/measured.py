@@ -1,9 +1,10 @@
 """Measure everything a diagnosis needs, timed by the question it answers."""
 
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 import numpy as np
@@ -18,7 +19,7 @@ from fbkit.diagnose.dispersion import Dispersion, dispersion
 from fbkit.diagnose.findings import Findings, label_window
 from fbkit.diagnose.graded import NO_GRADING, grading
 from fbkit.diagnose.ladder import Ladder, change, climb, silence_as_negative
-from fbkit.diagnose.metric import evaluate, exact_auc
+from fbkit.diagnose.metric import evaluate
 from fbkit.diagnose.moved import features_moved
 from fbkit.diagnose.nonrandom import Conservation, conservation, give_back
 from fbkit.diagnose.orphans import Orphans, blocked, orphans
@@ -38,6 +39,7 @@ from fbkit.diagnose.rows import (
 from fbkit.diagnose.series import series
 from fbkit.diagnose.settings import NEEDS_DECISION, VALUE_LOSSES, Settings
 from fbkit.diagnose.version import VersionContrast, contrast
+from fbkit.measure.ranking import roc_auc
 from fbkit.schema.period import Period
 
 
@@ -153,7 +155,7 @@ def measure(scene: Scene) -> Findings:
         other_world=repair.other_world,
         rate_ratio=_rate_ratio(metric, cells, settings=settings),
         tipping=_tipping(metric, repair.ladder),
-        tilt=_tilt(metric, cells, rate, repair.ladder),
+        tilt=_tilt(metric, cells, rate, repair.ladder, level=settings.level),
         grading=graded,
         reach=bounds.reach(cells, rate, metric=metric, gamma=graded.gamma),
         worst=worst,
@@ -238,7 +240,7 @@ def _with_exact_auc(ladder: Ladder, rows: Rows) -> Ladder:
     if rows.metric != "roc_auc":
         return ladder
     exact = [
-        exact_auc(rows.score[m], rows.label[m]) for m in (rows.labelled & rows.of(w) for w in (REFERENCE, CURRENT))
+        roc_auc(rows.score[m], rows.label[m]).value for m in (rows.labelled & rows.of(w) for w in (REFERENCE, CURRENT))
     ]
     shift = np.array(exact) - ladder.observed[0]
     return replace(
@@ -291,11 +293,12 @@ def _tipping(metric: str, ladder: Ladder) -> float | None:
     return bounds.tipping_ratio(float(ladder.observed[0, REFERENCE]), float(ladder.observed[0, CURRENT]))
 
 
-def _tilt(metric: str, cells: Cells, rate: Floats, ladder: Ladder) -> bounds.Tilt:
+def _tilt(metric: str, cells: Cells, rate: Floats, ladder: Ladder, *, level: float) -> bounds.Tilt:
     if metric not in bounds.TIPPING_METRICS or not np.isfinite(ladder.corrected[0]).all():
         return bounds.Tilt(vanish=None, touch=None)
     error = standard_error(ladder.true_change)
-    return bounds.tilt(cells, rate, metric=metric, reference=float(ladder.corrected[0, REFERENCE]), error=error)
+    before = float(ladder.corrected[0, REFERENCE])
+    return bounds.tilt(cells, rate, metric=metric, reference=before, error=error, level=level)
 
 
 def _with_frames(scene: Scene, facts: Findings, watch: Stopwatch) -> Findings:
@@ -327,18 +330,18 @@ def _with_frames(scene: Scene, facts: Findings, watch: Stopwatch) -> Findings:
 
 
 def _series_frames(scene: Scene) -> dict[str, pl.DataFrame]:
-    make: Callable[[str], pl.DataFrame] = lambda every: series(  # noqa: E731  # two calls with one set of arguments
-        scene.joined.frame,
-        metric=scene.metric,
-        every=every,
-        reference=scene.reference,
-        current=scene.current,
-        level=scene.settings.level,
-    )
-    return {
-        "weekly": make("1w"),
-        "daily": make("1d").with_columns(day=pl.col("period_start")).select("day", pl.exclude("day")),
-    }
+    def by(step: timedelta) -> pl.DataFrame:
+        return series(
+            scene.joined.frame,
+            metric=scene.metric,
+            step=step,
+            reference=scene.reference,
+            current=scene.current,
+            level=scene.settings.level,
+        )
+
+    daily = by(timedelta(days=1))
+    return {"weekly": by(timedelta(days=7)), "daily": daily.select(pl.col("period_start").alias("day"), pl.all())}
 
 
 def _notes(facts: Findings) -> dict[str, str]:

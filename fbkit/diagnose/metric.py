@@ -3,11 +3,10 @@
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from fbkit.diagnose.bootstrap import Floats
 from fbkit.diagnose.settings import PROBABILITY_LOSSES, VALUE_LOSSES
 
-Floats = NDArray[np.float64]
 CELL_AXES = (-3, -2, -1)
 
 
@@ -18,6 +17,10 @@ class Masses:
     positive: Floats
     negative: Floats
     loss: Floats | None = None
+
+    def scaled(self, factor: Floats) -> "Masses":
+        """The same cells, each multiplied by its factor."""
+        return Masses(self.positive * factor, self.negative * factor, None if self.loss is None else self.loss * factor)
 
 
 def evaluate(metric: str, masses: Masses) -> Floats:
@@ -74,14 +77,3 @@ def row_loss(metric: str, *, score: Floats, label: Floats) -> Floats | None:
         error = score - label
         return {"mae": np.abs(error), "rmse": error**2, "bias": error}[metric]
     return None
-
-
-def exact_auc(score: Floats, label: Floats) -> float:
-    """Area under the ROC curve with half credit for ties; NaN with one class."""
-    positives = int(label.sum())
-    negatives = len(label) - positives
-    if positives == 0 or negatives == 0:
-        return float("nan")
-    _, inverse, counts = np.unique(score, return_inverse=True, return_counts=True)
-    ranks = (np.cumsum(counts) - (counts - 1) / 2)[inverse]
-    return float((ranks[label == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives))

@@ -1,4 +1,4 @@
-"""The metric by week and by day, with availability, and the day on which it changed."""
+"""The metric by week and by day, with availability."""
 
 from collections.abc import Mapping
 from datetime import timedelta
@@ -7,9 +7,11 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from fbkit.diagnose.metric import exact_auc
+from fbkit.diagnose.bootstrap import Triple
+from fbkit.diagnose.bounds import rate_bounds
 from fbkit.diagnose.settings import LOWER_IS_BETTER, PROBABILITY_LOSSES, VALUE_LOSSES
-from fbkit.measure.intervals import wilson
+from fbkit.measure.intervals import quantile, wilson
+from fbkit.measure.ranking import roc_auc
 from fbkit.schema.period import Period
 
 COUNTS = ("tp", "fp", "fn", "tn", "m1", "m0")
@@ -21,35 +23,21 @@ PARTS: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "accuracy": (("tp", "tn"), ("tp", "fp", "fn", "tn")),
     "base_rate": (("tp", "fn"), ("tp", "fp", "fn", "tn")),
 }
-WORST: Mapping[str, tuple[tuple[str, ...], tuple[str, ...], tuple[str, ...], tuple[str, ...]]] = {
-    "recall": (("tp",), ("tp", "fn", "m0"), ("tp", "m1"), ("tp", "m1", "fn")),
-    "precision": (("tp",), ("tp", "fp", "m1"), ("tp", "m1"), ("tp", "m1", "fp")),
-    "specificity": (("tn",), ("tn", "fp", "m1"), ("tn", "m0"), ("tn", "m0", "fp")),
-    "accuracy": (("tp", "tn"), COUNTS, ("tp", "tn", "m1", "m0"), COUNTS),
-    "base_rate": (("tp", "fn"), COUNTS, ("tp", "fn", "m1", "m0"), COUNTS),
-    "f1": (
-        ("tp", "tp"),
-        ("tp", "tp", "fp", "m1", "fn", "m0"),
-        ("tp", "tp", "m1", "m1"),
-        ("tp", "tp", "m1", "m1", "fp", "fn"),
-    ),
-}
 
 
 def series(
-    frame: pl.DataFrame, *, metric: str, every: str, reference: Period, current: Period, level: float
+    frame: pl.DataFrame, *, metric: str, step: timedelta, reference: Period, current: Period, level: float
 ) -> pl.DataFrame:
-    """The metric on every labelled row by day or by week of prediction.
+    """The metric on every labelled row by time of prediction, in steps of whole days.
 
     Columns: period_start, period_end, value, lower, upper, bound_lower, bound_upper, n, n_labelled,
-    availability, role ("reference", "current", "other": a week belongs to a window if most of it does).
-    A week starts where the current period starts, so that the two windows are cut at the same edge.
+    availability, role ("reference", "current", "other": a step belongs to the window that holds its middle).
+    Steps are counted from the start of the current period, so that the two windows are cut at the same edge.
     """
-    step = timedelta(days=1) if every == "1d" else timedelta(days=7)
     slot = (pl.col("ts_pred") - pl.lit(current.start)).dt.total_microseconds().floordiv(int(step.total_seconds() * 1e6))
     table = frame.with_columns(slot.alias("_slot"))
     counts = table.group_by("_slot").agg(*_aggregates(metric)).sort("_slot")
-    auc = _auc_by_slot(table) if metric == "roc_auc" else {}
+    auc = _auc_by_slot(table, level=level) if metric == "roc_auc" else {}
     rows = [_point(row, metric=metric, level=level, auc=auc) for row in counts.iter_rows(named=True)]
     starts = [current.start + int(row["_slot"]) * step for row in counts.iter_rows(named=True)]
     times = [
@@ -104,10 +92,10 @@ def _loss(metric: str) -> pl.Expr | None:
     return {"mae": error.abs(), "bias": error}.get(metric)
 
 
-def _point(row: dict[str, Any], *, metric: str, level: float, auc: Mapping[int, float]) -> dict[str, Any]:
+def _point(row: dict[str, Any], *, metric: str, level: float, auc: Mapping[int, Triple]) -> dict[str, Any]:
     n, labelled = int(row["n"]), int(row["n_labelled"])
     value, lower, upper = _value(row, metric=metric, level=level, auc=auc)
-    low, high = _bounds(row, metric)
+    low, high = rate_bounds(metric, **{name: row[name] for name in COUNTS})
     return {
         "value": value,
         "lower": lower,
@@ -120,13 +108,11 @@ def _point(row: dict[str, Any], *, metric: str, level: float, auc: Mapping[int, 
     }
 
 
-def _value(
-    row: dict[str, Any], *, metric: str, level: float, auc: Mapping[int, float]
-) -> tuple[float | None, float | None, float | None]:
+def _value(row: dict[str, Any], *, metric: str, level: float, auc: Mapping[int, Triple]) -> Triple:
     if metric == "roc_auc":
-        return auc.get(int(row["_slot"])), None, None
+        return auc.get(row["_slot"], (None, None, None))
     if metric in PROBABILITY_LOSSES + VALUE_LOSSES:
-        return _mean(row, metric=metric)
+        return _mean(row, metric=metric, level=level)
     above, below = (sum(row[name] for name in part) for part in PARTS[metric])
     if below == 0:
         return None, None, None
@@ -134,11 +120,11 @@ def _value(
     return above / below, float(low), float(high)
 
 
-def _mean(row: dict[str, Any], *, metric: str) -> tuple[float | None, float | None, float | None]:
+def _mean(row: dict[str, Any], *, metric: str, level: float) -> Triple:
     mean, spread, n = row["mean"], row["spread"], row["n_labelled"]
     if mean is None:
         return None, None, None
-    half = 1.96 * spread / n**0.5 if spread is not None else None
+    half = float(quantile(level)) * spread / n**0.5 if spread is not None else None
     if metric == "rmse":
         root = mean**0.5
         half = None if half is None or root == 0 else half / (2 * root)
@@ -146,22 +132,14 @@ def _mean(row: dict[str, Any], *, metric: str) -> tuple[float | None, float | No
     return mean, None if half is None else mean - half, None if half is None else mean + half
 
 
-def _bounds(row: dict[str, Any], metric: str) -> tuple[float | None, float | None]:
-    if metric not in WORST:
-        return None, None
-    sums = [sum(row[name] for name in part) for part in WORST[metric]]
-    low = sums[0] / sums[1] if sums[1] else None
-    high = sums[2] / sums[3] if sums[3] else None
-    return low, high
+def _auc_by_slot(table: pl.DataFrame, *, level: float) -> dict[int, Triple]:
+    known = table.filter(pl.col("label").is_not_null()).group_by("_slot").agg("score", "label")
+    found = {slot: roc_auc(score, label, level=level) for slot, score, label in known.iter_rows()}
+    return {slot: (_finite(auc.value), _finite(auc.lower), _finite(auc.upper)) for slot, auc in found.items()}
 
 
-def _auc_by_slot(table: pl.DataFrame) -> dict[int, float]:
-    result: dict[int, float] = {}
-    for (slot,), part in table.filter(pl.col("label").is_not_null()).group_by("_slot"):
-        value = exact_auc(part["score"].to_numpy(), part["label"].to_numpy())
-        if np.isfinite(value):
-            result[int(slot)] = value  # type: ignore[call-overload]  # the key is the integer slot
-    return result
+def _finite(value: float) -> float | None:
+    return value if np.isfinite(value) else None
 
 
 def _role(middle: Any, reference: Period, current: Period) -> str:

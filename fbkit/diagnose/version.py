@@ -5,10 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 import polars as pl
 
-from fbkit.diagnose.bootstrap import Floats, Ints, Resampler, standard_error
+from fbkit.diagnose.bootstrap import Floats, Ints, Resampler
 from fbkit.diagnose.cells import Cells, count
 from fbkit.diagnose.correction import corrected
-from fbkit.diagnose.ladder import restrict
+from fbkit.diagnose.ladder import beyond_gates
 from fbkit.diagnose.metric import evaluate
 from fbkit.diagnose.rows import CURRENT, Flags, Rows
 from fbkit.diagnose.settings import Settings
@@ -38,11 +38,7 @@ class VersionContrast:
 
     def fires(self, *, settings: Settings) -> bool:
         """The contrast is beyond the noise and beyond the floor."""
-        if self.effect is None or not np.isfinite(self.effect[0]):
-            return False
-        error = standard_error(self.effect)
-        size = abs(float(self.effect[0]))
-        return size >= settings.replay_floor and (error is None or size > settings.noise_gate * error)
+        return self.effect is not None and beyond_gates(self.effect, settings=settings)
 
 
 def new_versions(rows: Rows) -> tuple[tuple[str, ...], Flags]:
@@ -85,5 +81,5 @@ def _standardised(cells: Cells, table: Cells, *, thin: int, metric: str) -> Floa
     own = table.n.sum((2, 3))[:, CURRENT]
     with np.errstate(divide="ignore", invalid="ignore"):
         factor = np.where(own > 0, everyone / own, 0.0)[:, None, None, None, :]
-        masses = restrict(corrected(table, thin=thin), factor)
+        masses = corrected(table, thin=thin).scaled(factor)
     return evaluate(metric, masses)[:, CURRENT]

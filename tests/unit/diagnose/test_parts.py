@@ -1,6 +1,6 @@
 """Selection, arrival, grading, series, correction: each against an outside oracle."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -123,7 +123,9 @@ def test_thin_cells_borrow_from_their_score_bin():
 def test_series_cut_at_the_current_period(by_hand, weeks, metric):
     joined = by_hand(n=4000, lose=lambda frame, outcome: np.full(len(frame), 0.1))
     reference, current = weeks.periods()
-    weekly = series(joined.frame, metric=metric, every="1w", reference=reference, current=current, level=0.95)
+    weekly = series(
+        joined.frame, metric=metric, step=timedelta(days=7), reference=reference, current=current, level=0.95
+    )
     assert weekly["role"].to_list() == ["reference"] * 4 + ["current"]
     assert weekly["n"].sum() == 4000
     assert weekly["period_start"][-1] == current.start
@@ -166,7 +168,9 @@ def test_the_day_of_change_is_found(by_hand, weeks):
     day = datetime(2026, 9, 2, tzinfo=UTC)
     joined = by_hand(truth=lambda f: np.where(f["ts_pred"] >= day, f["score"] * 0.3 + 0.2, f["score"]))
     reference, current = weeks.periods()
-    daily = series(joined.frame, metric="recall", every="1d", reference=reference, current=current, level=0.95)
+    daily = series(
+        joined.frame, metric="recall", step=timedelta(days=1), reference=reference, current=current, level=0.95
+    )
     found = day_of_change(daily.with_columns(day=pl.col("period_start")), not_before=datetime(2026, 8, 20, tzinfo=UTC))
     assert found[0] == day
     assert found[1] < 0
