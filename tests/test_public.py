@@ -44,7 +44,7 @@ FRAMES: dict[str, Callable[..., pl.DataFrame]] = {
 OTHERS: dict[str, Callable[..., tuple[object, type]]] = {
     "Comparison": lambda joined, weeks: (weeks, fb.Comparison),
     "Contract": lambda joined, weeks: (fb.Contract.load(LOOP / "contract.toml"), fb.Contract),
-    "Diagnosis": lambda joined, weeks: (fb.triage(joined, weeks, draws=2), fb.Diagnosis),
+    "Diagnosis": lambda joined, weeks: (fb.triage(joined, weeks, draws=20), fb.Diagnosis),
     "Estimate": lambda joined, weeks: (fb.Estimate, type),
     "Joined": lambda joined, weeks: (joined, fb.Joined),
     "Loop": lambda joined, weeks: (fb.open_loop(str(LOOP)), fb.Loop),
@@ -52,7 +52,7 @@ OTHERS: dict[str, Callable[..., tuple[object, type]]] = {
     "__version__": lambda joined, weeks: (fb.__version__, str),
     "open_loop": lambda joined, weeks: (fb.open_loop(LOOP), fb.Loop),
     "samples": lambda joined, weeks: (fb.samples.path("recall_drop"), Path),
-    "triage": lambda joined, weeks: (fb.triage(joined, weeks, metric="recall", draws=2), fb.Diagnosis),
+    "triage": lambda joined, weeks: (fb.triage(joined, weeks, metric="recall", draws=20), fb.Diagnosis),
 }
 ERRORS = {"ArgumentError", "ContractError", "FbkitError", "InputError", "MissingPartError", "OutputError"}
 # The explorers are shown and moved in tests/browser.

@@ -131,7 +131,7 @@ def test_a_day_counts_as_full_from_ten_in_the_evening() -> None:
 
 def test_a_diagnosis_sums_up_and_is_written_whole(tmp_path: Path) -> None:
     joined = fb.open_loop(fb.samples.path("recall_drop") / "variant_a").join()
-    diagnosis = fb.triage(joined, draws=5)
+    diagnosis = fb.triage(joined, draws=20)
     total = sum(row.value or 0.0 for row in diagnosis.contributions)
     assert total == pytest.approx(diagnosis.observed.change, abs=1e-9)
     assert diagnosis.verdict in str(diagnosis.to_dict()["verdict"])
