@@ -66,6 +66,13 @@ def guess_contract(
     """
     predictions, _ = read_frame(frames["predictions"], table="predictions")
     outcomes, _ = read_frame(frames["outcomes"], table="outcomes")
+    for table, frame in (("predictions", predictions), ("outcomes", outcomes)):
+        if frame.is_empty():
+            raise InputError(
+                f"the {table} have no rows, so their columns cannot be guessed",
+                got=", ".join(frame.columns) or "no columns",
+                next_step="give a log with rows, or write a contract",
+            )
     said: list[str] = []
     key = _guess_id(predictions, outcomes, said=said)
     left = _map(
@@ -79,6 +86,7 @@ def guess_contract(
     features = _features(predictions, taken={*used, *slices})
     said += [f"predictions: slices are {', '.join(slices)}"] if slices else ["predictions: no slice column found"]
     decision = _decision(left, threshold=threshold, said=said)
+    silence = _silence(outcomes, right["label"], predictions=predictions.height, said=said)
     # A name that the joined table uses itself, such as "state", is kept under another.
     freed = {free_name(name, predictions.columns): name for name in (*slices, *features) if name in RESERVED}
     renamed = {old: new for new, old in freed.items()}
@@ -86,7 +94,7 @@ def guess_contract(
         "model": {"name": "draft"},
         "predictions": {"columns": {"prediction_id": key[0], **left, **freed}},
         "outcomes": {"columns": {"prediction_id": key[1], **right}},
-        "label": {"name": right["label"], "window": format_duration(parse_duration(window))},
+        "label": {"name": right["label"], "window": format_duration(parse_duration(window)), "silence": silence},
         "decision": decision,
         "slices": {"columns": [renamed.get(name, name) for name in slices]},
         "features": {"columns": [renamed.get(name, name) for name in features]},
@@ -94,9 +102,8 @@ def guess_contract(
     if timezone is not None:
         raw["time"] = {"timezone": timezone}
         said.append(f"times without a zone are read as {timezone}")
-    said.append(
-        f"labels: window {format_duration(parse_duration(window))}, silence means missing, the latest statement counts"
-    )
+    length = format_duration(parse_duration(window))
+    said.append(f"labels: window {length}, silence means {silence}, the latest statement counts")
     return Contract.from_dict(raw, name="the draft contract"), tuple(said)
 
 
@@ -185,8 +192,10 @@ def _by_type(frame: pl.DataFrame, canonical: str, *, table: str, taken: set[str]
     raise InputError(
         f"the {canonical} of the {table} could not be guessed",
         got=", ".join(candidates) or ", ".join(frame.columns),
-        allowed=f"one column that is {canonical}",
-        next_step=f"write a contract with [{table}.columns] {canonical} = ...",
+        allowed=_ALLOWED.get(canonical, f"one column that is {canonical}"),
+        next_step=f"write a contract with [{table}.columns] {canonical} = ... (and its task, if it is not binary)"
+        if canonical in ("score", "label")
+        else f"write a contract with [{table}.columns] {canonical} = ...",
     )
 
 
@@ -240,6 +249,23 @@ _FITS: dict[str, Callable[[pl.DataFrame, str], bool]] = {
     "threshold": _is_number,
     "decision": _is_binary,
 }
+
+
+_ALLOWED = {
+    "score": "one column of probabilities between 0 and 1",
+    "label": "one column of 0 and 1",
+    "ts_pred": "one column of times",
+    "ts_event": "one column of times",
+}
+
+
+def _silence(outcomes: pl.DataFrame, label: str, *, predictions: int, said: list[str]) -> str:
+    """Only positives are logged: then silence is how a negative looks."""
+    values = _numbers(outcomes, label)
+    if values is None or outcomes.height >= predictions or values.drop_nulls().unique().to_list() != [1.0]:
+        return "missing"
+    said.append("labels: every logged label is 1, so a prediction without one is negative once its window is closed")
+    return "negative"
 
 
 def _slices(frame: pl.DataFrame, *, taken: set[str]) -> list[str]:

@@ -82,7 +82,8 @@ def test_types_tell_where_names_do_not() -> None:
     ("frames", "said"),
     [
         ((left(), right(payment=[f"x{i}" for i in range(N)])), "no column pairs"),
-        ((left().clear(), right()), "no column pairs"),
+        ((left().clear(), right()), "the predictions have no rows"),
+        ((left(), right().clear()), "the outcomes have no rows"),
         ((left().drop("risk_score"), right()), "the score of the predictions could not be guessed"),
         (
             (left().rename({"created_at": "a"}).with_columns(b="a"), right()),
@@ -123,3 +124,11 @@ def test_without_a_contract_window_and_both_logs_are_needed() -> None:
         fb.open_loop(predictions=left(), window="7d")
     with pytest.raises(ContractError, match="longer than zero"):
         fb.open_loop(predictions=left(), outcomes=right(), window="0d")
+
+
+def test_a_log_of_positives_only_makes_silence_negative() -> None:
+    made, said = guess(left(), right(is_fraud=[1] * N).head(5))
+    assert made.label.silence == "negative"
+    assert any("every logged label is 1" in line for line in said)
+    assert guess(left(), right(is_fraud=[1] * N))[0].label.silence == "missing"
+    assert guess(left(), right().head(5))[0].label.silence == "missing"
