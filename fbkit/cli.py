@@ -61,7 +61,10 @@ _LOOP_OPTIONS = (
     click.option("--window", metavar="7d", help="Label window, when there is no contract."),
     click.option("--threshold", type=float, help="Flag if score >= threshold, when there is no contract."),
     click.option("--timezone", metavar="ZONE", help="Zone of times that carry none, when there is no contract."),
-    click.option("--draft", metavar="FILE", default="contract.draft.toml", show_default=True, help="For the guess."),
+    click.option(
+        "--draft", metavar="FILE", default="contract.draft.toml", show_default=True,
+        help="Where the guessed contract is written, when there is none.",
+    ),
     click.option("--as-of", metavar="TIME", help="As known at this time (default: the newest arrival in the logs)."),
     click.option("--json", "as_json", is_flag=True, help="The same facts as JSON on standard output."),
     click.option("--quiet", is_flag=True, help="Only the result, no remarks."),

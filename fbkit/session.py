@@ -1,6 +1,6 @@
 """The face of the house: what a user opens, joins, asks and holds."""
 
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -354,6 +354,9 @@ def triage(
 
     fixed = resolve(joined, comparison)
     facts = diagnose(joined, fixed, metric=metric, draws=draws, seed=seed)
+    if facts.warnings and (comparison is None or comparison.current is None):
+        instead = "No full period of that length is mature at the as-of time, so the newest full days stand in for it."
+        facts = replace(facts, warnings=(instead, *facts.warnings))
     call = (
         f'fb.triage(loop.join(as_of="{joined.as_of.isoformat()}"), fb.Comparison(reference="{fixed.reference}", '
         f'current="{fixed.current}"), metric="{facts.metric}", draws={draws}, seed={seed})'

@@ -54,6 +54,8 @@ def _ratio(facts: Findings) -> str:
 
 def _like(facts: Findings) -> str:
     metric = facts.metric
+    if facts.age_unknown:
+        return f"It cannot be told yet: {facts.arrival.reason}."
     before, after = facts.frame("corrected").sort("window", descending=True).iter_rows(named=True)
     change = facts.true_triple()
     text = (

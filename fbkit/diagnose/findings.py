@@ -10,7 +10,7 @@ import polars as pl
 from scipy.special import logit
 
 from fbkit.diagnose.arrival import Arrival
-from fbkit.diagnose.bootstrap import Floats, Ints, interval
+from fbkit.diagnose.bootstrap import Floats, Ints, Triple, interval
 from fbkit.diagnose.bounds import Tilt
 from fbkit.diagnose.cells import Cells
 from fbkit.diagnose.dispersion import Dispersion
@@ -18,14 +18,12 @@ from fbkit.diagnose.graded import Grading
 from fbkit.diagnose.ladder import Ladder
 from fbkit.diagnose.nonrandom import Conservation
 from fbkit.diagnose.orphans import Blocked, Orphans
-from fbkit.diagnose.rows import CURRENT, Rows
+from fbkit.diagnose.rows import CURRENT, REFERENCE, Rows
 from fbkit.diagnose.selection import Test
 from fbkit.diagnose.settings import RATES, Settings
 from fbkit.diagnose.version import VersionContrast
 from fbkit.schema.contract import Contract
 from fbkit.schema.period import Period
-
-Triple = tuple[float | None, float | None, float | None]
 
 
 def label_window(contract: Contract) -> timedelta:
@@ -115,7 +113,19 @@ class Findings:
         """The name of what lost the labels."""
         if self.blocked is not None and self.blocked.explains:
             return "action_censoring"
+        if self.age_unknown and not self.ladder.immature[0]:
+            return "immature_window"
         return "join_break" if self.orphans is not None and self.orphans.explains else "label_slice_loss"
+
+    @property
+    def age_unknown(self) -> bool:
+        """Labels are still to come and nothing tells how many: lost and late look alike."""
+        return self.arrival.reason is not None
+
+    @property
+    def decidable(self) -> datetime:
+        """When the last label window of the current period closes."""
+        return self.current.end + self.window
 
     @property
     def estimable(self) -> bool:
@@ -141,7 +151,9 @@ class Findings:
         return interval(draws, level=self.settings.level, more=self.reach)
 
     def true_triple(self) -> Triple:
-        """The true change; where two worlds fit, the interval holds both."""
+        """The true change; where two worlds fit, the interval holds both; None while nothing tells what is to come."""
+        if self.age_unknown:
+            return None, None, None
         value, lower, upper = self.repaired(self.true_change)
         if self.other_world is None or lower is None or upper is None:
             return value, lower, upper
@@ -182,8 +194,8 @@ class Findings:
     def as_facts(self) -> dict[str, Any]:
         """Sizes and gates for the method record."""
         return {
-            "rows_reference": int(self.rows.of(0).sum()),
-            "rows_current": int(self.rows.of(1).sum()),
+            "rows_reference": int(self.rows.of(REFERENCE).sum()),
+            "rows_current": int(self.rows.of(CURRENT).sum()),
             "rows_without_decision": self.rows.without_decision,
             "score_bins": self.cells.bins,
             "label_strata": list(self.cells.strata.columns),

@@ -36,6 +36,9 @@ def label_loss(facts: Findings) -> Pair:
         f"Label availability went from {went('all')}: flagged rows {went('flagged')}, others {went('not flagged')}. "
         f"Weighting labels back within {cells} moves the change by {_moves(facts, facts.ladder.label_loss, sign=-1)}."
     )
+    if facts.cause_of_loss == "immature_window":
+        young, following = immature(facts)
+        return f"{text} {young}", following
     hidden = facts.blocked
     if hidden is not None and facts.cause_of_loss == "action_censoring":
         text += (

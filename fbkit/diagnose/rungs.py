@@ -7,8 +7,8 @@ import numpy as np
 import polars as pl
 
 from fbkit.diagnose import reasons, words
-from fbkit.diagnose.bootstrap import Floats, standard_error
-from fbkit.diagnose.findings import Findings, Triple
+from fbkit.diagnose.bootstrap import Floats, Triple, standard_error
+from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.localise import where_labels_went, where_remainder
 from fbkit.diagnose.replay import COVARIATE, MIX, PLAYERS, THRESHOLD
 from fbkit.diagnose.rows import CURRENT, NO_VALUE, REFERENCE, WINDOWS
@@ -98,13 +98,15 @@ def _immature(facts: Findings) -> Rung | None:
 def _label_loss(facts: Findings) -> Rung:
     where = where_labels_went(facts.frame("availability_by_slice"), facts.frame("availability_by_decision"))
     graded = facts.grading.found
+    if facts.cause_of_loss == "immature_window":
+        where = "predictions whose label window is open"
     return Rung(
         cause=facts.cause_of_loss,
         draws=facts.ladder.label_loss,
         where="flagged rows, more the higher the score" if graded else where,
         words=reasons.label_loss(facts),
         between=facts.repaired,
-        best="probable" if graded else "established",
+        best="probable" if graded or facts.age_unknown else "established",
     )
 
 

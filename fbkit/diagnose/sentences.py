@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fbkit.diagnose import words
 from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.series import worse_by
+from fbkit.diagnose.verdict import minimum_detectable
 from fbkit.schema.diagnosis import Contribution
 
 CLAUSE = {
@@ -30,7 +31,7 @@ def headline(facts: Findings, parts: Sequence[Contribution], verdict: str) -> st
     value, lower, upper = facts.triple(facts.observed_change)
     before, after = (float(x) for x in facts.ladder.observed[0])
     opening = (
-        f"Observed {words.NAMES[metric].removeprefix('the ')} {words.moved(value)} {words.points(metric, value)}, "
+        f"Observed {words.NAMES[metric].removeprefix('the ')} {words.moved(metric, value)}, "
         f"{words.level(metric, before)} to {words.level(metric, after)}{words.between(metric, lower, upper)}"
     )
     return f"{opening}: {_meaning(facts, parts, verdict)}."
@@ -65,8 +66,6 @@ def _clause(metric: str, part: Contribution) -> str:
 
 def _nothing(facts: Findings) -> str:
     _, lower, upper = facts.triple(facts.observed_change)
-    from fbkit.diagnose.verdict import minimum_detectable
-
     limit = words.points(facts.metric, minimum_detectable(facts))
     inside = lower is not None and upper is not None and lower <= 0 <= upper
     start = "no more than chance does at this number of labels" if inside else "no single cause is material"
@@ -76,6 +75,9 @@ def _nothing(facts: Findings) -> str:
 def _undecided(facts: Findings) -> str:
     if not facts.correctable:
         return "not decidable from these logs, because one side of the decision has no labels"
+    if facts.age_unknown:
+        when = words.instant(facts.decidable)
+        return f"labels are still to come, and no closed label window tells how many; decidable from {when}"
     ratio = "" if facts.tipping is None else f" (tipping ratio {facts.tipping:.2f})"
     return f"either labels were lost because of their outcome or the model changed; these logs cannot tell{ratio}"
 
@@ -121,6 +123,11 @@ def actions(facts: Findings, parts: Sequence[Contribution], verdict: str) -> tup
 def _when_undecided(facts: Findings) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if not facts.correctable or not facts.estimable:
         return ("Get labels for the side of the decision that has none.",), ("Do not quote the raw metric.",)
+    if facts.age_unknown:
+        return (
+            (f"Wait until the label windows are closed, {words.instant(facts.decidable)}, then compare again.",),
+            ("Do not act on the raw metric yet, and do not retrain on these labels.",),
+        )
     return (
         ("Label a random sample of about 300 flagged and 500 unflagged rows without a label.",),
         ("Do not retrain on these labels, and do not roll back on the raw metric, before the audit.",),

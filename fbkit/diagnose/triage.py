@@ -25,6 +25,7 @@ from fbkit.diagnose.verdict import (
     reason_of,
     top_cause,
     verdict_of,
+    warnings_of,
     worlds_of,
 )
 from fbkit.errors import ArgumentError
@@ -116,6 +117,7 @@ def _diagnosis(
         tipping_ratio=facts.tipping,
         minimum_detectable_change=minimum_detectable(facts),
         reason=reason_of(facts),
+        warnings=warnings_of(facts),
         worlds=worlds_of(facts),
         contributions=parts,
         checks=checks,
@@ -124,7 +126,7 @@ def _diagnosis(
         do_not=do_not,
         owner=contract.model.owners[0] if contract.model.owners else None,
         runbook=contract.model.runbook,
-        decidable_at=None if facts.lost_nonrandom is not None else facts.current.end + facts.window,
+        decidable_at=None if facts.lost_nonrandom is not None else facts.decidable,
         impact=impact_of(facts),
         data_through=dict(getattr(joined, "data_through", {})),
         changes=coincidences(getattr(joined, "changes", None), facts.current),

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from fbkit.diagnose import words
 from fbkit.diagnose.bootstrap import standard_error
+from fbkit.diagnose.correction import corrected
 from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.rows import CURRENT
 from fbkit.schema.diagnosis import Contribution
@@ -38,7 +39,7 @@ def top_cause(parts: Sequence[Contribution]) -> tuple[str, str]:
 
 def is_undecided(facts: Findings) -> bool:
     """The logs fit two worlds, or cannot be corrected or compared at all."""
-    return not facts.estimable or not facts.correctable or facts.lost_nonrandom is not None
+    return not facts.estimable or not facts.correctable or facts.lost_nonrandom is not None or facts.age_unknown
 
 
 def reason_of(facts: Findings) -> str | None:
@@ -56,6 +57,12 @@ def worlds_of(facts: Findings) -> tuple[World, ...]:
     """The worlds that fit the same logs; empty when there is only one."""
     if not facts.estimable or facts.tipping is None:
         return ()
+    if facts.age_unknown:
+        later = f"the same comparison from {words.instant(facts.decidable)} on, when the label windows are closed"
+        return tuple(
+            {"causes": [name], "tipping_ratio": facts.tipping, "decided_by": later}
+            for name in ("immature_window", "concept_drift")
+        )
     if facts.lost_nonrandom is None:
         return ()
     audit = "an audit of about 300 flagged and 500 unflagged rows without a label"
@@ -63,6 +70,19 @@ def worlds_of(facts: Findings) -> tuple[World, ...]:
         {"causes": ["label_loss_nonrandom"], "tipping_ratio": facts.tipping, "decided_by": audit},
         {"causes": ["concept_drift", "label_slice_loss"], "tipping_ratio": facts.tipping, "decided_by": audit},
     )
+
+
+def warnings_of(facts: Findings) -> tuple[str, ...]:
+    """What a reader has to know before the numbers: labels of the current period that are still to come."""
+    young = facts.arrival.young[facts.rows.of(CURRENT)]
+    if not young.any():
+        return ()
+    share, until = words.percent(float(young.mean())), words.instant(facts.decidable)
+    text = (
+        f"The label window of {share} of the current predictions is still open at the as-of time, until {until} at "
+        "the latest: the observed numbers will still move."
+    )
+    return (text,)
 
 
 def minimum_detectable(facts: Findings) -> float | None:
@@ -77,7 +97,7 @@ def impact_of(facts: Findings) -> dict[str, object]:
     Recall: positives missed that the reference would have found. Precision: flags that were false and
     would not have been. Accuracy: decisions. Negative numbers are gains. None for other metrics.
     """
-    value = float(facts.true_change[0]) if facts.estimable and facts.correctable else None
+    value = facts.true_triple()[0] if facts.estimable and facts.correctable else None
     base = _exposed(facts)
     if value is None or base is None:
         return {"rows": None, "business_metric": None, "unit": None}
@@ -96,8 +116,6 @@ def impact_of(facts: Findings) -> dict[str, object]:
 
 def _exposed(facts: Findings) -> float | None:
     """Rows of the current period on which one unit of the metric is counted."""
-    from fbkit.diagnose.correction import corrected
-
     if facts.metric == "recall":
         return float(corrected(facts.cells, thin=facts.settings.thin_cell).positive[0, CURRENT].sum())
     if facts.metric == "precision":

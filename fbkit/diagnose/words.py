@@ -1,6 +1,8 @@
 """Numbers in sentences: points for rates, plain figures for losses."""
 
-from fbkit.diagnose.settings import RATES
+from datetime import datetime
+
+from fbkit.diagnose.settings import RATES, SETTINGS
 
 NAMES = {
     "recall": "recall", "precision": "precision", "specificity": "specificity", "f1": "F1", "accuracy": "accuracy",
@@ -35,10 +37,12 @@ def signed(metric: str, value: float | None) -> str:
     """A change with its sign, in points for rates."""
     if value is None:
         return "not estimable"
-    return f"{value * 100:+.1f}" if metric in RATES else f"{value:+.3g}"
+    if metric not in RATES:
+        return f"{value:+.3g}"
+    return f"{round(value * 100, 1) + 0.0:+.1f}"
 
 
-def between(metric: str, lower: float | None, upper: float | None, *, at: float = 0.95) -> str:
+def between(metric: str, lower: float | None, upper: float | None) -> str:
     """An interval of a change in words; empty without one.
 
     >>> between("recall", -0.14, -0.10)
@@ -46,7 +50,7 @@ def between(metric: str, lower: float | None, upper: float | None, *, at: float 
     """
     if lower is None or upper is None:
         return ""
-    return f" ({at * 100:g} % interval {signed(metric, lower)} to {signed(metric, upper)})"
+    return f" ({SETTINGS.level * 100:g} % interval {signed(metric, lower)} to {signed(metric, upper)})"
 
 
 def percent(value: float | None) -> str:
@@ -58,11 +62,22 @@ def percent(value: float | None) -> str:
     return "not known" if value is None else f"{value * 100:.1f} %"
 
 
-def moved(change: float | None) -> str:
-    """fell, rose or stayed."""
-    if change is None or change == 0:
+def moved(metric: str, change: float | None) -> str:
+    """How a level moved, at the digits that are printed.
+
+    >>> moved("recall", -0.02), moved("recall", 0.0001)
+    ('fell 2.0 points', 'stayed')
+    """
+    said = points(metric, change)
+    if change is None or change == 0 or said == "0.0 points":
         return "stayed"
-    return "fell" if change < 0 else "rose"
+    return f"{'fell' if change < 0 else 'rose'} {said}"
+
+
+def instant(value: datetime) -> str:
+    """A day, with the time when it is not midnight; UTC."""
+    midnight = (value.hour, value.minute) == (0, 0)
+    return f"{value:%Y-%m-%d}" if midnight else f"{value:%Y-%m-%d %H:%M} UTC"
 
 
 def count(value: float) -> str:

@@ -24,11 +24,11 @@ def card_html(diagnosis: Diagnosis, *, full: bool = True, style: bool = True) ->
     style
         Put the style sheet in front; a page that has it already leaves it out.
     """
-    periods = f"{diagnosis.current} against {diagnosis.reference}"
-    where = f"{diagnosis.metric}, {periods}, as of {numbers.instant(diagnosis.as_of)}"
     parts = [f'<p class="verdict">{html(words.verdict(diagnosis.verdict))}</p>']
-    parts += [f'<p class="where">{html(where)}</p>'] if full else []
-    parts += [f'<p class="headline">{html(diagnosis.headline)}</p>', _tiles(tiles_of(diagnosis))]
+    parts += [f'<p class="where">{html(sentences.question(diagnosis))}</p>'] if full else []
+    parts += [f'<p class="headline">{html(diagnosis.headline)}</p>']
+    parts += [f'<p class="headline">Warning: {html(item)}</p>' for item in diagnosis.warnings]
+    parts += [_tiles(tiles_of(diagnosis))]
     if full:
         parts += [_rungs(diagnosis), _checks(diagnosis.checks), _actions(diagnosis), _foot(diagnosis)]
     sheet = f"<style>{CARD}</style>" if style else ""
@@ -135,7 +135,9 @@ def card_text(diagnosis: Diagnosis, *, width: int = 100) -> str:
     said = words.verdict(diagnosis.verdict)
     lines = [
         f"VERDICT: {_clean(diagnosis.verdict).upper()} ({said[:1].lower()}{said[1:]})",
+        *_wrapped(sentences.question(diagnosis), width=width),
         *_wrapped(diagnosis.headline, width=width),
+        *(line for item in diagnosis.warnings for line in _wrapped(f"Warning: {item}", width=width)),
         "",
     ]
     tiles = tiles_of(diagnosis)

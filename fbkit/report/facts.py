@@ -199,6 +199,7 @@ def _known(diagnosis: Diagnosis) -> list[Block]:
         blocks.append(Paragraph(text=_tipping(diagnosis)))
     if diagnosis.reason:
         blocks.append(Paragraph(text=diagnosis.reason))
+    blocks += [Paragraph(text=f"Warning: {item}") for item in diagnosis.warnings]
     return blocks
 
 

@@ -15,6 +15,12 @@ def status_line(diagnosis: Diagnosis) -> str:
     return " ".join(status_sentences(diagnosis))
 
 
+def question(diagnosis: Diagnosis) -> str:
+    """What was asked: metric, both periods, as-of time."""
+    periods = f"{diagnosis.current} against {diagnosis.reference}"
+    return f"{diagnosis.metric}, {periods}, as of {numbers.instant(diagnosis.as_of)}"
+
+
 def what_happened(diagnosis: Diagnosis) -> str:
     """The observed change with its interval, both periods and the as-of time."""
     observed, metric = diagnosis.observed, diagnosis.metric
@@ -22,7 +28,8 @@ def what_happened(diagnosis: Diagnosis) -> str:
     if numbers.finite(observed.change) is None:
         reason = diagnosis.reason or "too few labelled rows"
         return f"The change of {metric} is not estimable for {periods}: {_ended(reason)}"
-    moved = "fell" if (observed.change or 0) < 0 else "rose" if (observed.change or 0) > 0 else "stayed"
+    shown = numbers.change(observed.change, metric=metric)
+    moved = "fell" if shown.startswith("-") else "rose" if shown.startswith("+") else "stayed"
     change = numbers.change_interval(observed.change, observed.lower, observed.upper, metric=metric)
     return (
         f"Observed {metric} {moved} from {numbers.plain(observed.reference)} to {numbers.plain(observed.current)}, "

@@ -76,6 +76,7 @@ class Diagnosis:
     tipping_ratio: float | None
     minimum_detectable_change: float | None
     reason: str | None
+    warnings: tuple[str, ...] = ()
     worlds: tuple[Mapping[str, object], ...]
     contributions: tuple[Contribution, ...]
     checks: tuple[Check, ...]

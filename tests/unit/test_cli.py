@@ -141,7 +141,7 @@ BROKEN: dict[str, Callable[[Path], list[object]]] = {
     "draws are text": lambda p: ["triage", loop(p / "l"), "--draws", "many"],
     "last and current": lambda p: ["triage", loop(p / "l"), "--last", "7d", "--current", "2024-05-08..2024-05-15"],
     "very long versus": lambda p: ["triage", loop(p / "l"), "--last", "1d", "--versus", "99999999d"],
-    "unknown triage metric": lambda p: ["triage", loop(p / "l"), "--metric", "recal", "--draws", "5"],
+    "unknown triage metric": lambda p: ["triage", loop(p / "l"), "--metric", "recal", "--draws", "20"],
     "window with a contract": lambda p: ["check", loop(p / "l"), "--window", "7d"],
     "no argument": lambda p: ["check"],
     "no window": lambda p: ["check", *two(p)],
@@ -297,14 +297,35 @@ def test_lab_fills_in_the_loop_and_never_replaces_a_notebook(run: Run, tmp_path:
     assert str(place) in (tmp_path / first).read_text(encoding="utf-8")
 
 
-TRIAGE_KEYS = {"verdict", "top_cause", "metric", "contributions", "checks", "audit"}
+TRIAGE_KEYS = {
+    "metric", "reference", "current", "as_of", "verdict", "top_cause", "top_family", "metric_level", "headline",
+    "observed", "true_change", "worst_case", "tipping_ratio", "minimum_detectable_change", "reason", "warnings",
+    "worlds", "contributions", "checks", "would_change_verdict", "do_now", "do_not", "owner", "runbook",
+    "decidable_at", "impact", "data_through", "changes", "evaluation_id", "seconds", "audit",
+}  # fmt: skip
 
 
 def test_triage_reaches_a_verdict(run: Run) -> None:
     place = fb.samples.path("recall_drop") / "variant_a"
-    status, out, err = run("triage", place, "--draws", "5", "--json")
+    status, out, err = run("triage", place, "--draws", "20", "--json")
     assert (status, err) == (0, "")
     assert set(json.loads(out)) >= TRIAGE_KEYS
-    status, out, err = run("triage", place, "--draws", "5", "--status-line")
+    status, out, err = run("triage", place, "--draws", "20", "--status-line")
     assert (status, err) == (0, "")
     assert out.count("\n") <= 4
+
+
+def test_open_label_windows_are_a_warning_and_never_a_finding(run: Run) -> None:
+    place = fb.samples.path("recall_drop") / "variant_a"
+    options = ("--draws", "20", "--as-of", "2026-09-14")
+    facts = json.loads(run("triage", place, *options, "--json")[1])
+    assert facts["current"] == "2026-09-07..2026-09-14"
+    assert "newest full days stand in" in facts["warnings"][0]
+    assert "100.0 % of the current predictions is still open" in facts["warnings"][1]
+    assert facts["verdict"] == "undecided"
+    assert {tuple(world["causes"]) for world in facts["worlds"]} == {("immature_window",), ("concept_drift",)}
+    assert facts["true_change"] == {"value": None, "lower": None, "upper": None}
+    assert "no closed label window" in facts["reason"]
+    text = run("triage", place, *options)[1]
+    assert "Warning: No full period" in text
+    assert "recall, 2026-09-07..2026-09-14 against 2026-08-31..2026-09-07, as of 2026-09-14" in text

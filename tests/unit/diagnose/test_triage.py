@@ -276,3 +276,18 @@ def test_rows_hidden_by_an_action_are_a_matter_of_policy(by_hand, weeks):
     said = triage(replace(joined, frame=joined.frame.with_columns(blocked=hidden)), weeks)
     assert (said.verdict, said.top_cause) == ("policy", "action_censoring")
     assert any("random" in text for text in said.do_now)
+
+
+def test_labels_still_to_come_without_any_closed_window_decide_nothing(by_hand, weeks):
+    joined = by_hand(as_of=datetime(2026, 9, 8, tzinfo=UTC), lag_days=(1.0, 3.0), seed=8)
+    joined = replace(joined, frame=joined.frame.with_columns(mature=pl.lit(value=False)))
+    said = triage(joined, weeks, metric="base_rate")
+    assert said.verdict == "undecided"
+    assert said.true_change.value is None
+    assert said.reason is not None
+    assert len(said.warnings) == 1
+    causes = [part.cause for part in said.contributions]
+    assert "label_slice_loss" not in causes
+    assert len(causes) == len(set(causes))
+    assert sum(part.value for part in said.contributions) == pytest.approx(said.observed.change, abs=1e-12)
+    assert "2026-09-14" in said.do_now[0]
