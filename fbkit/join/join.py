@@ -14,7 +14,7 @@ from fbkit.load.loop import Logs
 from fbkit.schema.contract import Contract
 from fbkit.schema.logs import audit_frame
 from fbkit.schema.period import format_instant
-from fbkit.schema.rules import OUTCOME_FATE
+from fbkit.schema.rules import NOTES, OUTCOME_FATE, PAIRED
 
 TABLE = "join"
 _LEADING = (
@@ -173,20 +173,13 @@ def _account(
     fates = pairs.group_by("fate").len().sort("fate")
     rows += [(TABLE, name, count, OUTCOME_FATE.get(name)) for name, count in fates.iter_rows()]
     used = frame.filter(pl.col("rule").is_not_null()).group_by("rule").len().sort("rule")
-    rows += [(TABLE, name, count, "labels paired by this rule") for name, count in used.iter_rows()]
-    rows.append((TABLE, "late", int(frame["late"].sum()), "labels that arrived after window plus grace"))
-    rows.append((TABLE, "mature", int(frame["mature"].sum()), "predictions whose window is closed"))
-    if after:
-        rows.append((TABLE, "after_as_of", after, "predictions made after the as-of time are left out"))
-    if disagree:
-        rows.append((TABLE, "decision_disagrees", disagree, "logged decision differs from score >= threshold"))
+    rows += [(TABLE, name, count, PAIRED[name]) for name, count in used.iter_rows()]
+    rows += [(TABLE, name, int(frame[name].sum()), NOTES[name]) for name in ("late", "mature")]
+    older = 0
     if contract.label.version is not None:
-        version = pl.col("label_version")
-        older = frame.filter(version.is_not_null() & (version != contract.label.version)).height
-        if older:
-            rows.append(
-                (TABLE, "older_definition", older, f"labels of another definition than {contract.label.version}")
-            )
+        older = frame.filter(pl.col("label_version") != contract.label.version).height
+    notes = {"after_as_of": after, "decision_disagrees": disagree, "older_definition": older}
+    rows += [(TABLE, name, count, NOTES[name]) for name, count in notes.items() if count]
     return audit_frame(rows)
 
 

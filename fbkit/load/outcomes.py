@@ -7,6 +7,7 @@ from fbkit.load.columns import canonical, check_key_type, entity_key, free_name
 from fbkit.load.times import absurd
 from fbkit.schema.contract import Contract
 from fbkit.schema.logs import OutcomeLog, SourceFile, audit_frame
+from fbkit.schema.rules import NOTES
 
 TABLE = "outcomes"
 RESERVED = ("ts_pred", "statement", "rule", "fate", "n_rivals", "key")
@@ -70,7 +71,7 @@ def _complete(
     )
     unknown = frame["ts_arrival"].null_count()
     if unknown:
-        notes.append((TABLE, "arrival_is_event_time", unknown, "no arrival time is logged"))
+        notes.append((TABLE, "arrival_is_event_time", unknown, NOTES["arrival_is_event_time"]))
     frame = frame.with_columns(
         pl.coalesce("ts_arrival", "ts_event").alias("ts_arrival"), pl.col("source").fill_null("auto")
     )

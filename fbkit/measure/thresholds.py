@@ -15,7 +15,6 @@ from fbkit.schema.period import Period
 from fbkit.schema.protocols import JoinedLike
 
 THRESHOLD: Final = "threshold"
-CURVES: Final = ("recall", "precision", "flag_rate")
 
 
 def threshold_curve(

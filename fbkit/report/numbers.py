@@ -4,25 +4,23 @@ import math
 from datetime import UTC, datetime
 from typing import Final
 
-RATES: Final = frozenset({
-    "recall", "precision", "specificity", "f1", "accuracy", "roc_auc", "average_precision", "base_rate", "flag_rate",
-    "availability",
-})  # fmt: skip
+from fbkit.schema.results import RATE_METRICS as RATES
+
 NONE: Final = "not estimable"
 
 
-def finite(number: float | None) -> float | None:
-    """The number, or None when it is absent, NaN or infinite."""
-    return number if number is not None and math.isfinite(number) else None
+def finite(number: object) -> float | None:
+    """The number, or None when it is absent, no number, NaN or infinite."""
+    return number if isinstance(number, int | float) and math.isfinite(number) else None
 
 
-def plain(number: float | None, *, places: int | None = None) -> str:
+def plain(value: object, *, places: int | None = None) -> str:
     """A value: two decimals in the middle of 0..1, more near the ends, three significant digits elsewhere.
 
     >>> plain(0.6789), plain(0.0421), plain(0.00042), plain(1234.5)
     ('0.68', '0.042', '0.00042', '1,234')
     """
-    number = finite(number)
+    number = finite(value)
     if number is None:
         return NONE
     if places is None:
@@ -38,12 +36,13 @@ def _places(size: float) -> int:
     return max(3, 1 - math.floor(math.log10(size)))
 
 
-def interval(value: float | None, lower: float | None, upper: float | None, *, places: int | None = None) -> str:
+def interval(value: object, lower: object, upper: object, *, places: int | None = None) -> str:
     """``0.68 [0.64, 0.72]``; without bounds the value alone."""
-    if finite(value) is None:
+    number = finite(value)
+    if number is None:
         return NONE
-    if places is None and value is not None:
-        places = _places(abs(value))
+    if places is None:
+        places = _places(abs(number))
     if finite(lower) is None or finite(upper) is None:
         return plain(value, places=places)
     return f"{plain(value, places=places)} [{plain(lower, places=places)}, {plain(upper, places=places)}]"
@@ -78,15 +77,15 @@ def _signed(number: float, *, places: int) -> str:
     return f"{rounded + 0.0:+,.{places}f}" if rounded else f"{0:.{places}f}"
 
 
-def share(value: float | None) -> str:
+def share(value: object) -> str:
     """A share as a percentage with one decimal: ``92.0 %``."""
-    value = finite(value)
-    return NONE if value is None else f"{100 * value:.1f} %"
+    number = finite(value)
+    return NONE if number is None else f"{100 * number:.1f} %"
 
 
-def count(number: int | None) -> str:
+def count(value: object) -> str:
     """``39,024``."""
-    return NONE if number is None else f"{number:,}"
+    return f"{value:,}" if isinstance(value, int) else NONE
 
 
 def instant(value: datetime | None) -> str:

@@ -99,18 +99,18 @@ def weekly_table(diagnosis: Diagnosis) -> Table | None:
 
 def _week(row: Mapping[str, object]) -> list[str]:
     get = row.get
-    bounds = [numbers.finite(get(name)) for name in ("bound_lower", "bound_upper")]  # pyright: ignore[reportArgumentType]
+    bounds = [numbers.finite(get(name)) for name in ("bound_lower", "bound_upper")]
     start, end = get("period_start"), get("period_end")
     return [
         f"{numbers.instant(start)} to {numbers.instant(end)}"
         if isinstance(start, datetime) and isinstance(end, datetime)
         else str(start),
         "" if get("role") in (None, "other") else str(get("role")),
-        numbers.interval(get("value"), get("lower"), get("upper"), places=3),  # pyright: ignore[reportArgumentType]
+        numbers.interval(get("value"), get("lower"), get("upper"), places=3),
         "–" if None in bounds else f"{bounds[0]:.3f} to {bounds[1]:.3f}",
-        numbers.share(get("availability")),  # pyright: ignore[reportArgumentType]
-        numbers.count(get("n")),  # pyright: ignore[reportArgumentType]
-        numbers.count(get("n_labelled")),  # pyright: ignore[reportArgumentType]
+        numbers.share(get("availability")),
+        numbers.count(get("n")),
+        numbers.count(get("n_labelled")),
     ]
 
 
@@ -133,11 +133,11 @@ def _slice_row(
     key: tuple[str, str], windows: Mapping[str, Mapping[str, object]]
 ) -> tuple[tuple[float, str, str], list[str]]:
     before, now = (windows.get(name, {}) for name in ("reference", "current"))
-    values = [numbers.finite(row.get("availability")) for row in (before, now)]  # pyright: ignore[reportArgumentType]
+    values = [numbers.finite(row.get("availability")) for row in (before, now)]
     change = None if values[0] is None or values[1] is None else values[1] - values[0]
     shown = [_masked_or(row, numbers.share(value)) for row, value in zip((before, now), values, strict=True)]
-    ratio = numbers.finite(now.get("ratio"))  # pyright: ignore[reportArgumentType]
-    size = _masked_or(now, numbers.count(now.get("n")))  # pyright: ignore[reportArgumentType]
+    ratio = numbers.finite(now.get("ratio"))
+    size = _masked_or(now, numbers.count(now.get("n")))
     text = "–" if change is None else numbers.change(change, metric="availability")
     cells = [f"{key[0]} = {key[1]}", *shown, text, size, "–" if ratio is None else f"{ratio:.2f}"]
     return (1.0 if change is None else -abs(change), *key), cells

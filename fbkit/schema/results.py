@@ -55,10 +55,11 @@ AUDIT_TABLE: Final = "table"
 AUDIT_RULE: Final = "rule"
 AUDIT_ROWS: Final = "rows"
 
-METRIC_NAMES: Final = (
-    "recall", "precision", "specificity", "f1", "accuracy", "roc_auc", "average_precision", "log_loss", "brier",
-    "mcb", "dsc", "unc", "ece", "base_rate", "flag_rate", "availability", "mae", "rmse", "bias",
-)  # fmt: skip
+# Shares between 0 and 1 whose changes people read in points; losses and errors keep their own unit.
+RATE_METRICS: Final = frozenset({
+    "recall", "precision", "specificity", "f1", "accuracy", "roc_auc", "average_precision", "base_rate", "flag_rate",
+    "availability",
+})  # fmt: skip
 
 FAMILY_OF_CAUSE: Final = {
     "concept_drift": "quality",

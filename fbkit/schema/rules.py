@@ -43,12 +43,13 @@ OUTCOME_FATE: Final[dict[str, str]] = {
     "not_chosen": "fallback: another prediction of the entity claims the event",
     "audit_row": "an audit statement; never sets the base label",
     "contradicts_action": "an outcome of a row whose action hides the outcome",
-    "older_definition": "a label of another definition version",
 }
 
 NOTES: Final[dict[str, str]] = {
     "late": "the label arrived after window plus grace",
     "decision_disagrees": "the logged decision differs from score >= threshold",
+    "after_as_of": "predictions made after the as-of time are left out",
+    "older_definition": "a label of another definition version than the contract's",
     "arrival_is_event_time": "no arrival time is logged; the event time stands in",
     "cast": "a column was cast at load",
     "mature": "the label window is closed at the as-of time",

@@ -20,8 +20,6 @@ COMPARED = (
     "ts_pred", "state", "label", "ts_event", "ts_arrival", "rule", "n_rivals", "n_outcomes", "mature", "late",
     "blocked",
 )  # fmt: skip
-# Only made where a contract asks for it; the differential worlds have one label definition.
-NOT_HERE = {"older_definition"}
 
 
 def joined(world: World, *, frames: dict[str, pl.DataFrame] | None = None) -> Joined:
@@ -86,7 +84,7 @@ EVERYTHING = {
     "censored",
     "late",
     "duplicate_row",
-} - NOT_HERE
+}
 FAULTS = {"null_id", "conflicting_id", "no_key", "arrival_before_event", "null_label", "label_not_binary", "null_score"}
 
 
