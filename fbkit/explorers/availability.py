@@ -58,7 +58,7 @@ class AvailabilityModel:
     def whole(self) -> dict[str, float | None]:
         """Availability of each period."""
         periods = {"reference": self.reference, "current": self.current}
-        return {role: availability(self.joined, period=period)["value"].first() for role, period in periods.items()}  # pyright: ignore[reportReturnType]
+        return {role: availability(self.joined, period=period)["value"].item() for role, period in periods.items()}
 
 
 class AvailabilityExplorer(Explorer):

@@ -69,7 +69,9 @@ def slice_columns(joined: JoinedLike) -> list[str]:
 
 def choices(names: Iterable[str | None]) -> list[tuple[str, str | None]]:
     """Options of a dropdown: what the reader sees, what the code gets."""
-    return [(label, value) for value, label in distinct(names).items()]  # pyright: ignore[reportReturnType]
+    values = list(dict.fromkeys(names))
+    labels = distinct(values)
+    return [(labels[value], value) for value in values]
 
 
 def slice_values(joined: JoinedLike, column: str) -> list[str | None]:

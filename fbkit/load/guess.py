@@ -123,7 +123,7 @@ def _guess_id(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, said: list[s
         for b in (name for name in right if _may_be_id(outcomes, name) and _mostly_distinct(outcomes[name], share=0.5)):
             hit = outcomes[b].cast(pl.String).is_in(values.implode()).mean() or 0.0
             if best is None or float(hit) > best[0] + 1e-9:  # type: ignore[arg-type]  # mean() of a boolean is a float
-                best = (float(hit), a, b)  # type: ignore[arg-type]
+                best = (float(hit), a, b)  # type: ignore[arg-type]  # same
     if best is None or best[0] == 0.0:
         raise InputError(
             "no column pairs the outcomes with the predictions",

@@ -64,6 +64,7 @@ def _tables(rows: list[dict[str, object]]) -> Iterable[list[int]]:
 def _protected(rows: list[dict[str, object]], members: list[int], *, thin: list[bool], count: str) -> set[int]:
     cells: dict[Cell, int] = {(str(rows[i].get("value", i)), str(rows[i].get(_PART, "all"))): i for i in members}
     hidden = {cell for cell, i in cells.items() if thin[i]}
+    sizes = {cell: size if isinstance(size := rows[i][count], int) else 0 for cell, i in cells.items()}
     lines = _lines(cells)
     changed = True
     while changed:
@@ -71,7 +72,7 @@ def _protected(rows: list[dict[str, object]], members: list[int], *, thin: list[
         for line in lines:
             open_cells = [cell for cell in line if cell not in hidden]
             if open_cells and len(line) - len(open_cells) == 1:
-                hidden.add(min(open_cells, key=lambda cell: (int(rows[cells[cell]][count] or 0), cell)))  # pyright: ignore[reportArgumentType]
+                hidden.add(min(open_cells, key=lambda cell: (sizes[cell], cell)))
                 changed = True
     return {cells[cell] for cell in hidden}
 
