@@ -11,10 +11,9 @@ from fbkit.diagnose.metric import Masses, evaluate
 from fbkit.diagnose.replay import Stage
 from fbkit.diagnose.rows import CURRENT, REFERENCE, WINDOWS, Encoded, Flags, Rows, cross
 from fbkit.diagnose.settings import SETTINGS, Settings
-from fbkit.measure.intervals import holm, wilson
+from fbkit.measure.intervals import holm, quantile, wilson
 
 DECISIONS = ("not flagged", "flagged")
-SPREAD = 0.05
 
 
 def availability_by_decision(rows: Rows) -> pl.DataFrame:
@@ -123,7 +122,7 @@ def where_labels_went(by_slice: pl.DataFrame, by_decision: pl.DataFrame, *, fewe
         (pl.col("flagged") == (decision or "all")) & (pl.col("window") == "current") & (pl.col("n") >= fewest)
     )
     hit: list[str] = []
-    widest = SPREAD
+    widest = SETTINGS.spread
     for (column,), part in side.drop_nulls("ratio").group_by("column", maintain_order=True):
         ratios = part["ratio"].to_numpy()
         spread = float(ratios.max() - ratios.min()) if len(ratios) > 1 else 0.0
@@ -157,7 +156,7 @@ def _decision_hit(by_decision: pl.DataFrame) -> str | None:
             return None
         ratio[name] = value
     low, high = sorted(ratio, key=lambda name: ratio[name])
-    return low if ratio[high] - ratio[low] > SPREAD else None
+    return low if ratio[high] - ratio[low] > SETTINGS.spread else None
 
 
 def remainder_by_slice(
@@ -238,7 +237,7 @@ def where_remainder(frame: pl.DataFrame, *, total: float) -> str:
     columns = frame["column"].n_unique()
     for (column,), part in frame.drop_nulls("p_value").group_by("column", maintain_order=True):
         value = part["remainder"].to_numpy()
-        error = np.maximum((part["upper"] - part["lower"]).to_numpy() / 3.92, 1e-12)
+        error = np.maximum((part["upper"] - part["lower"]).to_numpy() / (2 * quantile(SETTINGS.level)), 1e-12)
         if len(value) < 2:
             continue
         mean = float((value / error**2).sum() / (1 / error**2).sum())

@@ -205,7 +205,7 @@ def _explain(scene: Scene, cells: Cells) -> Explained:
         rows, cells, metric=scene.metric, bin_of=scene.bin_of, resampler=scene.resampler, settings=settings
     )
     gates = {
-        THRESHOLD: _decisions_moved(cells),
+        THRESHOLD: _decisions_moved(cells, least=settings.decisions_moved),
         MIX: bool(moved.columns),
         # A new version scores differently by itself: what its scores do belongs to the version.
         COVARIATE: scores.p < settings.shift_p and version is None,
@@ -226,13 +226,13 @@ def _availability_frames(scene: Scene) -> dict[str, pl.DataFrame]:
     }
 
 
-def _decisions_moved(cells: Cells) -> bool:
-    """At equal scores and strata more than one row in a thousand is decided differently."""
+def _decisions_moved(cells: Cells, *, least: float) -> bool:
+    """At equal scores and strata more than this share of the current rows is decided differently."""
     n = cells.n[0].sum(-1)
     with np.errstate(divide="ignore", invalid="ignore"):
         share = n[:, 1] / n.sum(1)
     moved = np.nan_to_num(np.abs(share[CURRENT] - share[REFERENCE])) * n[CURRENT].sum(0)
-    return bool(moved.sum() > 0.001 * n[CURRENT].sum())
+    return bool(moved.sum() > least * n[CURRENT].sum())
 
 
 def _with_exact_auc(ladder: Ladder, rows: Rows) -> Ladder:

@@ -65,7 +65,7 @@ def _contribution(facts: Findings, rung: Rung, *, value: float | None = None) ->
         lower=lower,
         upper=upper,
         material=material,
-        strength=_strength(rung, material=material),
+        strength=_strength(rung, material=material, sure=facts.settings.sure),
         where=rung.where,
         evidence=rung.words[0],
         next_evidence=rung.words[1],
@@ -73,13 +73,12 @@ def _contribution(facts: Findings, rung: Rung, *, value: float | None = None) ->
     )
 
 
-def _strength(rung: Rung, *, material: bool) -> str:
-    """At best ``rung.best`` beyond 3 standard errors, probable if material, else possible."""
+def _strength(rung: Rung, *, material: bool, sure: float) -> str:
+    """At best ``rung.best`` beyond ``sure`` standard errors, probable if material, else possible."""
     if not material:
         return "possible"
     error = standard_error(rung.draws)
-    sure = error is not None and abs(float(rung.draws[0])) > 3 * error
-    return rung.best if sure else "probable"
+    return rung.best if error is not None and abs(float(rung.draws[0])) > sure * error else "probable"
 
 
 def _immature(facts: Findings) -> Rung | None:
@@ -165,11 +164,17 @@ def _remainder(facts: Findings) -> Rung:
     draws = facts.remainder if facts.correctable else facts.observed_change
     error, value = standard_error(draws), float(draws[0])
     floor = material_floor(facts.metric, float(facts.ladder.observed[0, REFERENCE]))
-    if not error or not facts.correctable or not facts.beyond_noise(draws) or abs(value) < 0.8 * floor:
+    if (
+        not error
+        or not facts.correctable
+        or not facts.beyond_noise(draws)
+        or abs(value) < facts.settings.remainder_share * floor
+    ):
         said = reasons.noise(facts, value=value, error=error)
         return Rung(cause="noise", draws=draws, where="everywhere", words=said, between=facts.repaired)
     version = facts.version if facts.version is not None and facts.version.complete else None
-    fragile = facts.tilt.touch is not None and facts.tilt.touch > 0.75
+    touch, near = facts.tilt.touch, facts.settings.fragile_touch
+    fragile = touch is not None and near < touch < 1 / near
     weak = fragile or version is not None or facts.lost_nonrandom is not None or facts.arrival.reason is not None
     place = where_remainder(facts.frame("remainder_by_slice"), total=value)
     return Rung(
@@ -185,7 +190,7 @@ def _remainder(facts: Findings) -> Rung:
 def _uncorrectable(facts: Findings) -> Rung:
     reason = "one side of the decision has no labels in a window: only the worst-case bounds hold"
     return Rung(
-        cause="label_slice_loss",
+        cause="action_censoring" if facts.censored else facts.cause_of_loss,
         draws=np.full_like(facts.observed_change, np.nan),
         where="everywhere",
         words=(f"{words.start(reason)}.", "Labels for that side."),

@@ -14,6 +14,18 @@ class Settings:
         Level of every interval.
     buckets
         Entities are hashed into this many bootstrap clusters; more only costs time.
+    decisions_moved
+        Share of the current rows that must be decided differently at equal scores before a threshold is replayed.
+    spread
+        Label rates of two decisions or slices must move apart by this ratio before the place is named.
+    remainder_share
+        The remainder must reach this share of the metric's floor to be told from noise.
+    sure
+        Standard errors beyond which a material cause is established, not only probable.
+    fragile_touch
+        If labels kept at this odds ratio (or nearer to 1) would let the true change vanish, it is probable at best.
+    known_version
+        A version with less than this share of the reference rows is new.
     thin_cell
         Cells with fewer labels than this borrow their rate from the same score bin of all slices.
     score_bins
@@ -49,6 +61,12 @@ class Settings:
 
     level: float = 0.95
     buckets: int = 4096
+    decisions_moved: float = 0.001
+    spread: float = 0.05
+    remainder_share: float = 0.8
+    sure: float = 3.0
+    fragile_touch: float = 0.75
+    known_version: float = 0.01
     thin_cell: int = 6
     score_bins: int = 16
     strata: int = 40

@@ -41,7 +41,7 @@ class VersionContrast:
         return self.effect is not None and beyond_gates(self.effect, settings=settings)
 
 
-def new_versions(rows: Rows) -> tuple[tuple[str, ...], Flags]:
+def new_versions(rows: Rows, *, known_share: float) -> tuple[tuple[str, ...], Flags]:
     """Names of the versions that are new in the current window, and the rows on them."""
     version = rows.frame["model_version"].cast(pl.String)
     in_current = pl.Series(rows.of(CURRENT))
@@ -52,7 +52,9 @@ def new_versions(rows: Rows) -> tuple[tuple[str, ...], Flags]:
         .agg(pl.col("current").sum().alias("now"), (~pl.col("current")).sum().alias("before"))
     )
     known = max(1, int((~in_current).sum()))
-    names = tuple(sorted(counts.filter((pl.col("now") > 0) & (pl.col("before") < 0.01 * known))["version"].to_list()))
+    names = tuple(
+        sorted(counts.filter((pl.col("now") > 0) & (pl.col("before") < known_share * known))["version"].to_list())
+    )
     return names, version.is_in(list(names)).fill_null(value=False).to_numpy()
 
 
@@ -60,7 +62,7 @@ def contrast(
     rows: Rows, cells: Cells, *, metric: str, bin_of: Ints, resampler: Resampler, settings: Settings
 ) -> VersionContrast | None:
     """Compare known and new versions inside the current window; None when no version is new."""
-    names, fresh = new_versions(rows)
+    names, fresh = new_versions(rows, known_share=settings.known_version)
     mine = rows.of(CURRENT)
     share = float(fresh[mine].mean())
     if share < settings.new_version_share:
