@@ -33,13 +33,18 @@ def _who(facts: Findings) -> str:
         return " to ".join(share)
 
     text = f"Availability went from {went('all')}: flagged rows {went('flagged')}, the others {went('not flagged')}."
-    young = facts.arrival.young
-    closed = (
-        "All label windows are closed, so what is missing is lost"
-        if not young.any()
-        else "Some label windows are still open"
-    )
-    return f"{text} {closed}.{_ratio(facts)}"
+    return f"{text} {_lost(facts)}.{_ratio(facts)}"
+
+
+def _lost(facts: Findings) -> str:
+    """Whether what is missing can still come."""
+    if facts.arrival.young.any():
+        return "Some label windows are still open"
+    if facts.rows.labelled.all():
+        return "No label is missing"
+    if facts.censored:
+        return "All label windows are closed, so what is missing was hidden by the action, or is lost"
+    return "All label windows are closed, so what is missing is lost"
 
 
 def _ratio(facts: Findings) -> str:
@@ -91,6 +96,8 @@ def _model(facts: Findings, parts: Sequence[Contribution]) -> str:
         if spread.ratio is not None and spread.factor > 1
         else ""
     )
+    if rest[0] is None:
+        return f"{first} What remains cannot be estimated."
     return (
         f"{first} What remains is {words.signed(metric, rest[0])}{words.between(metric, rest[1], rest[2])}: {outcome}."
         f"{by_day}"

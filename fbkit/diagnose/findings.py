@@ -118,6 +118,11 @@ class Findings:
         return "join_break" if self.orphans is not None and self.orphans.explains else "label_slice_loss"
 
     @property
+    def censored(self) -> bool:
+        """The action hides outcomes of the current rows."""
+        return self.blocked is not None and self.blocked.current > 0
+
+    @property
     def age_unknown(self) -> bool:
         """Labels are still to come and nothing tells how many: lost and late look alike."""
         return self.arrival.reason is not None

@@ -89,7 +89,7 @@ def prepare(frame: pl.DataFrame, *, metric: str, reference: Period, current: Per
                 f"the {WINDOWS[index]} period has no predictions{' with a decision' if without else ''}",
                 got=str(period),
                 allowed=f"predictions from {frame['ts_pred'].min()} to {frame['ts_pred'].max()}",
-                next_step="choose periods inside the prediction log"
+                next_step="choose periods that hold predictions (a monthly log: --last 31d --versus 120d)"
                 if not without
                 else "log decisions, or set decision.threshold",
             )

@@ -122,7 +122,10 @@ def actions(facts: Findings, parts: Sequence[Contribution], verdict: str) -> tup
 
 def _when_undecided(facts: Findings) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if not facts.correctable or not facts.estimable:
-        return ("Get labels for the side of the decision that has none.",), ("Do not quote the raw metric.",)
+        now = "Get labels for the side of the decision that has none."
+        if facts.censored:
+            now = "Let a small random share of the blocked rows through and log its propensity."
+        return (now,), ("Do not quote the raw metric.",)
     if facts.age_unknown:
         return (
             (f"Wait until the label windows are closed, {words.instant(facts.decidable)}, then compare again.",),

@@ -25,6 +25,7 @@ from fbkit.diagnose.verdict import (
     reason_of,
     top_cause,
     verdict_of,
+    waiting_helps,
     warnings_of,
     worlds_of,
 )
@@ -126,7 +127,7 @@ def _diagnosis(
         do_not=do_not,
         owner=contract.model.owners[0] if contract.model.owners else None,
         runbook=contract.model.runbook,
-        decidable_at=None if facts.lost_nonrandom is not None else facts.decidable,
+        decidable_at=facts.decidable if waiting_helps(facts) else None,
         impact=impact_of(facts),
         data_through=dict(getattr(joined, "data_through", {})),
         changes=coincidences(getattr(joined, "changes", None), facts.current),

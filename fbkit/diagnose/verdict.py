@@ -42,6 +42,13 @@ def is_undecided(facts: Findings) -> bool:
     return not facts.estimable or not facts.correctable or facts.lost_nonrandom is not None or facts.age_unknown
 
 
+def waiting_helps(facts: Findings) -> bool:
+    """Whether closed label windows decide it; never where labels were lost for their outcome, or are gone for good."""
+    if facts.lost_nonrandom is not None:
+        return False
+    return bool(facts.arrival.young.any()) or not is_undecided(facts)
+
+
 def reason_of(facts: Findings) -> str | None:
     """Why nothing better than this can be said; None when the verdict stands on its own."""
     if not facts.estimable:
@@ -87,8 +94,8 @@ def warnings_of(facts: Findings) -> tuple[str, ...]:
 
 def minimum_detectable(facts: Findings) -> float | None:
     """The true change that the remainder's gate would catch four times in five at this number of labels."""
-    error = standard_error(facts.remainder if facts.correctable else facts.observed_change)
-    return None if error is None else (facts.settings.noise_gate + facts.settings.power) * error
+    error = standard_error(facts.remainder) if facts.correctable else None
+    return None if not error else (facts.settings.noise_gate + facts.settings.power) * error
 
 
 def impact_of(facts: Findings) -> dict[str, object]:

@@ -93,7 +93,7 @@ _TOTALS: Final = (
         denominator=_w * _f,
         low=(_zero, _w * _f),
         high=(_w * _f, _w * _f),
-        empty="nothing flagged",
+        empty="no labelled row is flagged",
     ),
     Total(
         name="specificity",
@@ -120,7 +120,7 @@ _TOTALS: Final = (
         denominator=_w * (_y + _f - _y * _f),
         low=(_zero, _w),
         high=(_w * _f, _w * _f),
-        empty="no positives and nothing flagged",
+        empty="no labelled row is positive or flagged",
         transform=_dice,
         transform_name="of TP / (TP + FP + FN)",
     ),

@@ -78,7 +78,7 @@ def _bullets(items: Sequence[str]) -> list[Block]:
 
 def _impact(diagnosis: Diagnosis, contract: Contract) -> list[Block]:
     known = dict(diagnosis.impact)
-    fields = [(str(known.pop("unit", "predictions affected")), _impact_value(known.pop("rows", None)))]
+    fields = [(str(known.pop("unit", None) or "predictions affected"), _impact_value(known.pop("rows", None)))]
     if "business_metric" in known:
         currency = contract.value.currency if contract.value and contract.value.currency else ""
         value = _impact_value(known.pop("business_metric"))

@@ -31,10 +31,9 @@ def what_happened(diagnosis: Diagnosis) -> str:
     shown = numbers.change(observed.change, metric=metric)
     moved = "fell" if shown.startswith("-") else "rose" if shown.startswith("+") else "stayed"
     change = numbers.change_interval(observed.change, observed.lower, observed.upper, metric=metric)
-    return (
-        f"Observed {metric} {moved} from {numbers.plain(observed.reference)} to {numbers.plain(observed.current)}, "
-        f"{change}, {periods}."
-    )
+    before, after = numbers.plain(observed.reference), numbers.plain(observed.current)
+    levels = f"at {after}" if moved == "stayed" else f"from {before} to {after}"
+    return f"Observed {metric} {moved} {levels}, {change}, {periods}."
 
 
 def why(diagnosis: Diagnosis) -> str:

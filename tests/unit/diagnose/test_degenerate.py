@@ -44,3 +44,22 @@ def test_no_slices_at_all(by_hand, weeks):
     said = triage(replace(joined, contract=joined.contract.model_copy(update={"slices": none})), weeks, draws=25)
     assert said.evidence["remainder_by_slice"].is_empty()
     assert said.verdict == "noise"
+
+
+def test_outcomes_that_the_action_always_hides_are_never_called_lost_or_decidable(by_hand, weeks):
+    joined = by_hand(n=4000)
+    hidden = pl.col("flagged")
+    frame = joined.frame.with_columns(blocked=hidden, label=pl.when(hidden).then(None).otherwise("label"))
+    said = triage(replace(joined, frame=frame), weeks, draws=25)
+    assert said.verdict == "undecided"
+    assert said.contributions[0].cause == "action_censoring"
+    assert said.decidable_at is None
+    assert said.minimum_detectable_change is None
+    assert "hidden by the action" in said.checks[0].answer
+    assert "cannot be estimated" in said.checks[2].answer
+    assert "random share of the blocked" in said.do_now[0]
+
+
+def test_where_every_label_is_there_none_is_called_lost(by_hand, weeks):
+    said = triage(by_hand(n=2000), weeks, draws=25)
+    assert "No label is missing" in said.checks[0].answer

@@ -172,11 +172,11 @@ def test_worst_case_of_the_mini_challenge() -> None:
     ("labels", "flags", "name", "reason"),
     [
         ([0.0, 0.0], [True, False], "recall", "no positives"),
-        ([1.0, 0.0], [False, False], "precision", "nothing flagged"),
+        ([1.0, 0.0], [False, False], "precision", "no labelled row is flagged"),
         ([1.0, 1.0], [True, False], "specificity", "no negatives"),
         ([1.0, 1.0], [True, False], "roc_auc", "one class"),
         ([0.0, 0.0], [True, False], "average_precision", "no positives"),
-        ([0.0, 0.0], [False, False], "f1", "no positives and nothing flagged"),
+        ([0.0, 0.0], [False, False], "f1", "no labelled row is positive or flagged"),
         ([None, None], [True, False], "brier", "no labelled rows"),
         ([1.0, 0.0], [None, None], "recall", "no decision and no threshold"),
         ([], [], "recall", "no predictions"),

@@ -91,3 +91,17 @@ def test_the_largest_claimed_cause_comes_first(make) -> None:
         "label_outage",
         "mix_shift",
     ]
+
+
+def test_a_level_that_stays_is_named_once(make) -> None:
+    from fbkit.schema.diagnosis import Change
+
+    still = make.diagnosis(observed=Change(reference=0.31, current=0.31, change=-0.0002, lower=-0.01, upper=0.01))
+    assert "Observed recall stayed at 0.31, 0.0 points [-1.0, +1.0]" in sentences.what_happened(still)
+
+
+def test_warnings_stand_before_the_figures(make) -> None:
+    warned = make.diagnosis(warnings=("The label window of 40.0 % is still open.",))
+    text = card.card_text(warned)
+    assert text.index("Warning: The label window") < text.index("labels available")
+    assert "Warning: The label window" in card.card_html(warned)
