@@ -21,7 +21,12 @@ from fbkit.schema.period import Comparison, floor_day, format_instant, parse_ins
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Joined(JoinedTable):
-    """The joined table as a user holds it; analysis functions take it first."""
+    """The joined table as a user holds it, made by :meth:`Loop.join`; analysis functions take it first.
+
+    ``frame`` has one row per used prediction, sorted by ``ts_pred`` and ``prediction_id``: the prediction log's
+    columns, and state, label, rule, mature, late and the lags as known at ``as_of`` (UTC). ``label`` is null where
+    none counts; ``state`` says why. ``audit`` accounts for every row of every log, ``receipt(id)`` for one prediction.
+    """
 
     def compare(self, comparison: Comparison | None = None) -> Comparison:
         """Fix the periods of a comparison against these logs.
@@ -42,7 +47,12 @@ class Joined(JoinedTable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis(DiagnosisFacts):
-    """The verdict as a user holds it: a card in the notebook, text in the terminal, a document on disk."""
+    """The verdict as a user holds it: a card in the notebook, text in the terminal, a document on disk.
+
+    Made by :func:`triage`. Metric values and changes are on the metric's own scale (0.1 of a rate is ten points);
+    what could not be estimated is None beside a ``reason``. ``contributions`` sum to ``observed.change``; ``evidence``
+    holds the small frames behind every number, ``method`` the thresholds, draws and seed.
+    """
 
     joined: Joined = field(repr=False)
     call: str = field(default="", repr=False)
@@ -106,7 +116,11 @@ class Diagnosis(DiagnosisFacts):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Loop:
-    """A feedback loop that is open: its contract and its checked logs."""
+    """A feedback loop that is open: its contract and its checked logs. Made by :func:`open_loop`.
+
+    ``logs`` are the rows that passed the load rules; ``audit`` counts those that did not, ``assumptions`` lists what
+    was guessed where there is no contract.
+    """
 
     name: str
     contract: Contract
@@ -183,6 +197,10 @@ def open_loop(
     threshold, timezone
         Without a contract: flag if score >= threshold; the zone of times that carry none.
 
+    Returns
+    -------
+    The open loop: every row of the logs is used, or set aside under a rule and counted in ``audit``.
+
     Raises
     ------
     ContractError, InputError
@@ -222,10 +240,10 @@ def _window_text(contract: Contract) -> str:
 
 def _costs(loop: Loop) -> list[tuple[bool, str]]:
     frame = loop.logs.predictions.frame
-    stands_in = loop.audit.filter(pl.col("rule") == "arrival_is_event_time").is_empty()
+    arrivals_logged = loop.audit.filter(pl.col("rule") == "arrival_is_event_time").is_empty()
     return [
         (loop.logs.actions is not None, "actions with propensities: whether actions hide outcomes cannot be told"),
-        (stands_in, "arrival times: delay and loss of labels look alike"),
+        (arrivals_logged, "arrival times: delay and loss of labels look alike"),
         (
             bool(loop.contract.features.columns),
             "features as served: drift of inputs cannot be told from drift of the concept",
@@ -326,6 +344,9 @@ def triage(
 ) -> Diagnosis:
     """Say why the metric moved: the model, the labels, both, or undecidable from these logs.
 
+    Labels that are missing are never dropped in silence: the ladder says what they do. The method, its assumptions
+    and its references (Begg and Greenes 1983, Manski 2003, Shapley 1953) stand in ``docs/method.md``.
+
     Parameters
     ----------
     joined
@@ -335,11 +356,18 @@ def triage(
     metric
         A metric name; the contract's primary by default.
     draws, seed
-        Bootstrap draws for the intervals, and their seed.
+        Bootstrap draws for the intervals (at least 20; 0 leaves out intervals and claims), and their seed.
 
     Returns
     -------
-    A verdict whose contributions sum to the observed change.
+    A verdict whose contributions sum to the observed change. What cannot be estimated is None with a reason.
+
+    Raises
+    ------
+    ArgumentError
+        An unknown metric, overlapping periods, or 1 to 19 draws.
+    InputError
+        A period without predictions.
 
     Examples
     --------

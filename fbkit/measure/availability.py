@@ -53,7 +53,13 @@ def availability(
     -------
     The ``by`` columns as text, then period_start, period_end, value, lower, upper (Wilson, or cluster-robust where
     entities repeat), n, n_labelled, n_pending, n_missing, n_censored, n_mature, stage ("final" if every row is
-    mature, "young" if none is, else "mixed"), method, reason; sorted by slice, then time.
+    mature, "young" if none is, else "mixed"), method, reason; sorted by slice, then time. A cell without predictions
+    has null beside its reason; a null slice value is a slice of its own.
+
+    Raises
+    ------
+    ArgumentError
+        An unknown column or time cell, a period that cannot be read, a level outside (0, 1).
     """
     check_level(level)
     scope = open_scope(

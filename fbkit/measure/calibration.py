@@ -47,6 +47,11 @@ def calibration(
     The ``by`` columns as text, then curve, score_lower, score_upper, score_mean, observed, lower, upper (Wilson, of
     the frequency in the block), band_lower, band_upper (where a calibrated model's curve would lie, drawn with a
     fixed seed), n, method. Slices without labelled rows have no lines; :func:`calibration_summary` names the reason.
+
+    Raises
+    ------
+    ArgumentError
+        Scores that are no probabilities, a task that is not binary, an unknown column or stage, no bin.
     """
     check_level(level)
     if bins < 1:
@@ -87,6 +92,11 @@ def calibration_summary(
     Returns
     -------
     The ``by`` columns as text, then brier, mcb, dsc, unc, ece, n, n_labelled, stage, reason; null without labels.
+
+    Raises
+    ------
+    ArgumentError
+        Scores that are no probabilities, a task that is not binary, an unknown column or stage.
     """
     scope = _probabilities(joined, by, period, stage)
     keys = list(scope.by)

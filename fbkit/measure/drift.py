@@ -62,6 +62,12 @@ def drift(joined: JoinedLike, comparison: Comparison, *, columns: str | Sequence
     -------
     One line per column: column, kind (score, numeric, categorical), psi, psi_null_95, psi_p_value, ks, ks_p_value,
     chi2, chi2_p_value, p_adjusted, method, null_rate_reference, null_rate_current, n_reference, n_current, reason.
+    NaN counts as null; a period without predictions, or with nulls only, has null beside its reason.
+
+    Raises
+    ------
+    ArgumentError
+        An open comparison, an unknown column, a column of times.
 
     Notes
     -----
@@ -89,6 +95,11 @@ def drift_bins(joined: JoinedLike, comparison: Comparison, *, column: str) -> pl
     -------
     bin (0, 1, ...), lower, upper (null at open ends, for text and for the null bin), label, share_reference,
     share_current, n_reference, n_current. A bin holds lower <= x < upper. Shares are null when a period is empty.
+
+    Raises
+    ------
+    ArgumentError
+        An open comparison, an unknown column, a column of times.
     """
     reference, current = comparison.periods()
     pair = _pair(_rows(joined, reference), _rows(joined, current), _chosen(joined, column)[0])

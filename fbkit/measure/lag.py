@@ -43,6 +43,11 @@ def label_lag(
     -------
     The ``by`` columns as text, then age_days, value, lower, upper (Wilson), n (predictions at least that old), method.
     Where n is 0 the value is null.
+
+    Raises
+    ------
+    ArgumentError
+        Ages that are negative or not finite, an unknown column, a level outside (0, 1).
     """
     check_level(level)
     age = (pl.lit(joined.as_of) - pl.col("ts_pred")).dt.total_microseconds()

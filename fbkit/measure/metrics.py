@@ -65,14 +65,18 @@ def metrics(
     ``n`` counts the predictions at the stage (for metrics of decisions: those with a decision).
     What cannot be estimated is null beside a reason, never 0 or NaN.
 
+    Raises
+    ------
+    ArgumentError
+        An unknown metric, column, stage or time cell, weights that are null or negative, a level outside (0, 1).
+
     Notes
     -----
     ``lower``/``upper`` is sampling uncertainty of the labelled rows: Wilson for proportions, Student t for means,
     DeLong for roc_auc, infinitesimal jackknife for average_precision; cluster-robust where entities repeat within
     the cell. ``bound_lower``/``bound_upper`` is the range of values over every labelling of the unlabelled rows
     (pending, missing, censored; Manski 2003), stretched to hold the value itself; null for average_precision, the
-    calibration parts (which have no interval either), for
-    roc_auc with weights and for numeric labels.
+    calibration parts (which have no interval either), for roc_auc with weights and for numeric labels.
     """
     measures = choose(names, task=joined.contract.model.task)
     check_level(level)

@@ -35,6 +35,11 @@ def threshold_curve(
     -------
     threshold, then for each of recall, precision, flag_rate: value, ``_lower``, ``_upper``; n, n_labelled, stage,
     method. Null where the denominator is 0.
+
+    Raises
+    ------
+    ArgumentError
+        Fewer than two points, an unknown stage, a level outside (0, 1).
     """
     check_level(level)
     if points < 2:

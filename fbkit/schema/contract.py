@@ -16,7 +16,10 @@ from fbkit.schema.contract_parts import Body
 
 
 class Contract(Body):
-    """A validated contract. Equal contracts have equal :attr:`hash`.
+    """What the logs mean: columns, label window, join keys, slices, metrics, owners. Equal contracts have equal hashes.
+
+    Read it with :meth:`load` or :meth:`from_toml`; both raise ContractError and name every unknown key and impossible
+    value at once. Durations are ``timedelta``, instants UTC. ``docs/contract.md`` explains every key.
 
     Examples
     --------

@@ -58,8 +58,15 @@ def _short(value: datetime) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Period:
-    """Half-open ``[start, end)`` in UTC.
+    """Half-open ``[start, end)`` in UTC: the first instant belongs to it, the last does not.
 
+    Raises
+    ------
+    ArgumentError
+        The end is not after the start; :meth:`parse` also where the text is no period, or an instant has no zone.
+
+    Examples
+    --------
     >>> str(Period.parse("2013-05-20..2013-05-27"))
     '2013-05-20..2013-05-27'
     """
@@ -99,6 +106,19 @@ class Period:
 class Comparison:
     """A reference period and a current one; relative ones are resolved against the logs.
 
+    Parameters
+    ----------
+    reference, current
+        Periods, or their text ``A..B``; None is filled in later (see :meth:`resolve`): the last seven mature
+        days, and the eight weeks before the current period.
+
+    Raises
+    ------
+    ArgumentError
+        The reference ends after the current period starts.
+
+    Examples
+    --------
     >>> Comparison(reference="2013-05-20..2013-05-27", current="2013-05-27..2013-06-03").current.duration.days
     7
     """
@@ -136,7 +156,7 @@ class Comparison:
         Parameters
         ----------
         last_mature
-            The end of the newest whole day whose predictions are mature (see :func:`last_mature_day`).
+            The end of the newest whole day whose predictions are all mature.
         first
             The oldest prediction; a default reference does not start before its day.
         latest
@@ -170,7 +190,7 @@ class Comparison:
         return Period(start=end - duration, end=end)
 
     def periods(self) -> tuple[Period, Period]:
-        """Reference and current, both resolved; an open comparison is an error."""
+        """Reference and current; ArgumentError while one of them is open."""
         if self.reference is None or self.current is None:
             raise ArgumentError(
                 "the comparison has no fixed periods yet",
