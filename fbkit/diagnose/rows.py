@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -12,6 +12,7 @@ from fbkit.diagnose.bootstrap import Floats, Ints
 from fbkit.diagnose.metric import row_loss
 from fbkit.diagnose.settings import METRICS, NEEDS_DECISION, VALUE_LOSSES
 from fbkit.errors import ArgumentError, InputError
+from fbkit.schema.contract import Contract
 from fbkit.schema.period import Period
 
 Flags = NDArray[np.bool_]
@@ -58,10 +59,12 @@ class Rows:
         return replace(self, seen1=positive, seen0=other)
 
 
-def check_metric(metric: str) -> str:
-    """The name itself if triage knows the metric."""
-    if metric not in METRICS:
-        raise ArgumentError("triage does not know this metric", got=metric, allowed=", ".join(METRICS))
+def check_metric(metric: str, *, task: str = "binary") -> str:
+    """The name itself if triage knows the metric for models of this task."""
+    known = METRICS if task == "binary" else VALUE_LOSSES
+    if metric not in known:
+        for_task = "" if task == "binary" else f" for a {task} model"
+        raise ArgumentError(f"triage does not know this metric{for_task}", got=metric, allowed=", ".join(known))
     return metric
 
 
@@ -157,7 +160,7 @@ class Strata:
         return max(1, len(self.values))
 
 
-def slice_columns(contract: Any, frame: pl.DataFrame) -> tuple[str, ...]:
+def slice_columns(contract: Contract, frame: pl.DataFrame) -> tuple[str, ...]:
     """The contract's slice columns that the log has."""
     return tuple(name for name in contract.slices.columns if name in frame.columns)
 

@@ -66,10 +66,12 @@ def _clause(metric: str, part: Contribution) -> str:
 
 def _nothing(facts: Findings) -> str:
     _, lower, upper = facts.triple(facts.observed_change)
-    limit = words.points(facts.metric, minimum_detectable(facts))
+    limit = minimum_detectable(facts)
     inside = lower is not None and upper is not None and lower <= 0 <= upper
     start = "no more than chance does at this number of labels" if inside else "no single cause is material"
-    return f"{start}; a true change under {limit} would not be seen"
+    if limit is None:
+        return start
+    return f"{start}; a true change under {words.points(facts.metric, limit)} would not be seen"
 
 
 def _undecided(facts: Findings) -> str:

@@ -4,7 +4,6 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -30,12 +29,13 @@ from fbkit.diagnose.verdict import (
     worlds_of,
 )
 from fbkit.errors import ArgumentError
+from fbkit.join.joined import Joined
 from fbkit.schema.diagnosis import Change, Contribution, Diagnosis, Interval
 from fbkit.schema.period import Comparison, Period, format_instant
 
 
 def triage(
-    joined: Any, comparison: Comparison, *, metric: str | None = None, draws: int = 200, seed: int = 0
+    joined: Joined, comparison: Comparison, *, metric: str | None = None, draws: int = 200, seed: int = 0
 ) -> Diagnosis:
     """Split the change of a metric into causes that add up, each with interval, evidence and what would overturn it.
 
@@ -71,7 +71,8 @@ def triage(
     exact Shapley values. Bounds: Manski 2003. Intervals: value +- 1.96 bootstrap standard deviations.
     """
     begin = time.perf_counter()
-    name = check_metric(metric or joined.contract.metrics.primary)
+    contract = joined.contract
+    name = check_metric(metric or contract.metrics.primary, task=contract.model.task)
     if draws < 0 or 0 < draws < FEWEST_DRAWS:
         allowed = f"0 (no intervals, no claims) or at least {FEWEST_DRAWS}; 200 by default"
         raise ArgumentError("that number of draws gives no interval", got=draws, allowed=allowed)
@@ -86,7 +87,7 @@ def triage(
 
 
 def _diagnosis(
-    joined: Any,
+    joined: Joined,
     facts: Findings,
     parts: tuple[Contribution, ...],
     *,

@@ -6,7 +6,8 @@ from fbkit.diagnose import words
 from fbkit.diagnose.bootstrap import standard_error
 from fbkit.diagnose.correction import corrected
 from fbkit.diagnose.findings import Findings
-from fbkit.diagnose.rows import CURRENT
+from fbkit.diagnose.rows import CURRENT, WINDOWS
+from fbkit.diagnose.settings import NEEDS_DECISION
 from fbkit.schema.diagnosis import Contribution
 
 World = Mapping[str, object]
@@ -80,16 +81,23 @@ def worlds_of(facts: Findings) -> tuple[World, ...]:
 
 
 def warnings_of(facts: Findings) -> tuple[str, ...]:
-    """What a reader has to know before the numbers: labels of the current period that are still to come."""
+    """What a reader has to know before the numbers: labels that are still to come, a threshold nothing reaches."""
+    said: list[str] = []
     young = facts.arrival.young[facts.rows.of(CURRENT)]
-    if not young.any():
-        return ()
-    share, until = words.percent(float(young.mean())), words.instant(facts.decidable)
-    text = (
-        f"The label window of {share} of the current predictions is still open at the as-of time, until {until} at "
-        "the latest: the observed numbers will still move."
-    )
-    return (text,)
+    if young.any():
+        share, until = words.percent(float(young.mean())), words.instant(facts.decidable)
+        said.append(
+            f"The label window of {share} of the current predictions is still open at the as-of time, until {until} "
+            "at the latest: the observed numbers will still move."
+        )
+    if facts.metric in NEEDS_DECISION:
+        said += [
+            f"No {name} prediction is flagged: {words.NAMES[facts.metric]} says nothing about the model there; look at "
+            "the threshold and the logged decisions."
+            for window, name in enumerate(WINDOWS)
+            if not facts.rows.decision[facts.rows.of(window)].any()
+        ]
+    return tuple(said)
 
 
 def minimum_detectable(facts: Findings) -> float | None:

@@ -6,6 +6,7 @@ import polars as pl
 import pytest
 
 from fbkit.diagnose.triage import triage
+from fbkit.errors import ArgumentError
 
 CURRENT = pl.col("current")
 POOR = {
@@ -63,3 +64,23 @@ def test_outcomes_that_the_action_always_hides_are_never_called_lost_or_decidabl
 def test_where_every_label_is_there_none_is_called_lost(by_hand, weeks):
     said = triage(by_hand(n=2000), weeks, draws=25)
     assert "No label is missing" in said.checks[0].answer
+
+
+def test_a_threshold_that_nothing_reaches_is_a_warning(by_hand, weeks):
+    joined = by_hand(n=2000)
+    said = triage(replace(joined, frame=joined.frame.with_columns(flagged=pl.lit(value=False))), weeks, draws=25)
+    assert [text.split(" is flagged")[0] for text in said.warnings] == [
+        "No reference prediction",
+        "No current prediction",
+    ]
+    assert "not estimable" not in said.headline
+    assert triage(joined, weeks, draws=25).warnings == ()
+
+
+def test_a_regression_model_has_its_own_metrics(by_hand, weeks):
+    joined = by_hand(n=2000)
+    model = joined.contract.model.model_copy(update={"task": "regression"})
+    joined = replace(joined, contract=joined.contract.model_copy(update={"model": model}))
+    with pytest.raises(ArgumentError, match="for a regression model") as caught:
+        triage(joined, weeks, metric="recall")
+    assert "mae" in str(caught.value.allowed)
