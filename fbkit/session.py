@@ -329,7 +329,7 @@ def resolve(joined: JoinedTable, comparison: Comparison | None = None) -> Compar
     if not isinstance(first, datetime) or not isinstance(newest, datetime):
         raise InputError("there are no predictions to compare")
     end_of_log = end_of_last_full_day(newest)
-    last_mature = min(end_of_log, floor_day(joined.as_of - window.window - window.grace))
+    last_mature = min(end_of_log, floor_day(joined.as_of - window.delay))
     return wanted.resolve(last_mature=last_mature, first=first, latest=end_of_log)
 
 

@@ -23,13 +23,8 @@ from fbkit.diagnose.selection import Test
 from fbkit.diagnose.settings import RATES, Settings
 from fbkit.diagnose.version import VersionContrast
 from fbkit.schema.contract import Contract
+from fbkit.schema.label import LabelWindow
 from fbkit.schema.period import Period
-
-
-def label_window(contract: Contract) -> timedelta:
-    """Label window plus grace."""
-    length = contract.label.window
-    return (length if isinstance(length, timedelta) else timedelta(0)) + contract.label.grace
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,7 +140,7 @@ class Findings:
     @property
     def window(self) -> timedelta:
         """Label window plus grace."""
-        return label_window(self.contract)
+        return LabelWindow.of(self.contract).delay
 
     def triple(self, draws: Floats) -> Triple:
         """Value, lower, upper at the diagnosis' level."""

@@ -5,7 +5,6 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
-from typing import Any
 
 import numpy as np
 import polars as pl
@@ -16,7 +15,7 @@ from fbkit.diagnose.bootstrap import Floats, Ints, Resampler, clusters, interval
 from fbkit.diagnose.cells import Cells, count
 from fbkit.diagnose.correction import corrected, positive_rate
 from fbkit.diagnose.dispersion import Dispersion, dispersion
-from fbkit.diagnose.findings import Findings, label_window
+from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.graded import NO_GRADING, grading
 from fbkit.diagnose.ladder import Ladder, change, climb, silence_as_negative
 from fbkit.diagnose.metric import evaluate
@@ -39,7 +38,9 @@ from fbkit.diagnose.rows import (
 from fbkit.diagnose.series import series
 from fbkit.diagnose.settings import NEEDS_DECISION, VALUE_LOSSES, Settings
 from fbkit.diagnose.version import VersionContrast, contrast
+from fbkit.join.joined import Joined
 from fbkit.measure.ranking import roc_auc
+from fbkit.schema.label import LabelWindow
 from fbkit.schema.period import Period
 
 
@@ -61,7 +62,7 @@ class Stopwatch:
 class Scene:
     """Rows, their codes, and the resampler: what every measurement shares."""
 
-    joined: Any
+    joined: Joined
     metric: str
     reference: Period
     current: Period
@@ -83,13 +84,13 @@ class Scene:
         """Only positives are ever reported: silence at the window's close means negative."""
         return self.joined.contract.label.silence == "negative"
 
-    def table(self, strata: Any) -> Cells:
+    def table(self, strata: Strata) -> Cells:
         """Count into score bins and these strata."""
         return count(self.rows, strata, bin_of=self.bin_of, bins=self.bins, resampler=self.resampler)
 
 
 def set_scene(
-    joined: Any, *, metric: str, reference: Period, current: Period, draws: int, seed: int, settings: Settings
+    joined: Joined, *, metric: str, reference: Period, current: Period, draws: int, seed: int, settings: Settings
 ) -> Scene:
     """Cut the windows, weigh young labels, fix the score bins, draw the bootstrap weights."""
     rows = prepare(joined.frame, metric=metric, reference=reference, current=current)
@@ -176,7 +177,7 @@ def _labels(scene: Scene) -> tuple[list[selection.Test], Strata, dict[str, pl.Da
         rows,
         reference=scene.reference,
         current=scene.current,
-        until=scene.current.end + label_window(scene.joined.contract),
+        until=scene.current.end + LabelWindow.of(scene.joined.contract).delay,
         settings=settings,
     )
     frames["orphans"] = evidence.orphans_frame(lost_keys)
@@ -216,7 +217,7 @@ def _explain(scene: Scene, cells: Cells) -> Explained:
 
 def _availability_frames(scene: Scene) -> dict[str, pl.DataFrame]:
     rows = scene.rows
-    days = label_window(scene.joined.contract).total_seconds() / 86_400
+    days = LabelWindow.of(scene.joined.contract).delay.total_seconds() / 86_400
     return {
         "windows": evidence.windows_frame(rows),
         "availability_by_decision": localise.availability_by_decision(rows),

@@ -1,12 +1,12 @@
 """What moved with the scores: served features by standardised shift, and the day on which the metric changed."""
 
 from datetime import datetime
-from typing import Any
 
 import numpy as np
 import polars as pl
 
 from fbkit.diagnose.rows import CURRENT, REFERENCE, Rows
+from fbkit.schema.contract import Contract
 
 SCHEMA = {
     "column": pl.String,
@@ -18,7 +18,7 @@ SCHEMA = {
 }
 
 
-def features_moved(rows: Rows, contract: Any) -> pl.DataFrame:
+def features_moved(rows: Rows, contract: Contract) -> pl.DataFrame:
     """Numeric features of the contract, the most moved first.
 
     Columns column, mean_reference, mean_current, shift (difference of the means in standard deviations of

@@ -2,13 +2,13 @@
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import polars as pl
 from scipy.special import pdtrc
 
 from fbkit.diagnose.rows import CURRENT, REFERENCE, Rows
 from fbkit.diagnose.settings import Settings
+from fbkit.join.joined import Joined
 from fbkit.schema.period import Period
 
 
@@ -39,7 +39,7 @@ class Orphans:
 
 
 def orphans(
-    joined: Any, rows: Rows, *, reference: Period, current: Period, until: datetime, settings: Settings
+    joined: Joined, rows: Rows, *, reference: Period, current: Period, until: datetime, settings: Settings
 ) -> Orphans | None:
     """Count orphans per window; None when the join kept no candidates."""
     candidates = getattr(joined, "candidates", None)

@@ -1,7 +1,7 @@
 """The metric by week and by day, with availability."""
 
 from collections.abc import Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import numpy as np
@@ -142,7 +142,7 @@ def _finite(value: float) -> float | None:
     return value if np.isfinite(value) else None
 
 
-def _role(middle: Any, reference: Period, current: Period) -> str:
+def _role(middle: datetime, reference: Period, current: Period) -> str:
     if current.start <= middle < current.end:
         return "current"
     return "reference" if reference.start <= middle < reference.end else "other"

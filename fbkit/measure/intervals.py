@@ -3,6 +3,8 @@
 Levels are two-sided coverages such as 0.95. ``scipy.special`` only: the heavy statistics packages stay unloaded.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.special import ndtri, stdtrit
@@ -159,13 +161,12 @@ def benjamini_hochberg(p_values: ArrayLike) -> Array:
     >>> [round(float(p), 3) for p in benjamini_hochberg([0.01, 0.04, 0.03])]
     [0.03, 0.04, 0.04]
     """
-    p = np.asarray(p_values, dtype=np.float64)
-    adjusted = np.full_like(p, np.nan)
-    known = np.flatnonzero(~np.isnan(p))
-    order = known[np.argsort(p[known], kind="stable")]
-    ranks = np.arange(1, len(order) + 1)
-    adjusted[order] = np.minimum(np.minimum.accumulate((p[order] * len(order) / ranks)[::-1])[::-1], 1.0)
-    return adjusted
+
+    def step_up(rising: Array) -> Array:
+        ranks = np.arange(1, len(rising) + 1)
+        return np.minimum.accumulate((rising * len(rising) / ranks)[::-1])[::-1]
+
+    return _adjusted(p_values, step_up)
 
 
 def holm(p_values: ArrayLike) -> Array:
@@ -174,12 +175,16 @@ def holm(p_values: ArrayLike) -> Array:
     >>> [round(float(p), 3) for p in holm([0.01, 0.04, 0.03])]
     [0.03, 0.06, 0.06]
     """
+    return _adjusted(p_values, lambda rising: np.maximum.accumulate(rising * np.arange(len(rising), 0, -1)))
+
+
+def _adjusted(p_values: ArrayLike, rule: Callable[[Array], Array]) -> Array:
+    """Apply a rule to the known p-values in rising order; at most 1, NaN stays NaN."""
     p = np.asarray(p_values, dtype=np.float64)
     adjusted = np.full_like(p, np.nan)
     known = np.flatnonzero(~np.isnan(p))
     order = known[np.argsort(p[known], kind="stable")]
-    factors = np.arange(len(order), 0, -1)
-    adjusted[order] = np.minimum(np.maximum.accumulate(p[order] * factors), 1.0)
+    adjusted[order] = np.minimum(rule(p[order]), 1.0)
     return adjusted
 
 

@@ -21,6 +21,11 @@ class LabelWindow:
     silence: str
     version: str | None
 
+    @property
+    def delay(self) -> timedelta:
+        """Window plus grace: a prediction that old is mature."""
+        return self.window + self.grace
+
     @classmethod
     def of(cls, contract: Contract) -> "LabelWindow":
         """The primary label's window; a session window is not supported yet."""

@@ -2,11 +2,11 @@
 
 import pytest
 
-from fbkit.diagnose.findings import label_window
 from fbkit.diagnose.sentences import CLAUSE
 from fbkit.diagnose.triage import triage
 from fbkit.diagnose.verdict import top_cause, verdict_of
 from fbkit.schema.diagnosis import Contribution
+from fbkit.schema.label import LabelWindow
 from fbkit.schema.results import FAMILY_OF_CAUSE
 
 
@@ -52,7 +52,7 @@ def test_numbers_of_the_answers_stand_in_their_frames(by_hand, weeks):
     assert all(f"{value:.3f}" in said.checks[1].answer for value in corrected["corrected"])
     share = said.evidence["availability_by_decision"]["availability"]
     assert all(f"{value * 100:.1f} %" in said.checks[0].answer for value in share)
-    assert label_window(joined.contract).days == 7
+    assert LabelWindow.of(joined.contract).delay.days == 7
 
 
 def test_every_cause_that_can_be_claimed_has_its_words():
