@@ -14,7 +14,6 @@ from fbkit.join.joined import Joined as JoinedTable
 from fbkit.load.loop import Logs, load_logs
 from fbkit.schema.contract import Contract
 from fbkit.schema.diagnosis import Diagnosis as DiagnosisFacts
-from fbkit.schema.durations import format_duration
 from fbkit.schema.label import LabelWindow
 from fbkit.schema.period import Comparison, floor_day, format_instant, parse_instant
 
@@ -227,15 +226,10 @@ def loop_facts(loop: Loop) -> tuple[dict[str, str], list[str]]:
         "set aside": f"{refused:,}",
         "from": f"{frame['ts_pred'].min():%Y-%m-%d}" if frame.height else "none",
         "to": f"{frame['ts_pred'].max():%Y-%m-%d}" if frame.height else "none",
-        "label window": _window_text(loop.contract),
+        "label window": loop.contract.label.window_text,
     }
     missing = [cost for logged, cost in _costs(loop) if not logged]
     return facts, missing
-
-
-def _window_text(contract: Contract) -> str:
-    window = contract.label.window
-    return window if isinstance(window, str) else format_duration(window)
 
 
 def _costs(loop: Loop) -> list[tuple[bool, str]]:

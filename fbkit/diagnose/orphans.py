@@ -20,21 +20,15 @@ class Orphans:
     ----------
     reference, current
         Their number by the time of the event (the current period's until the last label window closes).
-    excess
-        Current ones beyond the reference's rate per prediction.
     missing
         Current labels beyond the reference's availability that are missing.
-    p
-        Poisson probability of so many current ones at the reference's rate.
     explains
-        There are enough of them to be the missing labels.
+        More of them than chance at the reference's rate, and enough to be the missing labels.
     """
 
     reference: int
     current: int
-    excess: float
     missing: float
-    p: float
     explains: bool
 
 
@@ -50,13 +44,18 @@ def orphans(
     now = int(((lost >= current.start) & (lost < until)).sum())
     n_before, n_now = int(rows.of(REFERENCE).sum()), int(rows.of(CURRENT).sum())
     expected = max(before, 1) * n_now / n_before
-    availability = rows.labelled[rows.of(REFERENCE)].mean()
-    missing = float(availability * n_now - rows.labelled[rows.of(CURRENT)].sum())
+    missing = _missing(rows)
     chance = float(pdtrc(now - 1, expected)) if now else 1.0
     excess = now - before * n_now / n_before
     real = now > settings.orphans_least and chance < settings.shift_p
     explains = real and missing > 0 and excess >= settings.orphans_share * missing
-    return Orphans(reference=before, current=now, excess=excess, missing=missing, p=chance, explains=bool(explains))
+    return Orphans(reference=before, current=now, missing=missing, explains=bool(explains))
+
+
+def _missing(rows: Rows) -> float:
+    """Labels that the current period lacks at the reference's availability."""
+    now = rows.labelled[rows.of(CURRENT)]
+    return float(rows.labelled[rows.of(REFERENCE)].mean() * len(now) - now.sum())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,15 +66,12 @@ class Blocked:
     ----------
     reference, current
         Their share of the predictions.
-    excess
-        Current ones beyond the reference's share.
     explains
         There are enough of them to be the missing labels.
     """
 
     reference: float
     current: float
-    excess: float
     explains: bool
 
 
@@ -85,9 +81,7 @@ def blocked(rows: Rows, *, settings: Settings) -> Blocked | None:
         return None
     hidden = rows.frame["blocked"].fill_null(value=False).to_numpy()
     share = [float(hidden[rows.of(window)].mean()) for window in (REFERENCE, CURRENT)]
-    size = int(rows.of(CURRENT).sum())
-    availability = rows.labelled[rows.of(REFERENCE)].mean()
-    missing = float(availability * size - rows.labelled[rows.of(CURRENT)].sum())
-    excess = (share[CURRENT] - share[REFERENCE]) * size
+    missing = _missing(rows)
+    excess = (share[CURRENT] - share[REFERENCE]) * int(rows.of(CURRENT).sum())
     explains = excess > settings.orphans_least and missing > 0 and excess >= settings.orphans_share * missing
-    return Blocked(reference=share[REFERENCE], current=share[CURRENT], excess=excess, explains=bool(explains))
+    return Blocked(reference=share[REFERENCE], current=share[CURRENT], explains=bool(explains))

@@ -52,11 +52,10 @@ def _rebuildable(joined: Joined) -> Answer:
 
 def _final_known(joined: Joined) -> Answer:
     label = joined.contract.label
-    window = label.window if isinstance(label.window, str) else format_duration(label.window)
     mature = int(joined.frame["mature"].sum())
     late = joined.frame["late"].sum()
     text = (
-        f"window {window}, grace {format_duration(label.grace)}: {mature:,} predictions are final, "
+        f"window {label.window_text}, grace {format_duration(label.grace)}: {mature:,} predictions are final, "
         f"{late:,} labels came later than that"
     )
     if mature == 0:

@@ -7,7 +7,6 @@ from datetime import datetime
 import polars as pl
 
 from fbkit.schema.contract import Contract
-from fbkit.schema.durations import format_duration
 from fbkit.schema.period import format_instant
 
 _STATEMENT_COLUMNS = ("ts_event", "ts_arrival", "label", "source", "label_version", "rule", "n_rivals", "fate")
@@ -65,7 +64,7 @@ def make_receipt(
     facts = [("what the model saw", name, _text(row[name])) for name in dict.fromkeys(saw) if name in row]
     facts += [("what was done", name, _text(row[name])) for name in did if name in row and row[name] is not None]
     facts += [("its label", name, _text(row[name])) for name in state if name in row]
-    facts.append(("its label", "window", _window(contract)))
+    facts.append(("its label", "window", contract.label.window_text))
     known = statements.filter(pl.col("fate") != "not_yet_arrived").sort("ts_arrival", "statement")
     return Receipt(
         prediction_id=str(row["prediction_id"]),
@@ -73,11 +72,6 @@ def make_receipt(
         facts=tuple(facts),
         statements=known.select(_STATEMENT_COLUMNS),
     )
-
-
-def _window(contract: Contract) -> str:
-    window = contract.label.window
-    return window if isinstance(window, str) else format_duration(window)
 
 
 def _text(value: object) -> str:

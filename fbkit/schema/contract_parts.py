@@ -137,6 +137,11 @@ class LabelPart(Part):
     sources: Names = ("auto", "backfill")
     changes: tuple[LabelChange, ...] = ()
 
+    @property
+    def window_text(self) -> str:
+        """The window as people write it: ``7d``, or ``session``."""
+        return self.window if isinstance(self.window, str) else format_duration(self.window)
+
     @model_validator(mode="after")
     def _windows(self) -> "LabelPart":
         if self.window == "session":
