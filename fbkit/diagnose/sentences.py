@@ -125,7 +125,10 @@ def actions(facts: Findings, parts: Sequence[Contribution], verdict: str) -> tup
 def _when_undecided(facts: Findings) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if not facts.correctable or not facts.estimable:
         now = "Get labels for the side of the decision that has none."
-        if facts.censored:
+        if not facts.estimable:
+            lacking = f"no label, or none of the rows that {words.NAMES[facts.metric]} is counted on"
+            now = f"Look at the label feed: a window has {lacking}."
+        elif facts.censored:
             now = "Let a small random share of the blocked rows through and log its propensity."
         return (now,), ("Do not quote the raw metric.",)
     if facts.age_unknown:

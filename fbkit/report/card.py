@@ -24,7 +24,7 @@ def card_html(diagnosis: Diagnosis, *, full: bool = True, style: bool = True) ->
     style
         Put the style sheet in front; a page that has it already leaves it out.
     """
-    parts = [f'<p class="verdict">{html(words.verdict(diagnosis.verdict))}</p>']
+    parts = [f'<p class="verdict">{html(sentences.verdict(diagnosis))}</p>']
     parts += [f'<p class="where">{html(sentences.question(diagnosis))}</p>'] if full else []
     parts += [f'<p class="headline">{html(diagnosis.headline)}</p>']
     parts += [f'<p class="headline">Warning: {html(item)}</p>' for item in diagnosis.warnings]
@@ -132,7 +132,7 @@ def _foot(diagnosis: Diagnosis) -> str:
 def card_text(diagnosis: Diagnosis, *, width: int = 100) -> str:
     """The card for a terminal: plain text, wrapped at ``width``; no escape sequence of a user's text gets through."""
     unit = "points" if diagnosis.metric in numbers.RATES else f"in units of {_clean(diagnosis.metric)}"
-    said = words.verdict(diagnosis.verdict)
+    said = sentences.verdict(diagnosis)
     lines = [
         f"VERDICT: {_clean(diagnosis.verdict).upper()} ({said[:1].lower()}{said[1:]})",
         *_wrapped(sentences.question(diagnosis), width=width),

@@ -1,5 +1,6 @@
 """The verdict in three sentences, and the small phrases that card and document share."""
 
+from fbkit.diagnose.settings import LOWER_IS_BETTER
 from fbkit.report import numbers, words
 from fbkit.report.escape import clean
 from fbkit.schema.diagnosis import Contribution, Diagnosis
@@ -21,6 +22,15 @@ def question(diagnosis: Diagnosis) -> str:
     return f"{diagnosis.metric}, {periods}, as of {numbers.instant(diagnosis.as_of)}"
 
 
+def verdict(diagnosis: Diagnosis) -> str:
+    """The verdict in words; a model whose metric improved did not get worse."""
+    change = sum(item.value or 0.0 for item in material(diagnosis))
+    improved = change < 0 if diagnosis.metric in LOWER_IS_BETTER else change > 0
+    if diagnosis.verdict == "quality" and improved:
+        return "The model got better"
+    return words.verdict(diagnosis.verdict)
+
+
 def what_happened(diagnosis: Diagnosis) -> str:
     """The observed change with its interval, both periods and the as-of time."""
     observed, metric = diagnosis.observed, diagnosis.metric
@@ -38,7 +48,7 @@ def what_happened(diagnosis: Diagnosis) -> str:
 
 def why(diagnosis: Diagnosis) -> str:
     """The verdict with the contributions that are material, largest first."""
-    said = words.verdict(diagnosis.verdict)
+    said = verdict(diagnosis)
     if diagnosis.verdict == "undecided":
         worlds = " or ".join(_world(world) for world in diagnosis.worlds)
         return f"{said}: {worlds} would look the same." if worlds else f"{said}."

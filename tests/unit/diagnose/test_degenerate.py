@@ -84,3 +84,11 @@ def test_a_regression_model_has_its_own_metrics(by_hand, weeks):
     with pytest.raises(ArgumentError, match="for a regression model") as caught:
         triage(joined, weeks, metric="recall")
     assert "mae" in str(caught.value.allowed)
+
+
+def test_without_any_label_the_feed_is_to_be_looked_at(by_hand, weeks):
+    joined = by_hand(n=2000)
+    none = joined.frame.with_columns(label=pl.when(CURRENT).then(None).otherwise("label"))
+    said = triage(replace(joined, frame=none), weeks, draws=25)
+    assert (said.verdict, said.decidable_at) == ("undecided", None)
+    assert said.do_now[0].startswith("Look at the label feed")

@@ -1,3 +1,5 @@
+import pytest
+
 from fbkit.report import card, sentences, words
 from fbkit.schema.diagnosis import Diagnosis
 from fbkit.schema.results import FAMILY_OF_CAUSE
@@ -105,3 +107,17 @@ def test_warnings_stand_before_the_figures(make) -> None:
     text = card.card_text(warned)
     assert text.index("Warning: The label window") < text.index("labels available")
     assert "Warning: The label window" in card.card_html(warned)
+
+
+@pytest.mark.parametrize(("metric", "value", "said"), [
+    ("recall", 0.1, "The model got better"),
+    ("recall", -0.1, "The model got worse"),
+    ("brier", 0.1, "The model got worse"),
+    ("brier", -0.1, "The model got better"),
+])  # fmt: skip
+def test_a_model_whose_metric_improved_did_not_get_worse(make, metric: str, value: float, said: str) -> None:
+    part = make.contribution("concept_drift", "quality", value)
+    found = make.diagnosis(metric=metric, verdict="quality", contributions=(part,))
+    assert sentences.verdict(found) == said
+    assert said in card.card_html(found)
+    assert sentences.why(found).startswith(said)
