@@ -11,11 +11,11 @@ from fbkit.diagnose.preflight import preflight
 from fbkit.errors import ArgumentError, InputError
 from fbkit.join.join import join
 from fbkit.join.joined import Joined as JoinedTable
+from fbkit.join.periods import resolve
 from fbkit.load.loop import Logs, load_logs
 from fbkit.schema.contract import Contract
 from fbkit.schema.diagnosis import Diagnosis as DiagnosisFacts
-from fbkit.schema.label import LabelWindow
-from fbkit.schema.period import Comparison, floor_day, format_instant, parse_instant
+from fbkit.schema.period import Comparison, format_instant, parse_instant
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -313,24 +313,6 @@ def _guessed(
     contract = with_paths(contract, paths)
     logs = load_logs(contract, root=Path(), frames=frames)
     return Loop(name=contract.model.name, contract=contract, logs=logs, assumptions=assumptions)
-
-
-def resolve(joined: JoinedTable, comparison: Comparison | None = None) -> Comparison:
-    """Fix a comparison's periods: see :meth:`Joined.compare`."""
-    wanted = comparison or Comparison()
-    window = LabelWindow.of(joined.contract)
-    first, newest = joined.frame["ts_pred"].min(), joined.frame["ts_pred"].max()
-    if not isinstance(first, datetime) or not isinstance(newest, datetime):
-        raise InputError("there are no predictions to compare")
-    end_of_log = end_of_last_full_day(newest)
-    last_mature = min(end_of_log, floor_day(joined.as_of - window.delay))
-    return wanted.resolve(last_mature=last_mature, first=first, latest=end_of_log)
-
-
-def end_of_last_full_day(newest: datetime) -> datetime:
-    """The end of the newest day that is (nearly) full: a log that stops after 22:00 has seen its day."""
-    midnight = floor_day(newest)
-    return midnight + timedelta(days=1) if newest - midnight >= timedelta(hours=22) else midnight
 
 
 def triage(

@@ -8,9 +8,10 @@ import polars as pl
 
 from fbkit.charts.text import clean, distinct, instant_text
 from fbkit.errors import ArgumentError
+from fbkit.join.periods import resolve
 from fbkit.schema.contract import Contract
 from fbkit.schema.period import Comparison, Period
-from fbkit.schema.protocols import JoinedLike
+from fbkit.schema.protocols import JoinedLike, check_joined
 
 ALL = "all predictions"
 STAGES = [("final only", "final"), ("all known so far", "any")]
@@ -37,11 +38,10 @@ def part(joined: JoinedLike, frame: pl.DataFrame) -> Rows:
 
 def fix_periods(joined: JoinedLike, comparison: Comparison | None) -> tuple[Period, Period]:
     """Reference and current period; an open comparison is resolved by the joined table itself, as triage does."""
+    check_joined(joined)
     if joined.frame.is_empty():
         raise ArgumentError("there are no predictions to explore", got=joined.contract.model.name)
-    compare = getattr(joined, "compare", None)
-    wanted = comparison or Comparison()
-    return (compare(wanted) if compare is not None else wanted).periods()
+    return resolve(joined, comparison).periods()
 
 
 def within(joined: JoinedLike, period: Period, columns: Sequence[str]) -> pl.DataFrame:

@@ -13,7 +13,7 @@ from fbkit.measure.registry import S, Y
 from fbkit.measure.scope import IN, Scope, Slices, Stage, open_scope
 from fbkit.schema import results
 from fbkit.schema.period import Period
-from fbkit.schema.protocols import JoinedLike
+from fbkit.schema.protocols import JoinedLike, check_joined
 
 CURVE: Final = "curve"
 CURVE_COLUMNS: Final = (
@@ -124,6 +124,7 @@ def calibration_summary(
 
 
 def _probabilities(joined: JoinedLike, by: Slices, period: str | Period | None, stage: str | Stage) -> Scope:
+    check_joined(joined)
     kind, task = joined.contract.predictions.score_kind, joined.contract.model.task
     if kind != "probability" or task != "binary":
         raise ArgumentError(

@@ -9,6 +9,7 @@ import polars as pl
 from scipy.special import chdtrc, chdtri, kolmogorov
 
 from fbkit.errors import ArgumentError, nearest
+from fbkit.join.periods import resolve
 from fbkit.measure.intervals import Array, benjamini_hochberg, homogeneity
 from fbkit.schema import results
 from fbkit.schema.period import Comparison, Period
@@ -55,6 +56,8 @@ def drift(joined: JoinedLike, comparison: Comparison, *, columns: str | Sequence
 
     Parameters
     ----------
+    comparison
+        Reference and current period; what is open is fixed as :meth:`fbkit.Joined.compare` does.
     columns
         Columns to compare; by default the score, the contract's features and its slice columns.
 
@@ -67,7 +70,7 @@ def drift(joined: JoinedLike, comparison: Comparison, *, columns: str | Sequence
     Raises
     ------
     ArgumentError
-        An open comparison, an unknown column, a column of times.
+        An unknown column, a column of times.
 
     Notes
     -----
@@ -79,7 +82,7 @@ def drift(joined: JoinedLike, comparison: Comparison, *, columns: str | Sequence
     columns get the chi-square test of homogeneity. ``p_adjusted`` is Benjamini-Hochberg over the lines, of the KS
     (numeric) or chi-square (text) p-values.
     """
-    reference, current = comparison.periods()
+    reference, current = resolve(joined, comparison).periods()
     before, after = _rows(joined, reference), _rows(joined, current)
     lines = [_line(_pair(before, after, name)) for name in _chosen(joined, columns)]
     frame = pl.DataFrame(lines, schema=_schema())
@@ -99,9 +102,9 @@ def drift_bins(joined: JoinedLike, comparison: Comparison, *, column: str) -> pl
     Raises
     ------
     ArgumentError
-        An open comparison, an unknown column, a column of times.
+        An unknown column, a column of times.
     """
-    reference, current = comparison.periods()
+    reference, current = resolve(joined, comparison).periods()
     pair = _pair(_rows(joined, reference), _rows(joined, current), _chosen(joined, column)[0])
     bins = _bins(pair)
     frame = pl.DataFrame(

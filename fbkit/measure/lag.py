@@ -13,7 +13,7 @@ from fbkit.measure.metrics import check_level
 from fbkit.measure.scope import Slices, open_scope
 from fbkit.schema import results
 from fbkit.schema.period import Period
-from fbkit.schema.protocols import JoinedLike
+from fbkit.schema.protocols import JoinedLike, check_joined
 
 AGE_DAYS: Final = "age_days"
 _AGE, _LAG = "\0age", "\0lag"
@@ -50,6 +50,7 @@ def label_lag(
         Ages that are negative or not finite, an unknown column, a level outside (0, 1).
     """
     check_level(level)
+    check_joined(joined)
     age = (pl.lit(joined.as_of) - pl.col("ts_pred")).dt.total_microseconds()
     arrival = pl.when(pl.col("label").is_not_null()).then(pl.col("arrival_lag").dt.total_microseconds())
     scope = open_scope(joined, by=by, period=period, stage=results.STAGE_ANY, extra={_AGE: age, _LAG: arrival})

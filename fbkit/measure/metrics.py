@@ -19,7 +19,7 @@ from fbkit.measure.totals import (
 )
 from fbkit.schema import results
 from fbkit.schema.period import Period
-from fbkit.schema.protocols import JoinedLike
+from fbkit.schema.protocols import JoinedLike, check_joined
 
 _ORDER = "\0order"
 
@@ -78,6 +78,7 @@ def metrics(
     (pending, missing, censored; Manski 2003), stretched to hold the value itself; null for average_precision, the
     calibration parts (which have no interval either), for roc_auc with weights and for numeric labels.
     """
+    check_joined(joined)
     measures = choose(names, task=joined.contract.model.task)
     check_level(level)
     scope = open_scope(joined, by=by, every=every, period=period, stage=stage, weights=weights)

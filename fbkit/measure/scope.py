@@ -15,7 +15,7 @@ from fbkit.measure.registry import F, S, W, Y
 from fbkit.schema import results as names
 from fbkit.schema.durations import parse_duration
 from fbkit.schema.period import Period, floor_day
-from fbkit.schema.protocols import JoinedLike
+from fbkit.schema.protocols import JoinedLike, check_joined
 
 IN: Final = "\0in"
 ENTITY: Final = "\0entity"
@@ -106,6 +106,7 @@ def open_scope(
     All rows of the period stay (column ``IN`` says which count at the stage), so that a cell whose
     window is still open appears as "window open" instead of vanishing. Slice values become text; null stays null.
     """
+    check_joined(joined)
     slices = slice_columns(joined.frame, by)
     _check_every(every)
     wanted = None if period is None else Period.parse(period)

@@ -1,13 +1,15 @@
 """What the measuring layers ask of a joined table, so that they can be tried on any frame of that shape."""
 
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import polars as pl
 
+from fbkit.errors import ArgumentError
 from fbkit.schema.contract import Contract
 
 
+@runtime_checkable
 class JoinedLike(Protocol):
     """Predictions with their label states as of one instant."""
 
@@ -22,3 +24,14 @@ class JoinedLike(Protocol):
 
     @property
     def evaluation_key(self) -> str: ...
+
+
+def check_joined(joined: object) -> None:
+    """Refuse anything but a joined table, with the way to one."""
+    if not isinstance(joined, JoinedLike):
+        raise ArgumentError(
+            "this takes a joined table first",
+            got=type(joined).__name__,
+            allowed="what loop.join() returns",
+            next_step="joined = fb.open_loop(folder).join()",
+        )

@@ -137,7 +137,7 @@ BROKEN: dict[str, Callable[[Path], list[object]]] = {
     "unknown grain": lambda p: ["metrics", loop(p / "l"), "--every", "1y"],
     "bad period": lambda p: ["metrics", loop(p / "l"), "--period", "2024-05-02..2024-05-01"],
     "no period": lambda p: ["metrics", loop(p / "l"), "--period", "May"],
-    "draws out of range": lambda p: ["triage", loop(p / "l"), "--draws", "0"],
+    "draws out of range": lambda p: ["triage", loop(p / "l"), "--draws", "5"],
     "draws are text": lambda p: ["triage", loop(p / "l"), "--draws", "many"],
     "last and current": lambda p: ["triage", loop(p / "l"), "--last", "7d", "--current", "2024-05-08..2024-05-15"],
     "very long versus": lambda p: ["triage", loop(p / "l"), "--last", "1d", "--versus", "99999999d"],

@@ -1,5 +1,6 @@
 """What a user opens and holds: loops from folders, files and frames; cards; periods fixed against the logs."""
 
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,8 @@ import pytest
 
 import fbkit as fb
 from fbkit.errors import ArgumentError, ContractError, InputError
-from fbkit.session import end_of_last_full_day, joined_facts, loop_facts, resolve, with_paths
+from fbkit.join.periods import end_of_last_full_day, resolve
+from fbkit.session import joined_facts, loop_facts, with_paths
 
 T0 = datetime(2024, 5, 6, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -149,3 +151,20 @@ def test_every_public_name_answers() -> None:
     assert [name for name in fb.__all__ if getattr(fb, name) is None] == []
     with pytest.raises(AttributeError, match="no attribute"):
         _ = fb.nonsense
+
+
+@pytest.mark.parametrize(
+    "call", [fb.triage, fb.metrics, fb.availability, fb.label_lag, fb.calibration, fb.threshold_curve]
+)
+def test_a_bare_frame_is_sent_to_the_join(call: Callable[..., object]) -> None:
+    with pytest.raises(fb.ArgumentError, match="takes a joined table first") as caught:
+        call(pl.DataFrame({"label": [1]}), *(["recall"] if call is fb.metrics else []))
+    assert "join()" in str(caught.value.next_step)
+
+
+def test_a_comparison_is_no_text_and_drift_fixes_an_open_one(folder: Path) -> None:
+    joined = fb.open_loop(folder).join()
+    with pytest.raises(fb.ArgumentError, match="not a Comparison"):
+        fb.triage(joined, "last week")  # type: ignore[arg-type]  # what a user may type
+    open_one = fb.Comparison.last("2d", versus="4d")
+    assert fb.drift(joined, open_one).equals(fb.drift(joined, joined.compare(open_one)))

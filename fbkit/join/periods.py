@@ -1,0 +1,35 @@
+"""The periods of a comparison that was left open, fixed against the logs."""
+
+from datetime import datetime, timedelta
+
+from fbkit.errors import ArgumentError, InputError
+from fbkit.schema.label import LabelWindow
+from fbkit.schema.period import Comparison, floor_day
+from fbkit.schema.protocols import JoinedLike, check_joined
+
+
+def resolve(joined: JoinedLike, comparison: Comparison | None = None) -> Comparison:
+    """Fix a comparison's periods: see :meth:`fbkit.join.joined.Joined.compare`."""
+    check_joined(joined)
+    wanted = Comparison() if comparison is None else comparison
+    if not isinstance(wanted, Comparison):
+        raise ArgumentError(
+            "the comparison is not a Comparison",
+            got=f"{type(wanted).__name__}: {wanted}",
+            allowed='fb.Comparison(reference="A..B", current="C..D") or fb.Comparison.last("7d", versus="30d")',
+        )
+    if wanted.reference is not None and wanted.current is not None:
+        return wanted
+    window = LabelWindow.of(joined.contract)
+    first, newest = joined.frame["ts_pred"].min(), joined.frame["ts_pred"].max()
+    if not isinstance(first, datetime) or not isinstance(newest, datetime):
+        raise InputError("there are no predictions to compare")
+    end_of_log = end_of_last_full_day(newest)
+    last_mature = min(end_of_log, floor_day(joined.as_of - window.delay))
+    return wanted.resolve(last_mature=last_mature, first=first, latest=end_of_log)
+
+
+def end_of_last_full_day(newest: datetime) -> datetime:
+    """The end of the newest day that is (nearly) full: a log that stops after 22:00 has seen its day."""
+    midnight = floor_day(newest)
+    return midnight + timedelta(days=1) if newest - midnight >= timedelta(hours=22) else midnight
