@@ -17,8 +17,8 @@
 # # The metric fell. Is it the model, the labels, or both?
 #
 # Somebody woke you up because of a number. This notebook goes from the two logs behind that number to a verdict, the
-# evidence for it, what would overturn it, and the document you leave behind. Run it from top to bottom; nothing
-# leaves this machine.
+# evidence for it, what would overturn it, and the document you leave behind. Run it from top to bottom (Run > Run
+# All Cells); nothing leaves this machine.
 #
 # To ask the same of your own model: `fbkit lab PATH_TO_YOUR_LOOP`.
 
