@@ -105,8 +105,12 @@ class TriageCard(Explorer):
         frame, metric = self.result, self.diagnosis.metric
         drawn: Mapping[str, Callable[[], Any]] = {
             "ladder": lambda: charts.ladder_chart(frame, metric=metric, **titles),
-            "weekly": lambda: series_charts.series_chart(frame, metric=metric, changes=self._changes(), **titles),
-            "daily": lambda: series_charts.series_chart(frame, metric=metric, changes=self._changes(), **titles),
+            "weekly": lambda: series_charts.series_chart(
+                frame, metric=metric, stage="any", changes=self._changes(), **titles
+            ),
+            "daily": lambda: series_charts.series_chart(
+                frame, metric=metric, stage="any", changes=self._changes(), **titles
+            ),
             "availability_by_decision": lambda: availability_charts.availability_by_chart(
                 frame, group="decision", **titles
             ),

@@ -40,7 +40,7 @@ def draw(diagnosis: Diagnosis, frames: Mapping[str, pl.DataFrame]) -> list[Pictu
     weekly, ladder = frames.get("weekly"), frames.get("ladder")
     if weekly is not None and weekly.height:
         figure = Figure(key="weekly", title=f"{metric} by week", alt=_weekly_alt(diagnosis))
-        drawn.append(_picture(figure, series_chart(weekly, metric=metric)))
+        drawn.append(_picture(figure, series_chart(weekly, metric=metric, stage="any")))
     if ladder is not None and ladder.height:
         figure = Figure(key="ladder", title="The ladder of causes", alt=_ladder_alt(diagnosis))
         drawn.append(_picture(figure, ladder_chart(ladder, metric=metric)))

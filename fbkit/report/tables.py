@@ -82,9 +82,9 @@ def weekly_table(diagnosis: Diagnosis) -> Table | None:
     if frame is None or frame.is_empty():
         return None
     rows = [_week(row) for row in frame.tail(MAXIMUM_ROWS).iter_rows(named=True)]
-    note = (
-        f"The newest {MAXIMUM_ROWS} of {frame.height}; all in the data folder." if frame.height > MAXIMUM_ROWS else ""
-    )
+    note = "Every label known at the as-of time counts, in weeks that are still open too."
+    if frame.height > MAXIMUM_ROWS:
+        note += f" The newest {MAXIMUM_ROWS} of {frame.height}; all in the data folder."
     columns = [
         "week",
         "part",
