@@ -40,7 +40,7 @@ VERDICTS: Final = {
     "pipeline": "The serving pipeline",
     "policy": "A changed decision policy",
     "several": "Several causes",
-    "noise": "No change beyond sampling noise",
+    "noise": "No cause stands out from sampling noise",
     "undecided": "These logs cannot decide it",
 }
 

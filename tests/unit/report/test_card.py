@@ -40,7 +40,7 @@ def test_a_rise_is_called_a_rise(make) -> None:
     what, why, _ = sentences.status_sentences(rise)
     assert "rose from 0.68 to 0.70, +2.0 points [-1.0, +5.0]" in what
     assert why == (
-        "No change beyond sampling noise: no single cause is material; a change below 3.0 points would not be seen."
+        "No cause stands out from sampling noise: no single cause is material; a change below 3.0 points would not be seen."
     )
 
 
