@@ -60,7 +60,7 @@ def why(diagnosis: Diagnosis) -> str:
             if numbers.finite(rest) is None
             else f"; a change below {numbers.change(rest, metric=diagnosis.metric).lstrip('+')} would not be seen"
         )
-        return f"{said}: no single cause is material{floor}."
+        return f"{said}{floor}."
     return f"{said}: {'; '.join(parts)}."
 
 

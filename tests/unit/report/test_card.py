@@ -39,9 +39,7 @@ def test_a_rise_is_called_a_rise(make) -> None:
     )
     what, why, _ = sentences.status_sentences(rise)
     assert "rose from 0.68 to 0.70, +2.0 points [-1.0, +5.0]" in what
-    assert why == (
-        "No cause stands out from sampling noise: no single cause is material; a change below 3.0 points would not be seen."
-    )
+    assert why == "No cause stands out from sampling noise; a change below 3.0 points would not be seen."
 
 
 def test_the_terminal_card_fits_and_says_it_all(diagnosis: Diagnosis) -> None:
