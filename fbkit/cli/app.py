@@ -1,0 +1,46 @@
+"""The command that ``fbkit`` starts: its group, and how every fault ends."""
+
+import json
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+import click
+
+from fbkit import __version__
+from fbkit.errors import ArgumentError, FbkitError, InputError
+
+FINE, FIRED, WRONG = 0, 1, 2
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run the command line; every expected fault ends as one message on standard error and exit status 2."""
+    arguments = sys.argv[1:] if argv is None else argv
+    try:
+        status = cli.main(args=arguments, prog_name="fbkit", standalone_mode=False)
+    except FbkitError as error:
+        _fail(error, as_json="--json" in arguments)
+    except click.ClickException as error:
+        wrong = ArgumentError(error.format_message(), next_step="see fbkit --help, or --help after the command")
+        _fail(wrong, as_json="--json" in arguments)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("interrupted", err=True)
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(0)
+    except OSError as error:
+        reason = f"{error.strerror or error}: {Path(str(error.filename)).name[:100]}" if error.filename else str(error)
+        _fail(InputError("a file or folder cannot be used", got=reason), as_json="--json" in arguments)
+    sys.exit(status if isinstance(status, int) else FINE)
+
+
+def _fail(error: FbkitError, *, as_json: bool) -> NoReturn:
+    click.echo(json.dumps(error.as_json(), ensure_ascii=False) if as_json else f"fbkit: {error}", err=True)
+    sys.exit(WRONG)
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="fbkit")
+def cli() -> None:
+    """Why did the metric drop: the model, the labels, both, or undecidable from these logs?"""

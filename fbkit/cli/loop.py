@@ -1,0 +1,68 @@
+"""Commands that look at a loop: is it fit for a verdict, and what do its metrics say."""
+
+from typing import Any
+
+import click
+
+from fbkit.cli.app import FINE, FIRED, cli
+from fbkit.cli.options import LOOP_OPTIONS, listed, open_given, with_options
+from fbkit.cli.output import audit_rows, print_json, remark, told
+from fbkit.schema.period import format_instant
+from fbkit.schema.results import ESTIMATE_COLUMNS, PERIOD_END, PERIOD_START
+
+
+@cli.command()
+@with_options(*LOOP_OPTIONS)
+def check(**given: Any) -> int:
+    """Ask the pre-flight questions of a loop; exit status 1 when one fails."""
+    loop = open_given(given)
+    joined = loop.join(as_of=given["as_of"])
+    from fbkit.diagnose.preflight import FAILED, preflight
+
+    items = preflight(joined)
+    assumed = told(given, loop)
+    if given["as_json"]:
+        print_json({"as_of": joined.as_of, "items": items.to_dicts(), "audit": audit_rows(joined.audit), **assumed})
+    else:
+        from fbkit.report.terminal import table_text
+
+        for row in items.iter_rows(named=True):
+            click.echo(f"{row['status']:<14} {row['question']}\n{'':<14} {row['evidence']}")
+            if row["fix"]:
+                click.echo(f"{'':<14} fix: {row['fix']}")
+        remark(given, f"\nas of {format_instant(joined.as_of)}; every row accounted for:")
+        remark(given, table_text(joined.audit))
+    return FIRED if FAILED in items["status"] else FINE
+
+
+@cli.command()
+@with_options(*LOOP_OPTIONS)
+@click.option("--metrics", "names", metavar="A,B", help="Metrics (default: the contract's report).")
+@click.option("--by", metavar="A,B", help="Slice columns.")
+@click.option("--every", type=click.Choice(["1h", "1d", "1w", "1mo"]), help="Time grain.")
+@click.option("--period", metavar="A..B", help="Only predictions of this period.")
+@click.option("--stage", default="final", show_default=True, help="final, any, or provisional@30d.")
+def metrics(**given: Any) -> int:
+    """Metrics with intervals, worst-case bounds and counts, by slice and time."""
+    from fbkit.measure.metrics import metrics as measure
+
+    loop = open_given(given)
+    joined = loop.join(as_of=given["as_of"])
+    names = listed(given["names"]) or list(joined.contract.metrics.report)
+    by = listed(given["by"])
+    frame = measure(joined, names, by=by or None, every=given["every"], period=given["period"], stage=given["stage"])
+    assumed = told(given, loop)
+    if given["as_json"]:
+        columns = [name for name in ESTIMATE_COLUMNS if name in frame.columns]
+        rows = [
+            {"slice": {name: row[name] for name in by}, **{name: row[name] for name in columns}}
+            for row in frame.iter_rows(named=True)
+        ]
+        print_json({"as_of": joined.as_of, "rows": rows, "audit": audit_rows(joined.audit), **assumed})
+    else:
+        from fbkit.report.terminal import table_text
+
+        shown = frame if given["every"] else frame.drop(PERIOD_START, PERIOD_END, strict=False)
+        click.echo(table_text(shown.drop("evaluation_id", strict=False)))
+        remark(given, f"as of {format_instant(joined.as_of)}")
+    return FINE
