@@ -295,7 +295,8 @@ def _guessed(
     timezone: str | None,
 ) -> Loop:
     from fbkit.load.guess import guess_contract
-    from fbkit.load.read import find_files, read_file, stack
+    from fbkit.load.read import read_source
+    from fbkit.schema.contract_parts import Source
 
     if window is None or not {"predictions", "outcomes"} <= {*frames, *paths}:
         raise ArgumentError(
@@ -305,10 +306,7 @@ def _guessed(
         )
     looked_at = dict(frames)
     for name, path in paths.items():
-        files = find_files(path, root=Path(), table=name)
-        looked_at[name] = stack(
-            [read_file(file, table=name) for file in files], names=[file.name for file in files], table=name
-        )
+        looked_at[name], _ = read_source(Source(path=path), root=Path(), table=name)
     contract, assumptions = guess_contract(looked_at, window=window, threshold=threshold, timezone=timezone)
     contract = with_paths(contract, paths)
     logs = load_logs(contract, root=Path(), frames=frames)

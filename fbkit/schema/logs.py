@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from fbkit.schema.period import Period
 from fbkit.schema.results import AUDIT_ROWS, AUDIT_RULE, AUDIT_TABLE
 
 AUDIT_SCHEMA = {AUDIT_TABLE: pl.String, AUDIT_RULE: pl.String, AUDIT_ROWS: pl.Int64, "detail": pl.String}
@@ -16,6 +17,20 @@ class SourceFile:
     name: str
     sha256: str
     rows: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class UnreadablePart:
+    """A part of a log that could not be read and was left out on request.
+
+    ``period`` is the time its rows would have covered, by the log's own times (``ts_pred``, ``ts_event``); None where
+    nothing tells it, and then the whole log counts as incomplete.
+    """
+
+    table: str
+    file: str
+    period: Period | None
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

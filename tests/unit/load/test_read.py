@@ -7,7 +7,8 @@ import polars as pl
 import pytest
 
 from fbkit.errors import InputError
-from fbkit.load.read import file_hash, find_files, frame_hash, read_file, read_frame, read_source, stack
+from fbkit.load.files import file_hash, find_files
+from fbkit.load.read import frame_hash, read_frame, read_source
 from fbkit.schema.contract_parts import Source
 
 FRAME = pl.DataFrame({"a": ["001", "2"], "b": ["x", "y"]})
@@ -87,16 +88,21 @@ def test_a_truncated_parquet_file_is_named(tmp_path: Path) -> None:
     pl.DataFrame({"a": list(range(5000))}).write_parquet(file)
     file.write_bytes(file.read_bytes()[:-200])
     with pytest.raises(InputError, match=r"could not be read[\s\S]*log\.parquet"):
-        read_file(file, table="outcomes")
+        read(tmp_path, "log.parquet")
 
 
-def test_files_with_other_columns_or_types_are_named() -> None:
-    with pytest.raises(InputError, match=r"different columns[\s\S]*two\.csv: c only"):
-        stack([FRAME, FRAME.with_columns(c=pl.lit(1))], names=["one.csv", "two.csv"], table="predictions")
+def test_files_with_other_columns_or_types_are_named(tmp_path: Path) -> None:
+    FRAME.write_parquet(tmp_path / "one.parquet")
+    FRAME.with_columns(c=pl.lit(1)).write_parquet(tmp_path / "two.parquet")
+    with pytest.raises(InputError, match=r"different columns[\s\S]*two\.parquet: c only"):
+        read(tmp_path, "*.parquet")
+    FRAME.select("b", "a").write_parquet(tmp_path / "two.parquet")
+    assert read(tmp_path, "*.parquet").equals(pl.concat([FRAME, FRAME]))
     utc, naive = pl.Datetime("us", "UTC"), pl.Datetime("us")
+    pl.DataFrame(schema={"t": utc}).write_parquet(tmp_path / "one.parquet")
+    pl.DataFrame(schema={"t": naive}).write_parquet(tmp_path / "two.parquet")
     with pytest.raises(InputError, match="different types"):
-        stack([pl.DataFrame(schema={"t": utc}), pl.DataFrame(schema={"t": naive})], names=["a", "b"], table="x")
-    assert stack([FRAME, FRAME.select("b", "a")], names=["a", "b"], table="x").height == 4
+        read(tmp_path, "*.parquet")
 
 
 def test_a_query_and_other_formats_are_refused_for_now(tmp_path: Path) -> None:

@@ -1,0 +1,148 @@
+"""The files behind a contract's path: which they are, what columns they hold, whether they can be read."""
+
+import csv
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import unquote
+
+import polars as pl
+
+from fbkit.errors import InputError
+
+FORMATS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
+UNREADABLE = (OSError, pl.exceptions.PolarsError, UnicodeDecodeError, csv.Error, pl.exceptions.PanicException)
+_NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class File:
+    """One file of a log: where it is, what it is called in accounts, and the partition values its path carries."""
+
+    path: Path
+    name: str
+    partition: tuple[tuple[str, str | None], ...] = ()
+
+    @property
+    def stamp(self) -> tuple[int, int, int] | None:
+        """What tells a file from its successor of the same name; None when it is gone."""
+        try:
+            seen = self.path.stat()
+        except OSError:
+            return None
+        return seen.st_ino, seen.st_size, seen.st_mtime_ns
+
+
+def find_files(path: str, *, root: Path, table: str) -> list[Path]:
+    """The files behind a path, a pattern or a folder, sorted by name."""
+    target = Path(path) if Path(path).is_absolute() else root / path
+    if target.is_file():
+        return [target]
+    if target.is_dir():
+        files = [file for file in target.rglob("*") if file.suffix.lower() in FORMATS]
+    else:
+        # Only the contract's own path is a pattern: brackets in the folder above it are just letters.
+        base, pattern = (Path(target.anchor), path.lstrip("/")) if Path(path).is_absolute() else (root, path)
+        files = list(base.glob(pattern)) if any(mark in path for mark in "*?[") else []
+    found = sorted(file for file in files if file.is_file())
+    if not found:
+        raise InputError(
+            f"the {table} log has no files",
+            got=path,
+            allowed="a .parquet, .csv or .ndjson file, a pattern, or a folder of them",
+            next_step=f"put files there or set path under [{table}] in the contract",
+        )
+    return found
+
+
+def describe(found: list[Path], *, path: str, root: Path, table: str) -> list[File]:
+    """Name the files for accounts, and read the partition values (``day=2026-05-01``) that their folders carry."""
+    base = _fixed(path) if Path(path).is_absolute() else root
+    files: list[File] = []
+    for file in found:
+        folders = file.relative_to(base).parent.parts if file.is_relative_to(base) else ()
+        pairs = [folder.partition("=") for folder in folders if "=" in folder.strip("=")]
+        values = tuple((unquote(key), None if value == _NO_VALUE else unquote(value)) for key, _, value in pairs)
+        name = "/".join([table, *(f"{key}={value}" for key, _, value in pairs), file.name])
+        files.append(File(path=file, name=name, partition=values))
+    return files
+
+
+def _fixed(path: str) -> Path:
+    """The part of an absolute path before its first wildcard; folders above it are no partitions of the log."""
+    parts = Path(path).parts
+    wild = [number for number, part in enumerate(parts) if any(mark in part for mark in "*?[")]
+    return Path(*parts[: wild[0]]) if wild else Path(path)
+
+
+def scan_file(file: Path, *, table: str, format: str | None = None) -> pl.LazyFrame:
+    """One file as a lazy frame whose schema is known to be readable; CSV columns stay text.
+
+    Raises
+    ------
+    InputError
+        An unknown format, a repeated or missing header, or a file that cannot be read.
+    """
+    kind = format or FORMATS.get(file.suffix.lower())
+    if kind not in ("parquet", "csv", "ndjson"):
+        raise InputError(
+            f"a file of the {table} log has an unknown format", got=file.name, allowed=", ".join(sorted(FORMATS))
+        )
+    try:
+        if kind == "parquet":
+            frame = pl.scan_parquet(file, hive_partitioning=False, glob=False)
+        elif kind == "csv":
+            _check_header(file, table=table)
+            frame = pl.scan_csv(file, infer_schema=False, null_values=[""], glob=False)
+        elif any(mark in str(file) for mark in "*?["):  # scan_ndjson takes every path for a pattern
+            frame = pl.read_ndjson(file.read_bytes(), infer_schema_length=None).lazy()
+        else:
+            frame = pl.scan_ndjson(file, infer_schema_length=None)
+        frame.collect_schema()
+    except UNREADABLE as error:
+        raise unreadable(file, table=table, error=error) from error
+    return frame
+
+
+def unreadable(file: Path, *, table: str, error: BaseException) -> InputError:
+    """The error that names a file which cannot be read."""
+    lines = str(error).splitlines()
+    return InputError(
+        f"a file of the {table} log could not be read",
+        got=f"{file.name}: {lines[0] if lines else type(error).__name__}".replace(str(file), file.name),
+        allowed="readable Parquet, CSV (UTF-8) or NDJSON",
+        next_step="write the file again, or leave its part out with --skip-unreadable, which marks its period",
+    )
+
+
+def check_readable(frame: pl.LazyFrame, *, file: Path, table: str) -> None:
+    """Decode every value of a file once, in batches, and forget them.
+
+    Raises
+    ------
+    InputError
+        The file is damaged inside; the message names it.
+    """
+    try:
+        for _ in frame.collect_batches(maintain_order=False):
+            pass
+    except UNREADABLE as error:
+        raise unreadable(file, table=table, error=error) from error
+
+
+def _check_header(file: Path, *, table: str) -> None:
+    with file.open(encoding="utf-8-sig", newline="") as handle:
+        header = next(csv.reader(handle), [])
+    repeated = sorted({name for name in header if header.count(name) > 1})
+    if repeated or not header:
+        raise InputError(
+            f"a file of the {table} log has {'a repeated column name' if repeated else 'no header'}",
+            got=f"{file.name}: {', '.join(repeated) or 'empty'}",
+            next_step="give every column its own name in the first line",
+        )
+
+
+def file_hash(file: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    with file.open("rb") as handle:
+        return hashlib.file_digest(handle, "sha256").hexdigest()
