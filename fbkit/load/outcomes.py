@@ -3,13 +3,14 @@
 import polars as pl
 
 from fbkit.load.checks import RULE, account, quarantine, split_duplicates, split_identical
-from fbkit.load.columns import canonical, check_key_type, entity_key, free_name
+from fbkit.load.columns import Casts, canonical, check_key_type, entity_key, free_name
 from fbkit.load.times import absurd
 from fbkit.schema.contract import Contract
 from fbkit.schema.logs import OutcomeLog, SourceFile, audit_frame
 from fbkit.schema.rules import NOTES
 
 TABLE = "outcomes"
+Notes = list[tuple[str, str, int, str | None]]
 RESERVED = ("ts_pred", "statement", "rule", "fate", "n_rivals", "key")
 
 
@@ -25,6 +26,18 @@ def load_outcomes(frame: pl.DataFrame, *, contract: Contract, sources: tuple[Sou
         A required column is missing or unusable, or most rows break one rule.
     """
     rows_in = frame.height
+    frame, casts, notes = prepare_outcomes(frame, contract=contract)
+    used, rejects = quarantine(frame, rules=outcome_rules(contract))
+    used, repeated = split_identical(used)
+    used, clashing = _unique_outcome_id(used)
+    refused = [part.select(RULE) for part in (rejects, repeated, clashing)]
+    audit = account(table=TABLE, rows_in=rows_in, used=used.height, rejects=refused, casts=casts)
+    everything = pl.concat([rejects, repeated, clashing], how="diagonal_relaxed")
+    return OutcomeLog(frame=used, rejects=everything, audit=pl.concat([audit, audit_frame(notes)]), sources=sources)
+
+
+def prepare_outcomes(frame: pl.DataFrame, *, contract: Contract) -> tuple[pl.DataFrame, Casts, Notes]:
+    """Canonical names and types and the columns that the join relies on, row for row; also casts and notes."""
     part = contract.outcomes
     if "label" not in {*frame.columns, *part.columns} and "value" in {*frame.columns, *part.columns}:
         mapped = {"label": "value"} | {
@@ -38,13 +51,7 @@ def load_outcomes(frame: pl.DataFrame, *, contract: Contract, sources: tuple[Sou
         {name: free_name(name, frame.columns) for name in _reserved(contract) if name in frame.columns}
     )
     frame, notes = _complete(frame, contract=contract)
-    used, rejects = quarantine(frame, rules=_rules(contract))
-    used, repeated = split_identical(used)
-    used, clashing = _unique_outcome_id(used)
-    refused = [part.select(RULE) for part in (rejects, repeated, clashing)]
-    audit = account(table=TABLE, rows_in=rows_in, used=used.height, rejects=refused, casts=casts)
-    everything = pl.concat([rejects, repeated, clashing], how="diagonal_relaxed")
-    return OutcomeLog(frame=used, rejects=everything, audit=pl.concat([audit, audit_frame(notes)]), sources=sources)
+    return frame, casts, notes
 
 
 def _reserved(contract: Contract) -> list[str]:
@@ -60,11 +67,9 @@ def _unique_outcome_id(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]
     return pl.concat([kept, frame.filter(~usable)]), rejects
 
 
-def _complete(
-    frame: pl.DataFrame, *, contract: Contract
-) -> tuple[pl.DataFrame, list[tuple[str, str, int, str | None]]]:
+def _complete(frame: pl.DataFrame, *, contract: Contract) -> tuple[pl.DataFrame, Notes]:
     """Add the optional columns that the join relies on, and the usable-key columns."""
-    notes: list[tuple[str, str, int, str | None]] = []
+    notes: Notes = []
     optional = {"ts_arrival": frame.schema["ts_event"], "source": pl.String, "label_version": pl.String}
     frame = frame.with_columns(
         pl.lit(None, dtype=dtype).alias(name) for name, dtype in optional.items() if name not in frame.columns
@@ -99,7 +104,8 @@ def _fallback_key(frame: pl.DataFrame, *, contract: Contract) -> pl.Expr:
     return pl.lit(None, dtype=pl.String)
 
 
-def _rules(contract: Contract) -> list[tuple[str, pl.Expr]]:
+def outcome_rules(contract: Contract) -> list[tuple[str, pl.Expr]]:
+    """The rules of a prepared outcome log, in order: the first that a row breaks is named."""
     keyed = pl.all_horizontal([pl.col(key).is_not_null() for key in contract.join.keys])
     rules = [
         ("no_key", ~keyed & pl.col("__entity").is_null()),

@@ -1,10 +1,12 @@
 """The prediction log: what was scored, when, and as what."""
 
+from collections.abc import Sequence
+
 import polars as pl
 
 from fbkit.errors import InputError
 from fbkit.load.checks import RULE, account, quarantine, split_duplicates
-from fbkit.load.columns import canonical, entity_key, free_name
+from fbkit.load.columns import Casts, canonical, entity_key, free_name
 from fbkit.load.times import absurd
 from fbkit.schema.contract import Contract
 from fbkit.schema.logs import PredictionLog, SourceFile
@@ -27,22 +29,27 @@ def load_predictions(frame: pl.DataFrame, *, contract: Contract, sources: tuple[
     InputError
         A required column is missing or unusable, or most rows break one rule.
     """
-    part = contract.predictions
     rows_in = frame.height
-    frame = _with_id(frame, contract=contract)
-    frame, casts = canonical(
-        frame, source=part, table=TABLE, required=("prediction_id", "ts_pred", "score"), zone=contract.time.timezone
-    )
-    frame = _free_reserved(frame, contract=contract)
-    frame, casts = _as_text(frame, contract=contract, casts=casts)
-    frame = _numeric_features(frame, contract=contract)
-    used, rejects = quarantine(frame, rules=_rules(frame, contract=contract))
+    frame, casts = prepare_predictions(frame, contract=contract)
+    used, rejects = quarantine(frame, rules=prediction_rules(frame.columns, contract=contract))
     used, repeated = split_duplicates(used, key=["prediction_id"])
     used, rekeyed = _unique_join_key(used, contract=contract)
     refused = [rejects.select(RULE), repeated.select(RULE), rekeyed.select(RULE)]
     audit = account(table=TABLE, rows_in=rows_in, used=used.height, rejects=refused, casts=casts)
     everything = pl.concat([rejects, repeated, rekeyed], how="diagonal_relaxed")
     return PredictionLog(frame=used.sort("ts_pred", "prediction_id"), rejects=everything, audit=audit, sources=sources)
+
+
+def prepare_predictions(frame: pl.DataFrame, *, contract: Contract) -> tuple[pl.DataFrame, Casts]:
+    """Canonical names and types, row for row; also the list of casts for the audit."""
+    frame = _with_id(frame, contract=contract)
+    required = ("prediction_id", "ts_pred", "score")
+    frame, casts = canonical(
+        frame, source=contract.predictions, table=TABLE, required=required, zone=contract.time.timezone
+    )
+    frame = _free_reserved(frame, contract=contract)
+    frame, casts = _as_text(frame, contract=contract, casts=casts)
+    return _numeric_features(frame, contract=contract), casts
 
 
 def _with_id(frame: pl.DataFrame, *, contract: Contract) -> pl.DataFrame:
@@ -84,9 +91,7 @@ def _free_reserved(frame: pl.DataFrame, *, contract: Contract) -> pl.DataFrame:
     return frame.rename({name: free_name(name, frame.columns) for name in taken})
 
 
-def _as_text(
-    frame: pl.DataFrame, *, contract: Contract, casts: list[tuple[str, str]]
-) -> tuple[pl.DataFrame, list[tuple[str, str]]]:
+def _as_text(frame: pl.DataFrame, *, contract: Contract, casts: Casts) -> tuple[pl.DataFrame, Casts]:
     missing = [name for name in (*contract.slices.columns, *contract.features.columns) if name not in frame.columns]
     if missing:
         raise InputError(
@@ -113,7 +118,8 @@ def _numeric_features(frame: pl.DataFrame, *, contract: Contract) -> pl.DataFram
     return frame
 
 
-def _rules(frame: pl.DataFrame, *, contract: Contract) -> list[tuple[str, pl.Expr]]:
+def prediction_rules(columns: Sequence[str], *, contract: Contract) -> list[tuple[str, pl.Expr]]:
+    """The rules of a prepared prediction log with these columns, in order: the first that a row breaks is named."""
     score = pl.col("score")
     rules = [
         ("null_id", pl.col("prediction_id").is_null() | (pl.col("prediction_id").str.strip_chars() == "")),
@@ -125,12 +131,12 @@ def _rules(frame: pl.DataFrame, *, contract: Contract) -> list[tuple[str, pl.Exp
     if contract.predictions.score_kind == "probability" and contract.model.task == "binary":
         rules.append(("score_out_of_range", (score < 0) | (score > 1)))
     where = dict(contract.predictions.where)
-    if "environment" in frame.columns:
+    if "environment" in columns:
         where.setdefault("environment", ["prod"])
     for name, values in where.items():
-        if name not in frame.columns:
+        if name not in columns:
             raise InputError(
-                f"[predictions.where] names a column that is not in the log: {name}", allowed=", ".join(frame.columns)
+                f"[predictions.where] names a column that is not in the log: {name}", allowed=", ".join(columns)
             )
         rules.insert(0, ("other_environment", ~pl.col(name).cast(pl.String).is_in(values).fill_null(value=False)))
     return rules
