@@ -9,10 +9,11 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from pydantic import BaseModel, ValidationError
+from pydantic import ValidationError
 
-from fbkit.errors import ContractError, nearest
+from fbkit.errors import ContractError
 from fbkit.schema.contract_parts import Body
+from fbkit.schema.contract_problems import explain
 
 
 class Contract(Body):
@@ -75,7 +76,7 @@ class Contract(Body):
         try:
             return cls.model_validate(content)
         except ValidationError as error:
-            raise _explain(error, name=name) from error
+            raise explain(content, error, name=name) from error
 
     def to_toml(self) -> str:
         """The contract as TOML; what equals its default is left out."""
@@ -86,65 +87,6 @@ class Contract(Body):
         """SHA-256 of the canonical content (not of the file's bytes)."""
         canonical = json.dumps(self.model_dump(mode="json", exclude={"x"}), sort_keys=True, ensure_ascii=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
-
-
-def _explain(error: ValidationError, *, name: str) -> ContractError:
-    problems: dict[str, str] = {}
-    for item in error.errors(include_url=False):
-        # A value that fits none of several forms is one problem, told for the first of them.
-        path = ".".join(str(part) for part in _location(dict(item)))
-        problems.setdefault(path or str(item["msg"]), _problem(dict(item), path=path))
-    what = f"{name} has {len(problems)} problem{'s' if len(problems) > 1 else ''}"
-    return ContractError(
-        what,
-        got="; ".join(problems.values()),
-        next_step="mend the keys that are named",
-    )
-
-
-def _location(item: dict[str, Any]) -> list[object]:
-    *parts, last = item["loc"] or ("",)
-    tags = ("str", "timedelta")
-    kept: list[object] = [part for part in parts if not (isinstance(part, str) and ("[" in part or part in tags))]
-    is_tag = isinstance(last, str) and ("[" in last or last in tags) and item["type"] != "extra_forbidden"
-    return kept if is_tag or last == "" else [*kept, last]
-
-
-def _problem(item: dict[str, Any], *, path: str) -> str:
-    if item["type"] == "extra_forbidden":
-        known = _keys_at(_location(item)[:-1])
-        hint = nearest(str(item["loc"][-1]), known)
-        return f"unknown key {path}" + (f" (did you mean {hint}?)" if hint else f" (known: {', '.join(known)})")
-    if item["type"] == "missing":
-        return f"{path} is missing"
-    message = str(item["msg"]).removeprefix("Value error, ")
-    if not path:
-        return message
-    shown = item.get("input")
-    return f"{path} = {shown!r}: {message}" if not isinstance(shown, dict) else f"{path}: {message}"
-
-
-def _keys_at(location: list[object]) -> list[str]:
-    model: type[BaseModel] = Body
-    for part in location:
-        if isinstance(part, int):
-            continue
-        field = model.model_fields.get(str(part))
-        inner = _model_in(field.annotation) if field else None
-        if inner is None:
-            return []
-        model = inner
-    return sorted(model.model_fields)
-
-
-def _model_in(annotation: object) -> type[BaseModel] | None:
-    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
-        return annotation
-    for argument in getattr(annotation, "__args__", ()):
-        found = _model_in(argument)
-        if found is not None:
-            return found
-    return None
 
 
 def dump_toml(content: dict[str, Any]) -> str:

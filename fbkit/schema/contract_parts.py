@@ -1,5 +1,6 @@
 """The tables of a contract, one pydantic model each; unknown keys are refused."""
 
+import zoneinfo
 from datetime import date, timedelta
 from typing import Annotated, Any, Literal
 
@@ -15,6 +16,15 @@ from pydantic import (
 )
 
 from fbkit.errors import ArgumentError
+from fbkit.schema.contract_checks import (
+    amount_problems,
+    cross_problems,
+    label_problems,
+    limit_problems,
+    refuse,
+    rule_problems,
+    source_problems,
+)
 from fbkit.schema.durations import format_duration, parse_duration
 from fbkit.schema.period import parse_instant
 
@@ -30,6 +40,16 @@ def _duration(value: object) -> object:
     # A bare number would be read as seconds by the validator behind this one, where days were meant.
     if not isinstance(value, timedelta):
         raise ValueError(_NOT_A_DURATION)  # noqa: TRY004 - pydantic collects ValueErrors only
+    if value < timedelta(0):
+        raise ValueError("a duration cannot be negative")
+    return value
+
+
+def _zone(value: str) -> str:
+    try:
+        zoneinfo.ZoneInfo(value)
+    except (zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise ValueError("no such time zone; write an IANA name such as Europe/Berlin") from error
     return value
 
 
@@ -37,11 +57,21 @@ def _listed(value: object) -> object:
     return [value] if isinstance(value, str) else value
 
 
+def _limits(value: dict[str, float]) -> dict[str, float]:
+    refuse(limit_problems(value))
+    return value
+
+
 Duration = Annotated[timedelta, BeforeValidator(_duration), PlainSerializer(format_duration, return_type=str)]
 Names = Annotated[tuple[str, ...], BeforeValidator(_listed)]
-Probability = Annotated[float, Field(ge=0, le=1)]
-Where = dict[str, str]
-MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_@]*$")]
+Where = Annotated[dict[str, str], Field(min_length=1)]
+Positive = Annotated[float, Field(gt=0)]
+Zone = Annotated[str, AfterValidator(_zone)]
+# The name of an environment variable: what looks like an address or a password is refused, and never shown.
+Variable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+MetricName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*(@[1-9][0-9]*)?$")]
+Limits = Annotated[dict[Literal["p50", "p95", "p99"], float], AfterValidator(_limits)]
+Change = Annotated[str, Field(pattern=r"^\d+(\.\d+)?%?$")]
 
 
 class Part(BaseModel):
@@ -67,16 +97,21 @@ class Source(Part):
     path: str | None = None
     format: Literal["parquet", "csv", "ndjson", "delta", "iceberg"] | None = None
     query: str | None = None
-    connection_env: str | None = None
-    timezone: str | None = None
+    connection_env: Variable | None = None
+    timezone: Zone | None = None
     columns: dict[str, str | list[str]] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _query_alone(cls, content: Any) -> Any:
+        # The path that a log has by default gives way to a query.
+        if isinstance(content, dict) and content.get("query") is not None and "path" not in content:
+            return {**content, "path": None}
+        return content
 
     @model_validator(mode="after")
     def _one_source(self) -> "Source":
-        if self.path is not None and self.query is not None:
-            raise ValueError("give path or query, not both")
-        if self.query is not None and self.connection_env is None:
-            raise ValueError("query needs connection_env, the name of an environment variable")
+        refuse(source_problems(self))
         return self
 
 
@@ -143,15 +178,8 @@ class LabelPart(Part):
         return self.window if isinstance(self.window, str) else format_duration(self.window)
 
     @model_validator(mode="after")
-    def _windows(self) -> "LabelPart":
-        if self.window == "session":
-            return self
-        if self.window <= timedelta(0):
-            raise ValueError("window must be longer than zero")
-        if any(stage >= self.window for stage in self.stages):
-            raise ValueError("every stage must be shorter than the window")
-        if list(self.stages) != sorted(self.stages):
-            raise ValueError("stages must grow")
+    def _possible(self) -> "LabelPart":
+        refuse(label_problems(self))
         return self
 
 
@@ -224,7 +252,12 @@ class MinimumAt(Part):
     """A least share at an age: 90 % of the labels after 30 days."""
 
     at: Duration
-    minimum: Probability
+    minimum: Annotated[float, Field(gt=0, le=1)]
+
+    @model_validator(mode="after")
+    def _possible(self) -> "MinimumAt":
+        refuse(["at must be longer than zero"] if self.at <= timedelta(0) else [])
+        return self
 
 
 class SloPart(Part):
@@ -232,8 +265,8 @@ class SloPart(Part):
 
     label_availability: MinimumAt | None = None
     feed_completeness: MinimumAt | None = None
-    latency_ms: dict[Literal["p50", "p95", "p99"], float] = Field(default_factory=dict)
-    cost_per_1000: dict[Literal["maximum"], float] = Field(default_factory=dict)
+    latency_ms: Limits = Field(default_factory=dict)
+    cost_per_1000: dict[Literal["maximum"], Positive] = Field(default_factory=dict)
 
 
 class RulePart(Part):
@@ -241,20 +274,17 @@ class RulePart(Part):
 
     metric: MetricName
     condition: Literal["drop", "rise", "above", "below", "diverges"]
-    by: str | None = Field(default=None, pattern=r"^\d+(\.\d+)?%?$")
+    by: Change | None = None
     level: float | None = None
-    baseline: str | None = Field(default=None, pattern=r"^(median \d+[hdw]|previous \d+[hdw]|reference)$")
+    baseline: str | None = Field(default=None, pattern=r"^((median|previous) [1-9]\d*[hdw]|reference)$")
     every: Duration = timedelta(hours=1)
     lasting: Duration = timedelta(0)
     slices: Literal["all", "critical"] | tuple[Where, ...] | None = None
     runbook: str | None = None
 
     @model_validator(mode="after")
-    def _complete(self) -> "RulePart":
-        if self.condition in ("above", "below") and self.level is None:
-            raise ValueError(f'condition = "{self.condition}" needs level')
-        if self.condition in ("drop", "rise", "diverges") and self.by is None:
-            raise ValueError(f'condition = "{self.condition}" needs by')
+    def _possible(self) -> "RulePart":
+        refuse(rule_problems(self))
         return self
 
 
@@ -268,7 +298,12 @@ class GuardrailPart(Part):
     """How far a metric may fall before a change is not promoted."""
 
     metric: MetricName
-    max_drop: str = Field(pattern=r"^\d+(\.\d+)?%?$")
+    max_drop: Change
+
+    @model_validator(mode="after")
+    def _possible(self) -> "GuardrailPart":
+        refuse(amount_problems("max_drop", self.max_drop, falls=True))
+        return self
 
 
 class RetrainPart(Part):
@@ -290,7 +325,7 @@ class CostPart(Part):
 class BudgetPart(Part):
     """What the model may add: milliseconds of latency, a share of revenue."""
 
-    added_latency_ms: dict[Literal["p50", "p95", "p99"], float] = Field(default_factory=dict)
+    added_latency_ms: Limits = Field(default_factory=dict)
     spend_share_of_revenue: float | None = Field(default=None, ge=0)
 
 
@@ -314,7 +349,7 @@ class PrivacyPart(Part):
 class TimePart(Part):
     """The zone of times that carry none; without it such times are refused."""
 
-    timezone: str | None = None
+    timezone: Zone | None = None
 
 
 class Body(Part):
@@ -346,17 +381,5 @@ class Body(Part):
 
     @model_validator(mode="after")
     def _consistent(self) -> "Body":
-        window = self.label.window
-        retention = self.privacy.retention
-        if retention is not None and isinstance(window, timedelta) and retention < window + self.label.grace:
-            raise ValueError("privacy.retention is shorter than the label delay (label.window + label.grace)")
-        if self.label.silence == "negative" and self.slo.label_availability is not None:
-            raise ValueError(
-                'slo.label_availability can never fire with label.silence = "negative"; use slo.feed_completeness'
-            )
-        sliced = sorted(set(self.slices.columns) & set(self.privacy.personal))
-        if sliced:
-            raise ValueError(
-                f"slices.columns names personal data ({', '.join(sliced)}): its values would leave the machine"
-            )
+        refuse(cross_problems(self))
         return self

@@ -23,7 +23,7 @@ rules = st.fixed_dictionaries(
         "condition": st.just("drop"),
         "by": st.sampled_from(["10%", "0.05"]),
     },
-    optional={"every": spans, "lasting": spans, "slices": st.sampled_from(["all", "critical", [{"region": "EU"}]])},
+    optional={"every": spans, "slices": st.sampled_from(["all", [{"region": "EU"}]])},
 )
 scalars = names | st.integers(-(2**60), 2**60) | st.booleans() | st.floats(allow_nan=False) | st.dates() | st.times()
 notes = st.recursive(
@@ -38,17 +38,25 @@ mapped = {
     "where": st.dictionaries(names, st.lists(names), max_size=2),
 }
 told = {"grace": spans, "silence": st.sampled_from(["missing", "negative"]), "sources": st.lists(names)}
+
+
+def with_columns(critical: list[dict[str, str]]) -> dict[str, Any]:
+    return {"columns": sorted({"region", *(name for where in critical for name in where)}), "critical": critical}
+
+
 contracts = tables(
     {
         "model": tables({"name": names}, optional={"owners": st.lists(names, max_size=2), "purpose": names}),
         "predictions": tables({}, optional=mapped),
         "outcomes": tables({}, optional={"complete_through": instants}),
         "label": tables({"window": spans}, optional=told),
+        "slices": st.lists(st.dictionaries(names, names, min_size=1, max_size=2), max_size=2).map(with_columns),
     },
     optional={
-        "slices": tables({"critical": st.lists(st.dictionaries(names, names, max_size=2), max_size=2)}),
-        "alerts": st.lists(st.tuples(names, rules).map(lambda pair: {"name": pair[0], **pair[1]}), max_size=2),
-        "decision": tables({"threshold": st.floats(allow_nan=False, allow_infinity=False)}),
+        "alerts": st.dictionaries(names, rules, max_size=2).map(
+            lambda named: [{"name": n, **r} for n, r in named.items()]
+        ),
+        "decision": tables({"threshold": st.floats(0, 1)}),
         "value": st.just({}),
         "x": st.dictionaries(names, notes, max_size=3),
     },
@@ -113,7 +121,10 @@ def test_local_times_in_a_teams_notes_stay_as_they_are() -> None:
             '[label]\nwindow = "7d"\n[slices]\ncolumns = ["user"]\n[privacy]\npersonal = ["user"]',
             "slices.columns names personal data (user)",
         ),
-        ('[label]\nwindow = "7d"\n[changes]\nquery = "select"', "give path or query, not both"),
+        (
+            '[label]\nwindow = "7d"\n[changes]\npath = "c.csv"\nquery = "select"\nconnection_env = "DB"',
+            "path or query, not",
+        ),
     ],
 )
 def test_what_is_wrong_is_told_with_its_path(text: str, said: str) -> None:
