@@ -1,7 +1,6 @@
 """The files behind a contract's path: which they are, what columns they hold, whether they can be read."""
 
 import csv
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -39,7 +38,7 @@ def find_files(path: str, *, root: Path, table: str) -> list[Path]:
     if target.is_file():
         return [target]
     if target.is_dir():
-        files = [file for file in target.rglob("*") if file.suffix.lower() in FORMATS]
+        files = [file for file in target.rglob("*") if file.suffix.lower() in FORMATS and _is_data(file, base=target)]
     else:
         # Only the contract's own path is a pattern: brackets in the folder above it are just letters.
         base, pattern = (Path(target.anchor), path.lstrip("/")) if Path(path).is_absolute() else (root, path)
@@ -53,6 +52,11 @@ def find_files(path: str, *, root: Path, table: str) -> list[Path]:
             next_step=f"put files there or set path under [{table}] in the contract",
         )
     return found
+
+
+def _is_data(file: Path, *, base: Path) -> bool:
+    """Writers mark what is not data, such as unfinished parts and their own logs, with an underscore or a dot."""
+    return not any(part.startswith(("_", ".")) for part in file.relative_to(base).parts)
 
 
 def describe(found: list[Path], *, path: str, root: Path, table: str) -> list[File]:
@@ -140,9 +144,3 @@ def _check_header(file: Path, *, table: str) -> None:
             got=f"{file.name}: {', '.join(repeated) or 'empty'}",
             next_step="give every column its own name in the first line",
         )
-
-
-def file_hash(file: Path) -> str:
-    """SHA-256 of a file's bytes."""
-    with file.open("rb") as handle:
-        return hashlib.file_digest(handle, "sha256").hexdigest()

@@ -14,11 +14,11 @@ from fbkit.load.files import (
     File,
     check_readable,
     describe,
-    file_hash,
     find_files,
     scan_file,
     unreadable,
 )
+from fbkit.load.hashes import file_hash
 from fbkit.schema.contract_parts import Source
 from fbkit.schema.logs import SourceFile, UnreadablePart
 
@@ -90,18 +90,40 @@ def scan_source(source: Source, *, root: Path, table: str, skip_unreadable: bool
     Raises
     ------
     InputError
-        No file, an unreadable file, a duplicate header, or files whose columns differ.
+        No file, an unreadable file, a duplicate header, files whose columns differ, an unreachable database.
+    MissingPartError
+        A Delta table or a query needs a package that is not installed.
     """
-    if source.query is not None or source.path is None:
+    if source.query is not None and source.connection_env is not None:
+        from fbkit.load.query import scan_query
+
+        return scan_query(source.query, variable=source.connection_env, root=root, table=table)
+    if source.path is None:
         raise InputError(
-            f"the {table} log is a database query, which this version does not read",
-            got=source.query,
-            allowed="path = a .parquet, .csv or .ndjson file, pattern or folder",
-            next_step="export the query to Parquet",
+            f"the {table} log has neither path nor query",
+            allowed="path = a .parquet, .csv or .ndjson file, pattern or folder, or query with connection_env",
+            next_step=f"set path under [{table}] in the contract",
         )
+    if source.format == "delta" or (source.format is None and (root / source.path / "_delta_log").is_dir()):
+        from fbkit.load.delta import scan_delta
+
+        return scan_delta(source.path, root=root, table=table)
+    _refuse_iceberg(source, root=root, table=table)
     found = find_files(source.path, root=root, table=table)
     files = describe(found, path=source.path, root=root, table=table)
     return _scan_files(files, table=table, format=source.format, skip_unreadable=skip_unreadable)
+
+
+def _refuse_iceberg(source: Source, *, root: Path, table: str) -> None:
+    """The files of an Iceberg table hold deleted rows too, and only its catalogue tells which."""
+    folder = root / source.path if source.path else root
+    if source.format == "iceberg" or (folder.is_dir() and any((folder / "metadata").glob("*.metadata.json"))):
+        raise InputError(
+            f"the {table} log is an Iceberg table, which fbkit does not read by itself",
+            got=source.path,
+            allowed="Parquet, CSV, NDJSON, a Delta table, or a database query",
+            next_step=f"hand it in as a lazy frame: open_loop(folder, {table}=pl.scan_iceberg(...))",
+        )
 
 
 def _scan_files(files: Sequence[File], *, table: str, format: str | None, skip_unreadable: bool) -> Scan:
