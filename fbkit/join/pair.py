@@ -8,7 +8,7 @@ import polars as pl
 from fbkit.errors import InputError
 from fbkit.load.columns import entity_key
 from fbkit.schema.contract import Contract
-from fbkit.schema.label import LabelWindow
+from fbkit.schema.label import CLOSES
 
 BY_ID, BY_FALLBACK = "by_id", "by_fallback"
 
@@ -21,50 +21,45 @@ def number_statements(outcomes: pl.DataFrame, *, keys: Sequence[str]) -> pl.Data
 
 
 def pair(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, contract: Contract, as_of: datetime) -> pl.DataFrame:
-    """All pairings of numbered statements with predictions, and the statements that pair with none.
+    """All pairings of numbered statements with predictions (with ``__closes``), and the statements without one.
 
     Columns: statement, prediction_id (null for those that pair with none), ts_pred, rule, n_rivals, fate
     (null where the statement may count), and the statement's own columns.
     """
-    window = LabelWindow.of(contract)
     keys = list(contract.join.keys)
     keyed = pl.all_horizontal([pl.col(key).is_not_null() for key in keys])
     by_id = _by_key(predictions, outcomes.filter(keyed), keys=keys)
-    by_fallback = _by_window(predictions, outcomes.filter(~keyed), contract=contract, window=window)
+    by_fallback = _by_window(predictions, outcomes.filter(~keyed), contract=contract)
     pairs = pl.concat([by_id, by_fallback], how="diagonal_relaxed")
     # What had not arrived tells nothing yet, not even that it is an orphan.
     unknown = pl.when(pl.col("ts_arrival") > pl.lit(as_of)).then(pl.lit("not_yet_arrived"))
-    return pairs.with_columns(pl.coalesce(unknown, "fate", _fate(window)).alias("fate"))
+    return pairs.with_columns(pl.coalesce(unknown, "fate", _fate()).alias("fate")).drop(CLOSES)
 
 
 def _by_key(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, keys: list[str]) -> pl.DataFrame:
-    known = predictions.select(*dict.fromkeys(["prediction_id", "ts_pred", *keys]))
+    known = predictions.select(*dict.fromkeys(["prediction_id", "ts_pred", CLOSES, *keys]))
     statements = outcomes.rename({key: f"__key_{key}" for key in keys})
     known = known.with_columns([pl.col(key).cast(pl.String).alias(f"__key_{key}") for key in keys])
-    known = known.select("prediction_id", "ts_pred", *[f"__key_{key}" for key in keys], pl.lit(BY_ID).alias("rule"))
-    joined = statements.join(known, on=[f"__key_{key}" for key in keys], how="left")
+    named = [f"__key_{key}" for key in keys]
+    known = known.select("prediction_id", "ts_pred", CLOSES, *named, pl.lit(BY_ID).alias("rule"))
+    joined = statements.join(known, on=named, how="left")
     orphan = pl.when(pl.col("rule").is_null()).then(pl.lit("orphan"))
     # What the statement called its key stays visible, so that a reformatted id can be recognised later.
-    key_text = pl.concat_str([pl.col(f"__key_{key}") for key in keys], separator="|").alias("key")
-    return joined.with_columns(orphan.alias("fate"), pl.lit(0, dtype=pl.UInt32).alias("n_rivals"), key_text).drop(
-        [f"__key_{key}" for key in keys]
-    )
+    key_text = pl.concat_str(named, separator="|").alias("key")
+    return joined.with_columns(orphan.alias("fate"), pl.lit(0, dtype=pl.UInt32).alias("n_rivals"), key_text).drop(named)
 
 
-def _by_window(
-    predictions: pl.DataFrame, outcomes: pl.DataFrame, *, contract: Contract, window: LabelWindow
-) -> pl.DataFrame:
+def _by_window(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, contract: Contract) -> pl.DataFrame:
     fallback = contract.join.fallback
     outcomes = outcomes.drop(contract.join.keys)
     if fallback is None or outcomes.is_empty():
         return outcomes.clear().with_columns(
             pl.lit(None, dtype=pl.String).alias("prediction_id"), pl.lit(None, dtype=pl.String).alias("fate")
         )
-    known = predictions.select("prediction_id", "ts_pred", _entity_of(predictions, contract=contract).alias("__entity"))
+    entity = _entity_of(predictions, contract=contract).alias("__entity")
+    known = predictions.select("prediction_id", "ts_pred", CLOSES, entity)
     pairs = outcomes.join(known, on="__entity", how="inner")
-    pairs = pairs.filter(
-        (pl.col("ts_pred") <= pl.col("ts_event")) & (pl.col("ts_event") <= pl.col("ts_pred") + window.window)
-    )
+    pairs = pairs.filter((pl.col("ts_pred") <= pl.col("ts_event")) & (pl.col("ts_event") <= pl.col(CLOSES)))
     pairs = pairs.with_columns((pl.len().over("statement") - 1).cast(pl.UInt32).alias("n_rivals"))
     pairs = pairs.with_columns(_choose(fallback.rule).alias("fate"), pl.lit(BY_FALLBACK).alias("rule"))
     without = outcomes.join(pairs.select("statement").unique(), on="statement", how="anti")
@@ -101,11 +96,11 @@ def _choose(rule: str) -> pl.Expr:
     return pl.when(place > 1).then(pl.lit("not_chosen"))
 
 
-def _fate(window: LabelWindow) -> pl.Expr:
+def _fate() -> pl.Expr:
     return (
         pl.when(pl.col("ts_event") < pl.col("ts_pred"))
         .then(pl.lit("before_prediction"))
-        .when(pl.col("ts_event") > pl.col("ts_pred") + window.window)
+        .when(pl.col("ts_event") > pl.col(CLOSES))
         .then(pl.lit("after_window"))
         .when(pl.col("source") == "audit")
         .then(pl.lit("audit_row"))

@@ -5,7 +5,7 @@ from datetime import datetime
 import polars as pl
 
 from fbkit.schema.contract import Contract
-from fbkit.schema.label import LabelWindow
+from fbkit.schema.label import CLOSES, LabelWindow
 from fbkit.schema.results import CENSORED, LABEL_STATES, LABELLED, MISSING, NEGATIVE, PENDING, POSITIVE
 
 STATE = pl.Enum(LABEL_STATES)
@@ -33,7 +33,7 @@ def assign_states(
     window is closed and the feed is complete past that moment (then its arrival is that moment).
     """
     window = LabelWindow.of(contract)
-    closes = pl.col("ts_pred") + window.window + window.grace
+    closes = pl.col(CLOSES) + window.grace
     mature = closes <= pl.lit(as_of)
     # With silence = negative a closed window says nothing before the feed is complete past it.
     complete = (

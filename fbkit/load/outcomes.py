@@ -29,7 +29,7 @@ def load_outcomes(frame: pl.DataFrame, *, contract: Contract, sources: tuple[Sou
     frame, casts, notes = prepare_outcomes(frame, contract=contract)
     used, rejects = quarantine(frame, rules=outcome_rules(contract))
     used, repeated = split_identical(used)
-    used, clashing = _unique_outcome_id(used)
+    used, clashing = unique_outcome_id(used)
     refused = [part.select(RULE) for part in (rejects, repeated, clashing)]
     audit = account(table=TABLE, rows_in=rows_in, used=used.height, rejects=refused, casts=casts)
     everything = pl.concat([rejects, repeated, clashing], how="diagonal_relaxed")
@@ -59,7 +59,8 @@ def _reserved(contract: Contract) -> list[str]:
     return [*RESERVED, *({"prediction_id"} - set(contract.join.keys))]
 
 
-def _unique_outcome_id(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+def unique_outcome_id(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Split off the statements whose id stands for several contents; a statement without an id is its own."""
     if "outcome_id" not in frame.columns:
         return frame, frame.clear().with_columns(pl.lit(None, dtype=pl.String).alias(RULE))
     usable = (pl.col("outcome_id").str.strip_chars() != "").fill_null(value=False)

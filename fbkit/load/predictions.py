@@ -33,7 +33,7 @@ def load_predictions(frame: pl.DataFrame, *, contract: Contract, sources: tuple[
     frame, casts = prepare_predictions(frame, contract=contract)
     used, rejects = quarantine(frame, rules=prediction_rules(frame.columns, contract=contract))
     used, repeated = split_duplicates(used, key=["prediction_id"])
-    used, rekeyed = _unique_join_key(used, contract=contract)
+    used, rekeyed = unique_join_key(used, contract=contract)
     refused = [rejects.select(RULE), repeated.select(RULE), rekeyed.select(RULE)]
     audit = account(table=TABLE, rows_in=rows_in, used=used.height, rejects=refused, casts=casts)
     everything = pl.concat([rejects, repeated, rekeyed], how="diagonal_relaxed")
@@ -63,7 +63,8 @@ def _with_id(frame: pl.DataFrame, *, contract: Contract) -> pl.DataFrame:
     return frame.with_columns(entity_key(columns).str.replace_all("\x1f", "|", literal=True).alias("prediction_id"))
 
 
-def _unique_join_key(frame: pl.DataFrame, *, contract: Contract) -> tuple[pl.DataFrame, pl.DataFrame]:
+def unique_join_key(frame: pl.DataFrame, *, contract: Contract) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Split off the predictions that share their join keys with another."""
     keys = list(contract.join.keys)
     empty = frame.clear().with_columns(pl.lit(None, dtype=pl.String).alias(RULE))
     if keys == ["prediction_id"]:

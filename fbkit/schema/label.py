@@ -3,16 +3,21 @@
 from dataclasses import dataclass
 from datetime import timedelta
 
-from fbkit.errors import ContractError
+import polars as pl
+
 from fbkit.schema.contract import Contract
+
+CLOSES = "__closes"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LabelWindow:
     """What one label definition says about time.
 
-    A label counts if ``ts_pred <= ts_event <= ts_pred + window`` (both ends closed) and
-    ``ts_arrival <= as_of``; a prediction is mature if ``ts_pred + window + grace <= as_of``.
+    A label counts if ``ts_pred <= ts_event <= closes`` (both ends closed) and ``ts_arrival <= as_of``; a prediction is
+    mature if ``closes + grace <= as_of``. With a fixed window ``closes`` is ``ts_pred + window``. With
+    ``window = "session"`` it is ``window`` (the contract's session_gap) after the last prediction of the same
+    ``session_id`` that is known at the as-of time, so it may move while the session goes on.
     """
 
     window: timedelta
@@ -20,23 +25,41 @@ class LabelWindow:
     stages: tuple[timedelta, ...]
     silence: str
     version: str | None
+    session: bool = False
 
     @property
     def delay(self) -> timedelta:
-        """Window plus grace: a prediction that old is mature."""
+        """Window plus grace: a prediction that old is mature (in a session: one that no other followed)."""
         return self.window + self.grace
+
+    @property
+    def closes(self) -> pl.Expr:
+        """The end of each prediction's window; a session's needs all of its known predictions in the frame."""
+        made = pl.col("ts_pred")
+        if not self.session:
+            return made + self.window
+        session = pl.col("session_id").str.strip_chars()
+        # A prediction without a session is one of its own.
+        last = pl.when((session != "").fill_null(value=False)).then(made.max().over(session)).otherwise(made)
+        return last + self.window
+
+    def longest_delay(self, frame: pl.DataFrame) -> timedelta:
+        """The longest time from prediction to maturity in a joined frame; a fixed window's is always the same."""
+        if not self.session or "closes" not in frame.columns:
+            return self.delay
+        longest = frame.select((pl.col("closes") - pl.col("ts_pred")).max()).item()
+        return self.delay if longest is None else longest + self.grace
 
     @classmethod
     def of(cls, contract: Contract) -> "LabelWindow":
-        """The primary label's window; a session window is not supported yet."""
+        """The window of the contract's label."""
         label = contract.label
-        if not isinstance(label.window, timedelta):
-            raise ContractError(
-                'label.window = "session" is not supported by this version',
-                got=label.window,
-                allowed='a duration such as "7d"',
-                next_step="give the window as a duration",
-            )
+        session = not isinstance(label.window, timedelta)
         return cls(
-            window=label.window, grace=label.grace, stages=label.stages, silence=label.silence, version=label.version
+            window=label.session_gap if not isinstance(label.window, timedelta) else label.window,
+            grace=label.grace,
+            stages=label.stages,
+            silence=label.silence,
+            version=label.version,
+            session=session,
         )

@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 import fbkit as fb
-from fbkit.errors import ArgumentError, ContractError, InputError
+from fbkit.errors import ArgumentError, InputError
 
 T0 = datetime(2024, 5, 6, tzinfo=UTC)
 HOUR = timedelta(hours=1)
@@ -89,6 +89,44 @@ def test_a_prediction_that_was_logged_late_is_not_known_before() -> None:
     table = joined(left, outcomes(("p0", HOUR, HOUR, 1)), as_of=T0 + 2 * HOUR)
     assert column(table, "prediction_id") == ["p1"]
     assert rows_of(table, "orphan") == 1
+
+
+def test_an_id_that_clashes_later_still_stood_alone_before() -> None:
+    """What was a good row yesterday stays one in yesterday's view, whatever was logged since."""
+    left = pl.concat([predictions(3), predictions(1).with_columns(ts_pred=T0 + 8 * HOUR, score=pl.lit(0.9))])
+    right = outcomes(
+        ("p0", HOUR, HOUR, 1),
+        ("p1", HOUR, HOUR, 1),
+        ("p1", HOUR, 9 * HOUR, 0),
+        ("p2", 9 * HOUR, 9 * HOUR, 0),
+        outcome_id=pl.Series(["a", "b", "b", None]),
+    )
+    actions = [("p0", "allow", T0), ("p1", "allow", T0), ("p0", "block", T0 + 9 * HOUR), ("x", "allow", T0)]
+    acted = pl.DataFrame(actions, schema=["prediction_id", "action", "ts_action"], orient="row")
+    loop = fb.open_loop(
+        contract=contract(actions={"blocked": "block"}), predictions=left, outcomes=right, actions=acted
+    )
+    before = loop.join(as_of=T0 + 2 * HOUR)
+    assert column(before, "prediction_id") == ["p0", "p1", "p2"]
+    assert column(before, "label") == [1.0, 1.0, None]
+    assert column(before, "action") == ["allow", "allow", None]
+    assert rows_of(before, "clash_still_unknown") == 3
+    after = loop.join(as_of=T0 + 9 * HOUR)
+    assert column(after, "prediction_id") == ["p1", "p2"]
+    assert column(after, "state") == ["missing", "missing"]
+    assert (column(after, "action"), rows_of(after, "clash_still_unknown")) == (["allow", None], 0)
+
+
+def test_join_keys_that_clash_are_judged_as_known_then() -> None:
+    """At 1 h "a" has no clash of its id yet, so it shares its keys with "b"; later its id clashes, and "b" is alone."""
+    keys = ["request_id", "item_id"]
+    left = predictions(3, prediction_id=["a", "b", "a"], request_id=["r", "r", "s"], item_id=["i", "i", "i"])
+    left = pl.concat([left, predictions(1, prediction_id=["c"], request_id=["t"], item_id=["i"])])
+    right = pl.DataFrame({"request_id": ["r"], "item_id": ["i"], "ts_event": [T0 + HOUR], "label": [1]})
+    then = joined(left, right, as_of=T0 + HOUR, join={"keys": keys})
+    assert (column(then, "prediction_id"), rows_of(then, "clash_then")) == (["c"], 1)
+    now = joined(left, right, as_of=T0 + 2 * HOUR, join={"keys": keys})
+    assert (column(now, "prediction_id"), column(now, "label")) == (["c", "b"], [None, 1.0])
 
 
 def test_a_correction_wins_by_arrival_and_keep_first_refuses_it() -> None:
@@ -306,9 +344,39 @@ def test_the_receipt_of_a_refused_prediction_names_the_rule() -> None:
         joined(left, outcomes(("p0", HOUR, 3 * HOUR, 1))).receipt("p1")
 
 
-def test_a_session_window_is_refused_for_now() -> None:
-    with pytest.raises(ContractError, match="session"):
+SESSION = {"window": "session", "session_gap": "2h", "grace": "1h"}
+
+
+def test_a_session_window_needs_a_session() -> None:
+    with pytest.raises(InputError, match="session_id"):
         joined(predictions(1), outcomes(("p0", HOUR, HOUR, 1)), label={"window": "session"})
+
+
+def test_the_window_of_a_session_ends_a_gap_after_its_last_prediction() -> None:
+    left = predictions(4, session_id=["s", "s", " ", None])
+    right = outcomes(("p0", 3 * HOUR, 9 * HOUR, 1), ("p1", 3 * HOUR + TICK, 9 * HOUR, 1), ("p2", 4 * HOUR, 9 * HOUR, 1))
+    table = joined(left, right, label=SESSION)
+    assert column(table, "closes") == [T0 + hours * HOUR for hours in (3, 3, 4, 5)]
+    assert column(table, "state") == ["positive", "missing", "positive", "missing"]
+    assert rows_of(table, "after_window") == 1
+    assert column(table, "late") == [True, False, True, False]
+
+
+def test_a_session_that_goes_on_stays_open() -> None:
+    """The second prediction is not known at 0 h 59, so the first one's window seems to end at 2 h."""
+    left, right = predictions(2, session_id=["s", "s"]), outcomes(("p0", HOUR, HOUR, 1))
+    early = joined(left, right, as_of=T0 + HOUR - TICK, label=SESSION)
+    assert column(early, "closes") == [T0 + 2 * HOUR]
+    later = joined(left, right, as_of=T0 + 3 * HOUR, label=SESSION)
+    assert (column(later, "closes"), column(later, "mature")) == ([T0 + 3 * HOUR] * 2, [False, False])
+    assert column(joined(left, right, as_of=T0 + 4 * HOUR, label=SESSION), "mature") == [True, True]
+
+
+def test_the_fallback_looks_for_the_event_inside_the_session() -> None:
+    left = predictions(2, session_id=["s", "s"], account=["a", "a"])
+    right = outcomes((None, 3 * HOUR, 3 * HOUR, 1), account=pl.lit("a"))
+    table = joined(left, right, label=SESSION, join={"fallback": {"entity": "account", "rule": "earliest"}})
+    assert (column(table, "label"), column(table, "n_rivals")) == ([1.0, None], [1, 0])
 
 
 def test_a_fallback_on_an_unknown_column_is_refused() -> None:
