@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fbkit.errors import ContractError
-from fbkit.schema.contract import Contract, dump_toml
+from fbkit.schema.contract import Contract
+from fbkit.schema.toml import dump_toml
 
 BASE = '[model]\nname = "m"\n[predictions]\n[outcomes]\n[label]\nwindow = "7d"\n'
 BARE: dict[str, Any] = {"model": {"name": "m"}, "predictions": {}, "outcomes": {}, "label": {"window": "7d"}}
