@@ -45,7 +45,7 @@ def scan_delta(path: str, *, root: Path, table: str) -> Scan:
         frame = pl.scan_delta(opened)
         frame.collect_schema()
     except (DeltaError, *UNREADABLE) as error:
-        raise _unreadable(name, table=table, error=error) from error
+        raise _unreadable(error, name=name, where=where, table=table) from error
 
     def identify(collected: pl.DataFrame | None) -> Sources:
         rows = frame.select(pl.len()).collect().item() if collected is None else collected.height
@@ -55,7 +55,7 @@ def scan_delta(path: str, *, root: Path, table: str) -> Scan:
     def explain(error: BaseException) -> InputError:
         if not remote:
             _check_sizes(files, folder=Path(where), name=name, table=table)
-        return _unreadable(name, table=table, error=error)
+        return _unreadable(error, name=name, where=where, table=table)
 
     return Scan(table=table, frame=frame, kind="delta", identify=identify, explain=explain)
 
@@ -90,8 +90,8 @@ def _hash(files: list[dict[str, Any]], *, opened: "DeltaTable", folder: Path | N
     return hashlib.sha256("\n".join(lines).encode()).hexdigest()
 
 
-def _unreadable(name: str, *, table: str, error: BaseException) -> InputError:
-    lines = str(error).splitlines()
+def _unreadable(error: BaseException, *, name: str, where: str, table: str) -> InputError:
+    lines = str(error).replace(where, name).splitlines()
     return InputError(
         f"the Delta table of the {table} log could not be read",
         got=f"{name}: {lines[0] if lines else type(error).__name__}",
