@@ -33,7 +33,7 @@ def pair(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, contract: Contrac
     pairs = pl.concat([by_id, by_fallback], how="diagonal_relaxed")
     # What had not arrived tells nothing yet, not even that it is an orphan.
     unknown = pl.when(pl.col("ts_arrival") > pl.lit(as_of)).then(pl.lit("not_yet_arrived"))
-    return pairs.with_columns(pl.coalesce(unknown, "fate", _fate()).alias("fate")).drop(CLOSES)
+    return pairs.with_columns(pl.coalesce(unknown, "fate", fate()).alias("fate")).drop(CLOSES)
 
 
 def _by_key(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, keys: list[str]) -> pl.DataFrame:
@@ -96,7 +96,8 @@ def _choose(rule: str) -> pl.Expr:
     return pl.when(place > 1).then(pl.lit("not_chosen"))
 
 
-def _fate() -> pl.Expr:
+def fate() -> pl.Expr:
+    """Why a pairing cannot count, by its times and source; null where it may."""
     return (
         pl.when(pl.col("ts_event") < pl.col("ts_pred"))
         .then(pl.lit("before_prediction"))
