@@ -24,6 +24,9 @@ _PARTS = (
     ("ipywidgets", True, "explorers", "pip install fbkit"),
     ("anywidget", True, "explorers", "pip install fbkit"),
     ("jupyterlab", False, "fbkit lab, make lab", 'pip install "fbkit[lab]"'),
+    ("deltalake", False, "Delta tables as logs", 'pip install "fbkit[delta]"'),
+    ("adbc-driver-postgresql", False, "PostgreSQL queries as logs", 'pip install "fbkit[database]"'),
+    ("duckdb", False, "queries of DuckDB files as logs", 'pip install "fbkit[duckdb]"'),
 )  # fmt: skip
 _PARAMETERS = "parameters"
 

@@ -49,7 +49,7 @@ def postgres() -> Iterator[Callable[[str], str]]:
 
     data, options = folder / "data", f"-F -k {folder} -c listen_addresses="
     try:
-        run(initdb, "-D", data, "-U", "keeper", "--auth", "trust", "--encoding", "UTF8", "--no-sync")
+        run(initdb, "-D", data, "-U", "keeper", "--auth", "trust", "--locale", "C", "--encoding", "UTF8", "--no-sync")
         run(control, "-D", data, "-w", "-o", options, "-l", folder / "log", "start")
 
         def execute(statements: str) -> str:
