@@ -6,9 +6,10 @@ from datetime import datetime
 import polars as pl
 
 from fbkit.errors import InputError
+from fbkit.join.window import window_pairs
 from fbkit.load.columns import entity_key
 from fbkit.schema.contract import Contract
-from fbkit.schema.label import CLOSES
+from fbkit.schema.label import CLOSES, LabelWindow
 
 BY_ID, BY_FALLBACK = "by_id", "by_fallback"
 
@@ -24,7 +25,8 @@ def pair(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, contract: Contrac
     """All pairings of numbered statements with predictions (with ``__closes``), and the statements without one.
 
     Columns: statement, prediction_id (null for those that pair with none), ts_pred, rule, n_rivals, fate
-    (null where the statement may count), and the statement's own columns.
+    (null where the statement may count), and the statement's own columns. Rivals beyond what is listed are counted
+    in ``n_rivals`` only: see :func:`fbkit.join.window.window_pairs`.
     """
     keys = list(contract.join.keys)
     keyed = pl.all_horizontal([pl.col(key).is_not_null() for key in keys])
@@ -57,14 +59,15 @@ def _by_window(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, contract: C
             pl.lit(None, dtype=pl.String).alias("prediction_id"), pl.lit(None, dtype=pl.String).alias("fate")
         )
     entity = _entity_of(predictions, contract=contract).alias("__entity")
-    known = predictions.select("prediction_id", "ts_pred", CLOSES, entity)
-    pairs = outcomes.join(known, on="__entity", how="inner")
-    pairs = pairs.filter((pl.col("ts_pred") <= pl.col("ts_event")) & (pl.col("ts_event") <= pl.col(CLOSES)))
-    pairs = pairs.with_columns((pl.len().over("statement") - 1).cast(pl.UInt32).alias("n_rivals"))
-    pairs = pairs.with_columns(_choose(fallback.rule).alias("fate"), pl.lit(BY_FALLBACK).alias("rule"))
-    without = outcomes.join(pairs.select("statement").unique(), on="statement", how="anti")
-    without = without.with_columns(pl.lit("no_candidate").alias("fate"), pl.lit(0, dtype=pl.UInt32).alias("n_rivals"))
-    return pl.concat([pairs, without], how="diagonal_relaxed")
+    label = LabelWindow.of(contract)
+    pairs = window_pairs(
+        predictions.select("prediction_id", "ts_pred", CLOSES, entity),
+        outcomes,
+        rule=fallback.rule,
+        width=None if label.session else label.window,
+    )
+    paired = pl.when(pl.col("fate").is_null() | (pl.col("fate") != "no_candidate")).then(pl.lit(BY_FALLBACK))
+    return pairs.with_columns(paired.alias("rule"))
 
 
 def _entity_of(predictions: pl.DataFrame, *, contract: Contract) -> pl.Expr:
@@ -83,17 +86,6 @@ def _entity_of(predictions: pl.DataFrame, *, contract: Contract) -> pl.Expr:
             next_step="mend [join.fallback] entity in the contract",
         )
     return entity_key(entity)
-
-
-def _choose(rule: str) -> pl.Expr:
-    """Fate of each candidate of a fallback statement: null for the one that claims it."""
-    if rule == "all":
-        return pl.lit(None, dtype=pl.String)
-    if rule == "unique":
-        return pl.when(pl.len().over("statement") > 1).then(pl.lit("ambiguous"))
-    # Two predictions of one entity at the same instant: the smaller id is the earlier one.
-    place = pl.struct("ts_pred", "prediction_id").rank("ordinal", descending=rule == "latest").over("statement")
-    return pl.when(place > 1).then(pl.lit("not_chosen"))
 
 
 def fate() -> pl.Expr:
