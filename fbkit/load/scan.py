@@ -111,7 +111,7 @@ def scan_source(source: Source, *, root: Path, table: str, skip_unreadable: bool
     _refuse_iceberg(source, root=root, table=table)
     found = find_files(source.path, root=root, table=table)
     files = describe(found, path=source.path, root=root, table=table)
-    return _scan_files(files, table=table, format=source.format, skip_unreadable=skip_unreadable)
+    return _scan_files(files, table=table, source=source, skip_unreadable=skip_unreadable)
 
 
 def _refuse_iceberg(source: Source, *, root: Path, table: str) -> None:
@@ -126,13 +126,13 @@ def _refuse_iceberg(source: Source, *, root: Path, table: str) -> None:
         )
 
 
-def _scan_files(files: Sequence[File], *, table: str, format: str | None, skip_unreadable: bool) -> Scan:
+def _scan_files(files: Sequence[File], *, table: str, source: Source, skip_unreadable: bool) -> Scan:
     stamps = {file.path: file.stamp for file in files}
     parts: list[tuple[File, pl.LazyFrame]] = []
     broken: list[tuple[File, InputError]] = []
     for file in files:
         try:
-            frame = scan_file(file.path, table=table, format=format)
+            frame = scan_file(file.path, table=table, format=source.format)
             if skip_unreadable:
                 check_readable(frame, file=file.path, table=table)
         except InputError as error:
@@ -143,7 +143,7 @@ def _scan_files(files: Sequence[File], *, table: str, format: str | None, skip_u
             parts.append((file, with_partition(frame, file=file)))
     if not parts:
         raise broken[0][1]
-    kinds = {format or FORMATS[file.path.suffix.lower()] for file, _ in parts}
+    kinds = {source.format or FORMATS[file.path.suffix.lower()] for file, _ in parts}
     read = tuple(file for file, _ in parts)
 
     def identify(collected: pl.DataFrame | None) -> Sources:
@@ -157,12 +157,24 @@ def _scan_files(files: Sequence[File], *, table: str, format: str | None, skip_u
         frame=_together(parts, kinds=kinds, table=table),
         kind=kinds.pop() if len(kinds) == 1 else "mixed",  # type: ignore[arg-type]  # the formats are the kinds
         files=tuple(file.path for file in read),
-        incomplete=tuple(
-            UnreadablePart(table=table, file=file.name, period=None, reason=str(error.got)) for file, error in broken
-        ),
+        incomplete=_gaps(broken, read=parts, source=source, table=table),
         identify=identify,
         explain=explain,
     )
+
+
+def _gaps(
+    broken: Sequence[tuple[File, InputError]],
+    *,
+    read: Sequence[tuple[File, pl.LazyFrame]],
+    source: Source,
+    table: str,
+) -> tuple[UnreadablePart, ...]:
+    if not broken:
+        return ()
+    from fbkit.load.gaps import find_gap
+
+    return tuple(find_gap(file, reason=str(error.got), read=read, source=source, table=table) for file, error in broken)
 
 
 def with_partition(frame: pl.LazyFrame, *, file: File) -> pl.LazyFrame:
