@@ -1,0 +1,170 @@
+"""The smallest logs that decide the state of one prediction, taken from a joined table: the logs are not read again."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from datetime import datetime
+from typing import Any, Final, Protocol, Self
+
+import polars as pl
+
+from fbkit.join.states import feed_watermark
+from fbkit.load.checks import RULE
+from fbkit.load.loop import Logs
+from fbkit.load.predictions import RESERVED
+from fbkit.schema.contract import Contract
+from fbkit.schema.logs import AUDIT_SCHEMA, ActionLog, OutcomeLog, PredictionLog
+
+NOT_YET: Final = "not_yet_arrived"
+_CLASH = "conflicting_id"
+_MADE_BY_PAIRING = ("statement", "prediction_id", "ts_pred", "rule", "n_rivals", "fate", "key")
+# All rivals of a statement share its entity, so inside this small world one name stands for it.
+_ENTITY, _NAME = "entity_id", "e"
+
+
+class Table(Protocol):
+    """What a receipt needs of a joined table."""
+
+    @property
+    def frame(self) -> pl.DataFrame: ...
+    @property
+    def candidates(self) -> pl.DataFrame: ...
+    @property
+    def contract(self) -> Contract: ...
+    @property
+    def as_of(self) -> datetime: ...
+    @property
+    def rejects(self) -> Mapping[str, pl.DataFrame]: ...
+
+
+def known_statements(candidates: pl.DataFrame, prediction_id: str) -> pl.DataFrame:
+    """The statements that were considered for a prediction and had arrived, in the order they arrived."""
+    mine = candidates.filter((pl.col("prediction_id") == prediction_id) & (pl.col("fate") != NOT_YET))
+    return mine.sort("ts_arrival", "statement")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SmallWorld:
+    """One prediction with its rivals, its session, its statements, and the rows that clash with them.
+
+    ``own`` is the prediction's row in the joined table, ``said`` its statements with their fate.
+    """
+
+    table: Table
+    own: dict[str, Any]
+    said: pl.DataFrame
+    predictions: PredictionLog
+    outcomes: OutcomeLog
+    actions: ActionLog
+
+    @classmethod
+    def of(cls, table: Table, prediction_id: str) -> Self:
+        """Cut the world of one prediction out of a joined table."""
+        frame = table.frame
+        own = frame.row(by_predicate=pl.col("prediction_id") == prediction_id, named=True)
+        said = known_statements(table.candidates, prediction_id)
+        clashing = _clashing_outcomes(table, own=own)
+        rivals = _rivals(table, own=own, said=said, by_entity=clashing["__entity"].is_not_null().any())
+        near = rivals | _session(table, rivals)
+        made = _predictions(frame.filter(near), rivals=rivals, contract=table.contract)
+        return cls(
+            table=table,
+            own=own,
+            said=said,
+            predictions=PredictionLog(**_log(made, _clashing_predictions(table, own=own))),
+            outcomes=OutcomeLog(**_log(_outcomes(said, own=own, contract=table.contract), clashing)),
+            actions=_actions(frame.filter(near)),
+        )
+
+    def state_at(self, moment: datetime) -> dict[str, Any]:
+        """State, label, source and maturity as the join says them as of that moment."""
+        from fbkit.join.join import join
+
+        # Whatever other logs there are, they have no say in the state of a label.
+        rest: dict[str, Any] = {item.name: None for item in fields(Logs)}
+        given: dict[str, Any] = {"predictions": self.predictions, "outcomes": self.outcomes, "actions": self.actions}
+        frame = join(Logs(**(rest | given)), contract=self._contract(moment), as_of=moment).frame
+        row = frame.row(by_predicate=pl.col("prediction_id") == self.own["prediction_id"], named=True)
+        return {name: row[name] for name in ("state", "label", "source", "mature")}
+
+    def _contract(self, moment: datetime) -> Contract:
+        contract = self.table.contract
+        fallback = contract.join.fallback
+        if fallback is not None:
+            fallback = fallback.model_copy(update={"entity": (_ENTITY,)})
+            contract = contract.model_copy(update={"join": contract.join.model_copy(update={"fallback": fallback})})
+        if contract.label.silence == "negative":
+            through = feed_watermark(self.table.candidates, contract=self.table.contract, as_of=moment)
+            outcomes = contract.outcomes.model_copy(update={"complete_through": through})
+            contract = contract.model_copy(update={"outcomes": outcomes})
+        return contract
+
+
+def _rivals(table: Table, *, own: dict[str, Any], said: pl.DataFrame, by_entity: bool) -> pl.Expr:
+    """The prediction and those that could claim one of its statements."""
+    rivals = table.candidates.filter(pl.col("statement").is_in(said["statement"].implode()))["prediction_id"]
+    mine = pl.col("prediction_id").is_in([own["prediction_id"], *rivals.drop_nulls()])
+    if by_entity and own["entity"] is not None:
+        mine |= (pl.col("entity") == own["entity"]).fill_null(value=False)
+    return mine
+
+
+def _session(table: Table, rivals: pl.Expr) -> pl.Expr:
+    """Whatever else happened in their sessions, which moves the end of a session window."""
+    if table.contract.label.window != "session" or "session_id" not in table.frame.columns:
+        return pl.lit(value=False)
+    session = pl.col("session_id").str.strip_chars()
+    mine = table.frame.filter(rivals).select(session.drop_nulls().unique()).to_series()
+    return session.is_in(mine.filter(mine != "").implode()).fill_null(value=False)
+
+
+def _clashing_outcomes(table: Table, *, own: dict[str, Any]) -> pl.DataFrame:
+    """Statements about the prediction that are set aside today because their outcome_id clashes; once they counted."""
+    rejects = table.rejects.get("outcomes", pl.DataFrame())
+    if RULE not in rejects.columns or rejects.is_empty():
+        return pl.DataFrame(schema={"__entity": pl.String, RULE: pl.String})
+    keys = table.contract.join.keys
+    mine = pl.all_horizontal([pl.col(key) == ("" if own[key] is None else str(own[key])) for key in keys])
+    unkeyed = pl.any_horizontal([pl.col(key).is_null() for key in keys])
+    shared = unkeyed & (pl.col("__entity") == (own["entity"] or ""))
+    clash = rejects.filter((pl.col(RULE) == _CLASH) & (mine | shared).fill_null(value=False))
+    return clash.with_columns(pl.when(pl.col("__entity").is_not_null()).then(pl.lit(_NAME)).alias("__entity"))
+
+
+def _clashing_predictions(table: Table, *, own: dict[str, Any]) -> pl.DataFrame:
+    rejects = table.rejects.get("predictions", pl.DataFrame())
+    if RULE not in rejects.columns or own["entity"] is None or _ENTITY not in rejects.columns:
+        return pl.DataFrame(schema={RULE: pl.String})
+    clash = rejects.filter((pl.col(RULE) == _CLASH) & (pl.col(_ENTITY) == own["entity"]))
+    return clash.with_columns(pl.lit(_NAME).alias(_ENTITY))
+
+
+def _predictions(frame: pl.DataFrame, *, rivals: pl.Expr, contract: Contract) -> pl.DataFrame:
+    reserved = ("closes",) if contract.label.window == "session" else ()
+    made = [name for name in frame.columns if name in (*RESERVED, *reserved) or name.startswith("__")]
+    return frame.with_columns(pl.when(rivals).then(pl.lit(_NAME)).alias(_ENTITY)).drop(made)
+
+
+def _outcomes(said: pl.DataFrame, *, own: dict[str, Any], contract: Contract) -> pl.DataFrame:
+    made = [name for name in said.columns if name in _MADE_BY_PAIRING or name.startswith("__")]
+    keyed = pl.lit(said["rule"] == "by_id")
+    keys = [
+        pl.when(keyed).then(pl.lit(None if own[key] is None else str(own[key]), dtype=pl.String)).alias(key)
+        for key in contract.join.keys
+    ]
+    return said.drop(made).with_columns(*keys, pl.when(~keyed).then(pl.lit(_NAME)).alias("__entity"))
+
+
+def _actions(frame: pl.DataFrame) -> ActionLog:
+    columns = [name for name in ("prediction_id", "action", "propensity", "policy_id", "ts_action") if name in frame]
+    taken = frame.filter(pl.col("action").is_not_null()).select(columns)
+    return ActionLog(**_log(taken, pl.DataFrame(schema={RULE: pl.String})))
+
+
+def _log(frame: pl.DataFrame, clashing: pl.DataFrame) -> dict[str, Any]:
+    """The fields of a log; the rows that clash get the columns of those that do not."""
+    shaped = [
+        (pl.col(name) if name in clashing.columns else pl.lit(None)).cast(dtype) for name, dtype in frame.schema.items()
+    ]
+    names = list(frame.columns)
+    rejects = clashing.select(*(made.alias(name) for made, name in zip(shaped, names, strict=True)), RULE)
+    return {"frame": frame, "rejects": rejects, "audit": pl.DataFrame(schema=AUDIT_SCHEMA), "sources": ()}
