@@ -1,10 +1,12 @@
 """From the names and types in a file to the canonical ones, with every cast written down."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 
 import polars as pl
 
 from fbkit.errors import InputError, nearest
+from fbkit.load.looks import NUMBERS as PLAIN_NUMBERS
+from fbkit.load.looks import PERCENT, PROBABILITIES, advice, alike, examples, looks_like
 from fbkit.load.times import to_utc
 from fbkit.schema.contract_parts import Source
 
@@ -15,13 +17,16 @@ TIMES = {
     "outcomes": ("ts_event", "ts_arrival"),
     "actions": ("ts_action",),
     "changes": ("ts",),
+    "feedback": ("ts_feedback",),
 }
 NUMBERS = {
     "predictions": ("score", "threshold", "latency_ms", "cost"),
     "outcomes": ("label", "amount", "audit_prob"),
     "actions": ("propensity",),
     "changes": (),
+    "feedback": ("rating",),
 }
+_ROW = "__row"
 TEXTS = (
     "prediction_id", "outcome_id", "request_id", "session_id", "item_id", "model_version", "policy_id", "action",
     "source", "label_version", "label_name", "environment", "status", "kind", "what", "owner", "ref",
@@ -30,29 +35,50 @@ TEXTS = (
 Casts = list[tuple[str, str]]
 
 
+class CountedCasts(Casts):
+    """Casts for the audit, as (column, "from -> to"), and how many values of a column were no numbers."""
+
+    def __init__(self, casts: Iterable[tuple[str, str]] = ()) -> None:
+        super().__init__(casts)
+        self.unreadable: dict[str, int] = {}
+
+
 def canonical(
-    frame: pl.DataFrame, *, source: Source, table: str, required: tuple[str, ...], zone: str | None
+    frame: pl.DataFrame,
+    *,
+    source: Source,
+    table: str,
+    required: tuple[str, ...],
+    zone: str | None,
+    hidden: Collection[str] = (),
 ) -> tuple[pl.DataFrame, Casts]:
     """Rename mapped columns, check the required ones, and cast every canonical column once.
 
-    Returns the frame and the list of (column, "from -> to") casts for the audit.
+    A number that cannot be read becomes null and is counted. So does a required time; an optional one becomes the year
+    1, so that its row is set aside as absurd, because "unknown" has a meaning there. Of ``hidden``
+    columns (by canonical name) messages show hashes only.
+
+    Returns the frame and the casts for the audit.
 
     Raises
     ------
     InputError
         A required or mapped column is missing, or a column cannot become its canonical type.
     """
+    frame, casts = _plain_names(frame)
     frame = _rename(frame, source=source, table=table)
     for name in required:
         if name not in frame.columns:
             raise _missing(name, frame=frame, table=table)
-    casts: Casts = []
     for name in frame.columns:
         before = frame.schema[name]
         if name in TIMES[table]:
-            frame = to_utc(frame, column=name, table=table, zone=source.timezone or zone)
+            how = {"optional": name not in required, "hidden": name in hidden}
+            frame = to_utc(frame, column=name, table=table, zone=source.timezone or zone, **how)
         elif name in NUMBERS[table]:
-            frame = to_number(frame, column=name, table=table)
+            frame, unreadable = to_number(frame, column=name, table=table, hidden=name in hidden)
+            if unreadable and name not in required:
+                casts.unreadable[name] = unreadable
         elif name in TEXTS:
             frame = to_text(frame, column=name, table=table)
         after = frame.schema[name]
@@ -61,7 +87,32 @@ def canonical(
     return frame, casts
 
 
+def _plain_names(frame: pl.DataFrame) -> tuple[pl.DataFrame, CountedCasts]:
+    """Polars reads ``*`` and ``^...$`` as patterns for many columns; such a column gets a name of its own."""
+    odd = {name: free_name(name, frame.columns) for name in frame.columns if is_pattern(name)}
+    return frame.rename(odd), CountedCasts((name, f"called {new}") for name, new in odd.items())
+
+
+def is_pattern(name: str) -> bool:
+    """Whether Polars would read a column's name as a pattern for several."""
+    return name == "*" or (name.startswith("^") and name.endswith("$"))
+
+
+def separator_in(name: str) -> str | None:
+    """What seems to separate the names in the only column of a file: a semicolon, a tab or a bar."""
+    found = {"a semicolon": ";", "a tab": "\t", "a bar": "|"}
+    return next((word for word, sign in found.items() if sign in name), None)
+
+
 def _missing(name: str, *, frame: pl.DataFrame, table: str) -> InputError:
+    sign = separator_in(frame.columns[0]) if frame.width == 1 else None
+    if sign is not None:
+        return InputError(
+            f"the {table} log has one column, and it looks separated by {sign}",
+            got=frame.columns[0],
+            allowed="CSV files separated by commas",
+            next_step="write the file with commas between its columns",
+        )
     hint = nearest(name, frame.columns)
     step = f'map it in the contract: [{table}.columns] {name} = "{hint or "NAME IN THE FILE"}"'
     return InputError(
@@ -98,7 +149,10 @@ def _mapped(given: str | list[str], *, name: str, frame: pl.DataFrame, table: st
             )
     if not columns or (len(columns) > 1 and name != "entity_id"):
         raise InputError(
-            f"[{table}.columns] {name} needs one column", got=columns, allowed="one name; only entity_id takes several"
+            f"[{table}.columns] {name} needs one column",
+            got=columns,
+            allowed="one name; only entity_id takes several",
+            next_step=f'write [{table}.columns] {name} = "NAME IN THE FILE"',
         )
     return columns
 
@@ -134,27 +188,35 @@ def entity_key(columns: Sequence[str]) -> pl.Expr:
     return parts[0] if len(parts) == 1 else pl.concat_str(parts, separator=ENTITY_SEPARATOR, ignore_nulls=False)
 
 
-def to_number(frame: pl.DataFrame, *, column: str, table: str) -> pl.DataFrame:
-    """Cast to Float64; text that is not a number is an error when it is most of the column, else null."""
+def to_number(frame: pl.DataFrame, *, column: str, table: str, hidden: bool = False) -> tuple[pl.DataFrame, int]:
+    """Cast to Float64; text that is no number is an error when it is most of what is there, else null and counted."""
     dtype = frame.schema[column]
     if dtype == pl.Float64:
-        return frame
+        return frame, 0
     if dtype.is_numeric() or dtype in (pl.Boolean, pl.Null):
-        return frame.with_columns(pl.col(column).cast(pl.Float64))
+        return frame.with_columns(pl.col(column).cast(pl.Float64)), 0
     if dtype not in (pl.String, pl.Categorical) and not isinstance(dtype, pl.Enum):
         raise _wrong_type(column, table=table, dtype=dtype, allowed="numbers")
     text = pl.col(column).cast(pl.String).str.strip_chars()
     words = text.str.to_lowercase().replace_strict({"true": "1", "false": "0"}, default=text)
     cast = frame.select(words.cast(pl.Float64, strict=False)).to_series()
-    bad = frame.filter(cast.is_null() & frame[column].is_not_null())
-    if bad.height * 2 > frame.height:
+    blank = (frame.select(text == "").to_series()).fill_null(value=True)
+    bad = frame.select(pl.col(column), pl.int_range(pl.len()).alias(_ROW)).filter(cast.is_null() & ~blank)
+    if bad.height * 2 > blank.len() - blank.sum():
+        kind = looks_like(bad[column])
         raise InputError(
             f"column {column} of the {table} log is text, not numbers",
-            got=", ".join(repr(value) for value in bad[column].head(5).to_list()),
+            got=examples(bad[column], hidden=hidden, rows=bad[_ROW]),
             allowed="numbers",
-            next_step="write the column as a number, or map another column",
+            next_step=_instead(frame, column=column, kind=kind, wanted=(PROBABILITIES, PERCENT, PLAIN_NUMBERS)),
         )
-    return frame.with_columns(cast.alias(column))
+    return frame.with_columns(cast.alias(column)), bad.height
+
+
+def _instead(frame: pl.DataFrame, *, column: str, kind: str | None, wanted: tuple[str, ...]) -> str:
+    said = advice(kind, wanted=wanted[0]) or "write the column as a number, or map another column"
+    others = alike(frame, wanted=wanted, but=column)
+    return f"{said}; {', '.join(others)} would fit: are the columns swapped?" if others else said
 
 
 def to_text(frame: pl.DataFrame, *, column: str, table: str) -> pl.DataFrame:
@@ -166,9 +228,17 @@ def to_text(frame: pl.DataFrame, *, column: str, table: str) -> pl.DataFrame:
 
 
 def check_key_type(frame: pl.DataFrame, *, column: str, table: str, floats: bool = False) -> None:
-    """Refuse what has no one text form: nested values, bytes, and floats where an id is meant."""
+    """Refuse what has no one text form, and floats where an id is meant."""
     dtype = frame.schema[column]
-    if dtype.is_nested() or dtype == pl.Binary or (dtype.is_float() and not floats):
+    if dtype.is_float() and not floats:
+        raise _wrong_type(column, table=table, dtype=dtype, allowed="text or integers")
+    check_text_type(frame, column=column, table=table)
+
+
+def check_text_type(frame: pl.DataFrame, *, column: str, table: str) -> None:
+    """Refuse nested values, bytes and durations, which have no one text form."""
+    dtype = frame.schema[column]
+    if dtype.is_nested() or dtype in (pl.Binary, pl.Duration, pl.Object):
         raise _wrong_type(column, table=table, dtype=dtype, allowed="text or integers")
 
 

@@ -6,7 +6,8 @@ import polars as pl
 
 from fbkit.errors import InputError
 from fbkit.load.checks import RULE, account, quarantine, split_duplicates
-from fbkit.load.columns import Casts, canonical, entity_key, free_name
+from fbkit.load.columns import Casts, canonical, check_text_type, entity_key, free_name
+from fbkit.load.looks import hidden_columns
 from fbkit.load.times import absurd
 from fbkit.schema.contract import Contract
 from fbkit.schema.logs import PredictionLog, SourceFile
@@ -19,23 +20,31 @@ RESERVED = (
 )  # fmt: skip
 
 
-def load_predictions(frame: pl.DataFrame, *, contract: Contract, sources: tuple[SourceFile, ...]) -> PredictionLog:
+def load_predictions(
+    frame: pl.DataFrame, *, contract: Contract, sources: tuple[SourceFile, ...], besides: int = 0
+) -> PredictionLog:
     """Check a prediction log; see :mod:`fbkit.schema.rules` for the rules.
 
     Rows of other environments than the contract asks for (``prod`` by default) are left out and counted.
+
+    Parameters
+    ----------
+    besides
+        Rows that passed every rule elsewhere; the audit counts them too.
 
     Raises
     ------
     InputError
         A required column is missing or unusable, or most rows break one rule.
     """
-    rows_in = frame.height
+    rows_in = frame.height + besides
     frame, casts = prepare_predictions(frame, contract=contract)
     used, rejects = quarantine(frame, rules=prediction_rules(frame.columns, contract=contract))
     used, repeated = split_duplicates(used, key=["prediction_id"])
     used, rekeyed = unique_join_key(used, contract=contract)
-    refused = [rejects.select(RULE), repeated.select(RULE), rekeyed.select(RULE)]
-    audit = account(table=TABLE, rows_in=rows_in, used=used.height, rejects=refused, casts=casts)
+    refused = [rejects, repeated, rekeyed]
+    hidden = hidden_columns(contract.predictions, contract.privacy.personal)
+    audit = account(table=TABLE, rows_in=rows_in, used=used.height + besides, rejects=refused, casts=casts, hidden=hidden)
     everything = pl.concat([rejects, repeated, rekeyed], how="diagonal_relaxed")
     return PredictionLog(frame=used.sort("ts_pred", "prediction_id"), rejects=everything, audit=audit, sources=sources)
 
@@ -44,9 +53,9 @@ def prepare_predictions(frame: pl.DataFrame, *, contract: Contract) -> tuple[pl.
     """Canonical names and types, row for row; also the list of casts for the audit."""
     frame = _with_id(frame, contract=contract)
     required = ("prediction_id", "ts_pred", "score")
-    frame, casts = canonical(
-        frame, source=contract.predictions, table=TABLE, required=required, zone=contract.time.timezone
-    )
+    part, zone = contract.predictions, contract.time.timezone
+    hidden = hidden_columns(part, contract.privacy.personal)
+    frame, casts = canonical(frame, source=part, table=TABLE, required=required, zone=zone, hidden=hidden)
     frame = _free_reserved(frame, contract=contract)
     frame, casts = _as_text(frame, contract=contract, casts=casts)
     return _numeric_features(frame, contract=contract), casts
@@ -72,7 +81,10 @@ def unique_join_key(frame: pl.DataFrame, *, contract: Contract) -> tuple[pl.Data
     missing = [key for key in keys if key not in frame.columns]
     if missing:
         raise InputError(
-            "the prediction log lacks a join key", got=", ".join(missing), allowed=", ".join(frame.columns)
+            "the prediction log lacks a join key",
+            got=", ".join(missing),
+            allowed=", ".join(frame.columns),
+            next_step="log it, map it under [predictions.columns], or take it out of [join] keys",
         )
     ambiguous = pl.struct(keys).is_duplicated() & pl.all_horizontal(pl.col(keys).is_not_null())
     return frame.filter(~ambiguous), frame.filter(ambiguous).with_columns(pl.lit("conflicting_id").alias(RULE))
@@ -104,8 +116,9 @@ def _as_text(frame: pl.DataFrame, *, contract: Contract, casts: Casts) -> tuple[
     for name in contract.slices.columns:
         dtype = frame.schema[name]
         if dtype != pl.String and (not dtype.is_float() or name not in contract.features.columns):
+            check_text_type(frame, column=name, table=TABLE)
             frame = frame.with_columns(pl.col(name).cast(pl.String))
-            casts = [*casts, (name, f"{dtype} -> String")]
+            casts.append((name, f"{dtype} -> String"))
     return frame, casts
 
 
@@ -137,7 +150,10 @@ def prediction_rules(columns: Sequence[str], *, contract: Contract) -> list[tupl
     for name, values in where.items():
         if name not in columns:
             raise InputError(
-                f"[predictions.where] names a column that is not in the log: {name}", allowed=", ".join(columns)
+                "[predictions.where] names a column that is not in the log",
+                got=name,
+                allowed=", ".join(columns),
+                next_step="log it, or take it out of [predictions.where]",
             )
         rules.insert(0, ("other_environment", ~pl.col(name).cast(pl.String).is_in(values).fill_null(value=False)))
     return rules

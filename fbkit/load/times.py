@@ -5,13 +5,20 @@ import zoneinfo
 import polars as pl
 
 from fbkit.errors import ContractError, InputError
+from fbkit.load.looks import TIMES, advice, alike, examples, looks_like
 
 _UTC = pl.Datetime("us", "UTC")
+_UNREADABLE = pl.lit(-62_135_596_800_000_000).cast(_UTC)  # the first instant of the year 1, which is always absurd
 _EARLIEST, _LATEST = pl.datetime(1990, 1, 1, time_zone="UTC"), pl.datetime(2100, 1, 1, time_zone="UTC")
 
 
-def to_utc(frame: pl.DataFrame, *, column: str, table: str, zone: str | None) -> pl.DataFrame:
+def to_utc(
+    frame: pl.DataFrame, *, column: str, table: str, zone: str | None, optional: bool = False, hidden: bool = False
+) -> pl.DataFrame:
     """Convert a column to ``Datetime("us", "UTC")``; text that is no time becomes null.
+
+    Where the column is ``optional`` null means something, so there such a text becomes the year 1, which is absurd.
+    ``hidden`` keeps its values out of messages.
 
     Raises
     ------
@@ -21,22 +28,39 @@ def to_utc(frame: pl.DataFrame, *, column: str, table: str, zone: str | None) ->
     dtype = frame.schema[column]
     if dtype == _UTC:
         return frame
+    if dtype == pl.Null:
+        return frame.with_columns(pl.col(column).cast(_UTC))
+    if isinstance(dtype, pl.Categorical | pl.Enum):
+        frame = frame.with_columns(pl.col(column).cast(pl.String))
+        dtype = frame.schema[column]
+    known = frame.select(pl.col(column).is_not_null()).to_series()
     if dtype == pl.Date:
         frame = frame.with_columns(pl.col(column).cast(pl.Datetime("us")))
         dtype = frame.schema[column]
     if isinstance(dtype, pl.Datetime):
-        return frame.with_columns(
-            _localise(pl.col(column), dtype=dtype, zone=zone, column=column, table=table).alias(column)
-        )
-    if dtype == pl.Null:
-        return frame.with_columns(pl.col(column).cast(_UTC))
-    if dtype == pl.String:
-        return _parse_text(frame, column=column, table=table, zone=zone)
-    raise InputError(
+        local = _localise(pl.col(column), dtype=dtype, zone=zone, column=column, table=table)
+        frame = frame.with_columns(local.alias(column))
+    elif dtype == pl.String:
+        known &= frame[column].str.strip_chars() != ""
+        frame = _parse_text(frame, column=column, table=table, zone=zone, hidden=hidden)
+    else:
+        raise _no_time(frame, column=column, table=table, hidden=hidden)
+    if not optional:
+        return frame
+    return frame.with_columns(
+        pl.when(known & pl.col(column).is_null()).then(_UNREADABLE).otherwise(column).alias(column)
+    )
+
+
+def _no_time(frame: pl.DataFrame, *, column: str, table: str, hidden: bool) -> InputError:
+    values = frame[column].drop_nulls()
+    others = alike(frame, wanted=(TIMES,), but=column)
+    said = advice(looks_like(values), wanted=TIMES) or "write timestamps instead of epoch numbers"
+    return InputError(
         f"column {column} of the {table} log is not a time",
-        got=f"{dtype}, for example {frame[column].drop_nulls().head(1).to_list()}",
+        got=f"{frame.schema[column]}, for example {examples(values.head(1), hidden=hidden)}",
         allowed="a timestamp with a zone, or ISO 8601 text such as 2013-05-27T14:05:00Z",
-        next_step="write timestamps instead of epoch numbers",
+        next_step=f"{said}; {', '.join(others)} would fit: are the columns swapped?" if others else said,
     )
 
 
@@ -52,8 +76,11 @@ def _localise(expr: pl.Expr, *, dtype: pl.Datetime, zone: str | None, column: st
     )
 
 
-def _parse_text(frame: pl.DataFrame, *, column: str, table: str, zone: str | None) -> pl.DataFrame:
+def _parse_text(frame: pl.DataFrame, *, column: str, table: str, zone: str | None, hidden: bool) -> pl.DataFrame:
     text = frame[column].str.strip_chars()
+    kind = looks_like(frame[column])
+    if kind is not None and kind != TIMES and not _some_time(text):
+        raise _no_time(frame, column=column, table=table, hidden=hidden)
     # One spelling for what databases and spreadsheets write: "2013-05-27 14:05:00 UTC", "...+00", "...+0200".
     text = text.str.replace(r"^(\d{4}-\d{2}-\d{2})[ t]", "${1}T").str.replace(r"\s*(?:[zZ]|UTC|GMT)$", "+00:00")
     text = text.str.replace(r"(T.*?)\s*([+-]\d{2}):?(\d{2})$", "${1}${2}:${3}").str.replace(
@@ -62,7 +89,7 @@ def _parse_text(frame: pl.DataFrame, *, column: str, table: str, zone: str | Non
     has_offset = text.str.contains(r"T.*[+-]\d{2}:\d{2}$")
     naive = frame.filter(text.is_not_null() & ~has_offset)
     if zone is None and naive.height * 2 > text.drop_nulls().len():
-        raise _naive(column, table=table, example=naive[column].head(1).to_list())
+        raise _naive(column, table=table, example=examples(naive[column].head(1), hidden=hidden))
     aware = [
         text.str.to_datetime(form, time_unit="us", time_zone="UTC", strict=False)
         for form in ("%Y-%m-%dT%H:%M:%S%.f%:z", "%Y-%m-%dT%H:%M%:z")
@@ -79,6 +106,11 @@ def _parse_text(frame: pl.DataFrame, *, column: str, table: str, zone: str | Non
     return frame.with_columns(parsed.alias(column))
 
 
+def _some_time(text: pl.Series) -> bool:
+    """Whether any value starts as an ISO date: then bad ones are left to the quarantine."""
+    return bool(text.str.contains(r"^\d{4}-\d{2}-\d{2}").any())
+
+
 def check_zone(zone: str) -> str:
     """The zone's name if the machine knows it."""
     try:
@@ -86,7 +118,10 @@ def check_zone(zone: str) -> str:
         pl.select(pl.datetime(2000, 1, 1).dt.replace_time_zone(zone))
     except (pl.exceptions.PolarsError, zoneinfo.ZoneInfoNotFoundError, ValueError, OSError) as error:
         raise ContractError(
-            "the contract names an unknown time zone", got=zone, allowed="an IANA name such as Europe/Berlin"
+            "the contract names an unknown time zone",
+            got=zone,
+            allowed="an IANA name such as Europe/Berlin",
+            next_step='mend timezone in the contract (without one: --timezone); "UTC" always works',
         ) from error
     return zone
 

@@ -52,6 +52,7 @@ NOTES: Final[dict[str, str]] = {
     "older_definition": "a label of another definition version than the contract's",
     "arrival_is_event_time": "no arrival time is logged; the event time stands in",
     "cast": "a column was cast at load",
+    "unreadable": "values that are no numbers; they count as missing",
     "mature": "the label window is closed at the as-of time",
     "clash_still_unknown": "rows set aside today for an id that, at the as-of time, no other row had yet",
     "clash_then": "rows used today whose join keys another row had at the as-of time",

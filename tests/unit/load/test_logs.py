@@ -107,7 +107,10 @@ def test_a_bad_outcome_is_set_aside_under_its_rule(column: str, value: object, r
 @pytest.mark.parametrize(
     ("frames", "hint"),
     [
-        ({"predictions": left(score=[40.0] * 5)}, "logits or percent"),
+        ({"predictions": left(score=[40.0] * 5)}, "look like percent: divide by 100"),
+        ({"predictions": left(score=[-2.0, 3.5, -1.0, 4.0, 0.5])}, "look like logits or margins: map a probability"),
+        ({"predictions": left(score=[1.7e9] * 5)}, "look like epoch seconds"),
+        ({"predictions": left(score=[5e5] * 5)}, "logits or percent"),
         ({"predictions": left(prediction_id=["a"] * 5, score=[0.1, 0.2, 0.3, 0.4, 0.5])}, "not unique"),
         ({"predictions": left(ts_pred=[datetime(1970, 1, 20, tzinfo=UTC)] * 5)}, "wrong unit"),
         ({"outcomes": right(label=[3] * 5)}, "regression"),
@@ -120,6 +123,53 @@ def test_a_log_that_is_mostly_bad_is_refused_with_a_guess_why(frames: dict[str, 
     with pytest.raises(InputError, match="more than half") as caught:
         load(**frames)
     assert hint in str(caught.value.next_step)
+
+
+def test_text_that_is_no_number_is_counted_and_refused_when_it_is_most_of_what_is_there() -> None:
+    logs = load(left(threshold=["0.5", "high", "", None, " 0.7 "]))
+    noted = logs.audit.filter(pl.col("rule") == "unreadable")
+    assert noted.select("table", "rows", "detail").rows() == [
+        ("predictions", 1, "threshold: values that are no numbers; they count as missing")
+    ]
+    assert logs.predictions.frame["threshold"].to_list() == [0.5, None, None, None, 0.7]
+    with pytest.raises(InputError, match=r"threshold of the predictions log is text[\s\S]*row 3: 'high'") as caught:
+        load(left(threshold=["", None, "high", "low", "0.5"]))
+    assert "look like words" in str(caught.value.next_step)
+    with pytest.raises(InputError, match="with a decimal comma: write them with a decimal point"):
+        load(left(score=["0,5"] * 5))
+
+
+def test_swapped_columns_are_named() -> None:
+    with pytest.raises(InputError, match="score would fit: are the columns swapped"):
+        load(left(score=[str(T0)] * 5, ts_pred=[0.25] * 5))
+
+
+def test_an_unreadable_arrival_is_set_aside_and_not_taken_as_known_at_the_event() -> None:
+    logs = load(outcomes=right(ts_arrival=[*["2024-05-07T00:00:00Z"] * 3, "soon", None]))
+    assert rules(logs, "outcomes") == {"absurd_time": 1}
+
+
+def test_personal_columns_are_hashed_in_messages() -> None:
+    private = contract(privacy={"personal": ["score", "who"]}, predictions={"columns": {"threshold": "who"}})
+    for column in ("score", "who"):
+        with pytest.raises(InputError, match=r"row 1: #[0-9a-f]{8}, row 2: #") as caught:
+            load(left(**{"who": [0.5] * 5} | {column: ["Ada", "Bob", "Ada", "Bob", "Eve"]}), made=private)
+        assert "Ada" not in str(caught.value)
+    with pytest.raises(InputError, match=r"for example score #[0-9a-f]{8}"):
+        load(left(who=[0.5] * 5, score=[77.5] * 5), made=private)
+
+
+def test_a_file_separated_by_something_else_is_recognised() -> None:
+    for sign, word in ((";", "a semicolon"), ("\t", "a tab"), ("|", "a bar")):
+        with pytest.raises(InputError, match=f"looks separated by {word}"):
+            load(pl.DataFrame({f"prediction_id{sign}ts_pred{sign}score": ["1;2;3"]}))
+
+
+def test_a_column_whose_name_is_a_pattern_is_renamed_and_nothing_more() -> None:
+    logs = load(left(**{"*": ["a"] * 5, "^score$": ["b"] * 5}))
+    assert logs.predictions.frame["logged_*"].to_list() == ["a"] * 5
+    assert logs.predictions.frame["logged_^score$"].to_list() == ["b"] * 5
+    assert "*: called logged_*" in logs.audit["detail"].to_list()
 
 
 def test_a_log_of_mostly_other_environments_is_judged_by_its_own_rows() -> None:

@@ -1,12 +1,13 @@
 """Times become instants in UTC, or are refused: never guessed."""
 
+import re
 from datetime import UTC, date, datetime
 
 import polars as pl
 import pytest
 
 from fbkit.errors import ContractError, InputError
-from fbkit.load.times import check_zone, to_utc
+from fbkit.load.times import absurd, check_zone, to_utc
 
 NOON = datetime(2013, 5, 27, 12, tzinfo=UTC)
 
@@ -31,7 +32,7 @@ def test_text_with_an_offset_is_an_instant(text: str) -> None:
     assert utc([text], zone="Asia/Tokyo") == [NOON]
 
 
-@pytest.mark.parametrize("text", ["2013-05-27T12:00:00", "2013-05-27 12:00", "2013-05-27", "1369663500", "noon"])
+@pytest.mark.parametrize("text", ["2013-05-27T12:00:00", "2013-05-27 12:00", "2013-05-27"])
 def test_text_without_an_offset_is_refused(text: str) -> None:
     with pytest.raises(InputError, match=r"no time zone[\s\S]*got[\s\S]*next step: set timezone"):
         utc([text, None])
@@ -76,10 +77,35 @@ def test_dates_need_a_zone_too() -> None:
     assert utc([date(2013, 5, 27)], zone="UTC") == [datetime(2013, 5, 27, tzinfo=UTC)]
 
 
-@pytest.mark.parametrize("values", [[1369656000], [1.5], [True]])
-def test_numbers_are_no_times(values: list[object]) -> None:
-    with pytest.raises(InputError, match=r"is not a time[\s\S]*epoch"):
-        utc(values)
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        ([1369656000], 'epoch seconds: .*time_unit="s"'),
+        ([1369656000123], 'epoch milliseconds: .*time_unit="ms"'),
+        (["1369663500"], 'epoch seconds: .*time_unit="s"'),
+        (["0.25", "0.5"], "look like probabilities: another column may be meant"),
+        (["noon"], "look like words: another column may be meant"),
+        ([1.5], "look like numbers"),
+        ([True], "instead of epoch numbers"),
+    ],
+)
+def test_what_is_no_time_is_refused_and_said_what_it_looks_like(values: list[object], said: str) -> None:
+    with pytest.raises(InputError, match=r"is not a time") as caught:
+        utc(values, zone="UTC")
+    assert re.search(said, str(caught.value.next_step))
+
+
+def test_an_unreadable_optional_time_becomes_an_absurd_one_and_not_an_unknown_one() -> None:
+    texts = ["2013-05-27T12:00:00Z", "soon", "", None, "2013-05-27T12:00:00Z"]
+    frame = to_utc(pl.DataFrame({"t": texts}), column="t", table="x", zone=None, optional=True)
+    assert frame["t"].to_list() == [NOON, datetime(1, 1, 1, tzinfo=UTC), None, None, NOON]
+    assert frame.select(absurd("t"))["t"].to_list() == [False, True, None, None, False]
+
+
+def test_the_column_that_would_fit_is_named() -> None:
+    frame = pl.DataFrame({"t": [0.25, 0.5], "score": [NOON, NOON]})
+    with pytest.raises(InputError, match="score would fit: are the columns swapped"):
+        to_utc(frame, column="t", table="x", zone=None)
 
 
 def test_an_empty_column_of_no_type_is_an_empty_column_of_times() -> None:
