@@ -25,12 +25,13 @@ def feed_watermark(outcomes: pl.DataFrame, *, contract: Contract, as_of: datetim
 
 
 def assign_states(
-    frame: pl.DataFrame, *, contract: Contract, as_of: datetime, watermark: datetime | None
+    frame: pl.DataFrame, *, contract: Contract, as_of: datetime, watermark: datetime | pl.Expr | None
 ) -> pl.DataFrame:
     """Add mature, late, lag, arrival_lag and state; the states partition the rows.
 
     Silence is ``missing`` when the window closes, or, with ``silence = "negative"``, a negative once the
-    window is closed and the feed is complete past that moment (then its arrival is that moment).
+    window is closed and the feed is complete past that moment (then its arrival is that moment). ``watermark`` is
+    up to when it is complete, of all rows or row by row (:func:`fbkit.join.watermark.row_watermark`).
     """
     window = LabelWindow.of(contract)
     closes = pl.col(CLOSES) + window.grace
