@@ -13,6 +13,7 @@ from fbkit.join.join import join
 from fbkit.join.joined import Joined as JoinedTable
 from fbkit.join.periods import resolve
 from fbkit.load.loop import Logs, load_logs
+from fbkit.load.outcomes import outcomes_of_label, statements_about
 from fbkit.schema.contract import Contract
 from fbkit.schema.diagnosis import Diagnosis as DiagnosisFacts
 from fbkit.schema.period import Comparison, format_instant, parse_instant
@@ -131,8 +132,43 @@ class Loop:
         """What was read, used and refused, by log and rule."""
         return self.logs.audit
 
-    def join(self, *, as_of: str | datetime | None = None) -> Joined:
+    @property
+    def labels(self) -> pl.DataFrame:
+        """The label definitions of the contract, the primary first: name, role, version, window, silence, statements.
+
+        ``statements`` counts the rows of the outcome log that are about the label, refused ones included.
+        """
+        outcomes = self.logs.outcomes
+        rows = [
+            (part.name, role, part.version, part.window_text, part.silence, statements_about(outcomes, part.name, role))
+            for part, role in [
+                (self.contract.label, "primary"),
+                *((also, "proxy") for also in self.contract.label.also),
+            ]
+        ]
+        names = ("name", "role", "version", "window", "silence", "statements")
+        kinds = (*[pl.String] * 5, pl.Int64)
+        return pl.DataFrame(rows, schema=dict(zip(names, kinds, strict=True)), orient="row")
+
+    def join(
+        self, *, as_of: str | datetime | None = None, label: str | None = None, label_versions: str = "any"
+    ) -> Joined:
         """Join predictions and outcomes as known at ``as_of`` (the newest arrival by default).
+
+        Parameters
+        ----------
+        label
+            Which of :attr:`labels` is looked at: the primary, or a proxy by its name.
+        label_versions
+            ``any``: a label of another definition version counts where there is no current one, and
+            :attr:`Joined.warnings` says so; ``current``: only labels of the contract's version count.
+
+        Raises
+        ------
+        ArgumentError
+            No such label or choice of versions, or a time that cannot be read.
+        InputError
+            No prediction was known then, or the log holds no statement about this label.
 
         Examples
         --------
@@ -143,7 +179,11 @@ class Loop:
         0
         """
         at = None if as_of is None else parse_instant(as_of)
-        table = join(self.logs, contract=self.contract, as_of=at)
+        contract, logs = self.contract, self.logs
+        if label is not None and label != contract.label.name:
+            contract = contract.for_label(label)
+            logs = replace(logs, outcomes=outcomes_of_label(logs.outcomes, contract=contract))
+        table = join(logs, contract=contract, as_of=at, label_versions=label_versions)
         return Joined(**{item.name: getattr(table, item.name) for item in fields(table)})
 
     def check(self, *, as_of: str | datetime | None = None) -> pl.DataFrame:

@@ -55,7 +55,9 @@ def attach(frame: pl.DataFrame, *, pairs: pl.DataFrame, labels: pl.DataFrame) ->
     pairs = pairs.with_columns(
         pl.when(contradicting).then(pl.lit("contradicts_action")).otherwise("fate").alias("fate")
     )
-    seen = ("used", "superseded", "duplicate_statement", "conflicting_label", "contradicts_action")
+    seen = (
+        "used", "superseded", "duplicate_statement", "conflicting_label", "contradicts_action", "other_definition",
+    )  # fmt: skip
     counts = pairs.filter(pl.col("fate").is_in(seen)).group_by("prediction_id")
     counts = counts.agg(
         pl.len().cast(pl.UInt32).alias("n_outcomes"), (pl.col("fate") == "conflicting_label").any().alias(CONFLICTED)
@@ -80,12 +82,13 @@ def _with_actions(frame: pl.DataFrame, *, actions: Known | None, contract: Contr
     return frame.with_columns(pl.col("action").is_in(blocking).fill_null(value=False).alias("blocked"))
 
 
-def arranged(frame: pl.DataFrame, *, contract: Contract) -> pl.DataFrame:
+def arranged(frame: pl.DataFrame, *, contract: Contract, ordered: bool = True) -> pl.DataFrame:
     """The kit's columns first; where windows differ from row to row, each row says when its own closes."""
     session = LabelWindow.of(contract).session
     frame = frame.rename({CLOSES: "closes"}) if session else frame.drop(CLOSES)
     leading = (*_LEADING, "closes") if session else _LEADING
-    return frame.select(*leading, pl.exclude(leading)).sort("ts_pred", "prediction_id")
+    frame = frame.select(*leading, pl.exclude(leading))
+    return frame.sort("ts_pred", "prediction_id") if ordered else frame
 
 
 def account(
@@ -110,10 +113,11 @@ def account(
     used = frame.filter(pl.col("rule").is_not_null()).group_by("rule").len().sort("rule")
     rows += [(TABLE, name, count, PAIRED[name]) for name, count in used.iter_rows()]
     rows += [(TABLE, name, int(frame[name].sum()), NOTES[name]) for name in ("late", "mature")]
-    older = 0
+    notes = {"after_as_of": made.later, "decision_disagrees": disagree}
     if contract.label.version is not None:
-        older = frame.filter(pl.col("label_version") != contract.label.version).height
-    notes = {"after_as_of": made.later, "decision_disagrees": disagree, "older_definition": older}
+        labelled = frame.filter(pl.col("rule").is_not_null())["label_version"]
+        notes["older_definition"] = int((labelled != contract.label.version).sum())
+        notes["unknown_definition"] = labelled.null_count()
     notes["clash_still_unknown"] = made.restored + said.restored + (acted.restored if acted else 0)
     notes["clash_then"] = made.clashing
     rows += [(TABLE, name, count, NOTES[name]) for name, count in notes.items() if count]

@@ -4,19 +4,22 @@ from datetime import datetime
 
 import polars as pl
 
-from fbkit.errors import InputError
+from fbkit.errors import ArgumentError, InputError
 from fbkit.join.assemble import account, arranged, attach, clean, decorate, with_closes
 from fbkit.join.joined import Joined
 from fbkit.join.known import heard, known_actions, known_outcomes, known_predictions, newest_moment
 from fbkit.join.pair import number_statements, pair
-from fbkit.join.settle import settle
+from fbkit.join.settle import ANY, CURRENT, settle
 from fbkit.join.states import assign_states, feed_watermark
+from fbkit.join.table import MemoryTable
 from fbkit.load.loop import Logs
 from fbkit.schema.contract import Contract
 from fbkit.schema.period import format_instant
 
 
-def join(logs: Logs, *, contract: Contract, as_of: datetime | None = None) -> Joined:
+def join(
+    logs: Logs, *, contract: Contract, as_of: datetime | None = None, label_versions: str = ANY, feed: pl.DataFrame | None = None
+) -> Joined:
     """Join the logs as they were known at ``as_of``.
 
     Parameters
@@ -24,16 +27,25 @@ def join(logs: Logs, *, contract: Contract, as_of: datetime | None = None) -> Jo
     as_of
         Statements that arrived later and predictions made later do not exist yet; by default the newest
         arrival in the outcome log (else the newest prediction).
+    label_versions
+        ``any``: where no statement of the contract's label version speaks of a prediction, one of another version
+        counts, and the audit says so. ``current``: only statements of the contract's version count.
+
+    feed
+        Every statement that proves the outcome feed alive (ts_arrival, source), if not all of them are in ``logs``.
 
     Raises
     ------
     InputError
         No prediction is left to join.
+    ArgumentError
+        An unknown value of ``label_versions``, or ``current`` where the contract states no version.
 
     Notes
     -----
     Any row order of the inputs gives the identical output.
     """
+    _check_versions(label_versions, contract=contract)
     known_at = as_of or default_as_of(logs)
     made = known_predictions(logs.predictions, contract=contract, as_of=known_at)
     if made.frame.is_empty():
@@ -41,15 +53,16 @@ def join(logs: Logs, *, contract: Contract, as_of: datetime | None = None) -> Jo
     said, acted = known_outcomes(logs, as_of=known_at), known_actions(logs, as_of=known_at)
     predictions = with_closes(made.frame, contract=contract)
     outcomes = number_statements(said.frame, keys=contract.join.keys)
-    pairs, labels = settle(pair(predictions, outcomes, contract=contract, as_of=known_at), contract=contract)
+    pairs = pair(predictions, outcomes, contract=contract, as_of=known_at)
+    pairs, labels = settle(pairs, contract=contract, label_versions=label_versions)
     frame, disagree = decorate(predictions, actions=acted, contract=contract)
     frame, pairs = attach(frame, pairs=pairs, labels=labels)
-    watermark = feed_watermark(heard(logs), contract=contract, as_of=known_at)
+    watermark = feed_watermark(heard(logs) if feed is None else feed, contract=contract, as_of=known_at)
     frame = assign_states(frame, contract=contract, as_of=known_at, watermark=watermark)
     frame = arranged(frame, contract=contract)
     audit = account(frame, pairs=pairs, known=(made, said, acted), disagree=disagree, contract=contract)
     return Joined(
-        frame=clean(frame),
+        rows=MemoryTable(clean(frame)),
         candidates=clean(pairs.drop("__entity").sort("statement", "prediction_id", nulls_last=True)),
         contract=contract,
         as_of=known_at,
@@ -57,8 +70,21 @@ def join(logs: Logs, *, contract: Contract, as_of: datetime | None = None) -> Jo
         rejects=_rejects(logs),
         sources=logs.sources,
         changes=_changes(logs, as_of=known_at),
-        data_through=_reach(made.frame, said.frame, as_of=known_at, watermark=watermark),
+        data_through=reach(made.frame, said.frame, as_of=known_at, watermark=watermark),
+        label_versions=label_versions,
     )
+
+
+def _check_versions(asked: str, *, contract: Contract) -> None:
+    if asked not in (ANY, CURRENT):
+        raise ArgumentError("an unknown choice of label versions", got=asked, allowed='"any" or "current"')
+    if asked == CURRENT and contract.label.version is None:
+        raise ArgumentError(
+            'label_versions="current" needs a version to compare with',
+            got=f"label {contract.label.name} without a version",
+            allowed="a contract that states label.version",
+            next_step='set version = "..." under [label], or take label_versions="any"',
+        )
 
 
 def default_as_of(logs: Logs) -> datetime:
@@ -104,9 +130,10 @@ def _changes(logs: Logs, *, as_of: datetime) -> pl.DataFrame:
     return logs.changes.frame.filter(pl.col("ts") <= pl.lit(as_of))
 
 
-def _reach(
+def reach(
     predictions: pl.DataFrame, outcomes: pl.DataFrame, *, as_of: datetime, watermark: datetime | None
 ) -> dict[str, str | None]:
+    """How far each log reaches at the as-of time, as text."""
     def newest(frame: pl.DataFrame, column: str) -> str | None:
         value = frame.filter(pl.col(column) <= pl.lit(as_of))[column].max()
         return format_instant(value) if isinstance(value, datetime) else None

@@ -7,8 +7,13 @@ from datetime import datetime
 
 import polars as pl
 
-from fbkit.errors import ArgumentError, nearest
+from fbkit.errors import ArgumentError
+from fbkit.join.ambiguity import ambiguity
+from fbkit.join.definitions import definition_warnings
+from fbkit.join.ids import nearest_ids
+from fbkit.join.orphans import Orphans, profile_orphans
 from fbkit.join.receipt import Receipt, make_receipt
+from fbkit.join.table import Table
 from fbkit.schema.contract import Contract
 from fbkit.schema.logs import SourceFile
 from fbkit.schema.period import format_instant
@@ -31,9 +36,11 @@ class Joined:
         By log, the rows set aside at load with the rule they broke.
     changes
         The change log, or an empty frame.
+    label_versions
+        ``any``, or ``current`` where only statements of the contract's label version count.
     """
 
-    frame: pl.DataFrame
+    rows: Table
     candidates: pl.DataFrame
     contract: Contract
     as_of: datetime
@@ -42,11 +49,19 @@ class Joined:
     sources: tuple[SourceFile, ...]
     changes: pl.DataFrame
     data_through: Mapping[str, str | None]
+    label_versions: str = "any"
+
+    @property
+    def frame(self) -> pl.DataFrame:
+        """Every row and column; see the class."""
+        return self.rows.frame
 
     @property
     def evaluation_key(self) -> str:
         """Hash of contract, sources and as-of: equal keys mean equal numbers."""
         parts = [self.contract.hash, format_instant(self.as_of), *sorted(source.sha256 for source in self.sources)]
+        if self.label_versions != "any":
+            parts.append(self.label_versions)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
 
     def receipt(self, prediction_id: str) -> Receipt:
@@ -57,11 +72,31 @@ class Joined:
         ArgumentError
             No used prediction has this id; rejected rows are named with their rule.
         """
-        row = self.frame.filter(pl.col("prediction_id") == str(prediction_id))
-        if row.is_empty():
+        if self.frame.filter(pl.col("prediction_id") == str(prediction_id)).is_empty():
             raise self._unknown(str(prediction_id))
-        statements = self.candidates.filter(pl.col("prediction_id") == str(prediction_id))
-        return make_receipt(row.row(0, named=True), statements=statements, contract=self.contract, as_of=self.as_of)
+        return make_receipt(self, str(prediction_id))
+
+    @property
+    def warnings(self) -> tuple[str, ...]:
+        """What must be said before any number of this table is read, one sentence each."""
+        return definition_warnings(self.frame, audit=self.audit, contract=self.contract)
+
+    @property
+    def ambiguity(self) -> pl.DataFrame:
+        """How clearly outcomes without a key name their prediction: see :func:`fbkit.join.ambiguity.ambiguity`."""
+        return ambiguity(self.candidates, predictions=self.frame["prediction_id"], contract=self.contract)
+
+    def orphans(self) -> Orphans:
+        """Outcomes whose key matches no prediction: what their ids look like, and repairs that are only proposed.
+
+        Examples
+        --------
+        >>> import fbkit as fb
+        >>> orphans = fb.open_loop(fb.samples.path("recall_drop") / "variant_a").join().orphans()
+        >>> orphans.n, orphans.repairs.select("repair", "n_match", "confidence").row(0)
+        (173, ('q in front removed; p put in front', 173, 'high'))
+        """
+        return profile_orphans(self)
 
     def _unknown(self, prediction_id: str) -> ArgumentError:
         refused = self.rejects.get("predictions", pl.DataFrame())
@@ -71,8 +106,12 @@ class Joined:
                 return ArgumentError(
                     "the prediction was set aside at load", got=prediction_id, next_step=f"rule {rules['rule'][0]}"
                 )
-        known = self.frame["prediction_id"].head(2000).to_list()
-        hint = nearest(prediction_id, known) or (known[0] if known else None)
+        if "prediction_id" in self.contract.privacy.personal:
+            return ArgumentError("no prediction has this id", got="an id, which the contract calls personal")
+        near = nearest_ids(self.frame["prediction_id"], prediction_id)
         return ArgumentError(
-            "no prediction has this id", got=prediction_id, allowed=f"an id of the log, for example {hint}"
+            "no prediction has this id",
+            got=prediction_id,
+            allowed=f"an id of the log, for example {', '.join(near)}" if near else None,
+            next_step="an outcome under a key that no prediction has: joined.orphans()",
         )

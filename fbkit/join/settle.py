@@ -4,20 +4,28 @@ import polars as pl
 
 from fbkit.schema.contract import Contract
 
+ANY, CURRENT = "any", "current"
 
-def settle(pairs: pl.DataFrame, *, contract: Contract) -> tuple[pl.DataFrame, pl.DataFrame]:
+
+def settle(pairs: pl.DataFrame, *, contract: Contract, label_versions: str = ANY) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Decide which statement counts.
 
     Parameters
     ----------
     pairs
         Pairings of :func:`fbkit.join.pair.pair`; those with a null ``fate`` compete.
+    label_versions
+        ``any``: a statement of another definition than the contract's version counts where there is no other.
+        ``current``: it never counts, and neither does one that does not say its version.
 
     Returns
     -------
     The pairings with every fate filled in, and one row per labelled prediction: prediction_id, label,
     ts_event, ts_arrival, source, label_version, rule, n_rivals.
     """
+    if contract.label.version is not None:
+        fate = _other_definition(contract.label.version, strict=label_versions == CURRENT)
+        pairs = pairs.with_columns(pl.coalesce("fate", fate).alias("fate"))
     competing = pairs.filter(pl.col("fate").is_null())
     decided = pairs.filter(pl.col("fate").is_not_null())
     settled = (
@@ -27,6 +35,17 @@ def settle(pairs: pl.DataFrame, *, contract: Contract) -> tuple[pl.DataFrame, pl
     )
     labels = _labels(settled.filter(pl.col("fate") == "used"), contract=contract)
     return pl.concat([settled.select(decided.columns), decided]), labels
+
+
+def _other_definition(version: str, *, strict: bool) -> pl.Expr:
+    """Definitions are not mixed within one prediction: those of the contract's version push the others out."""
+    said = pl.col("label_version")
+    if strict:
+        return pl.when(said.ne_missing(pl.lit(version))).then(pl.lit("other_definition"))
+    # An unknown version is not taken for another one.
+    fits = said.is_null() | (said == version)
+    beside = (fits & pl.col("fate").is_null()).any().over("prediction_id")
+    return pl.when(~fits & beside).then(pl.lit("other_definition"))
 
 
 def _one(competing: pl.DataFrame, *, contract: Contract) -> pl.DataFrame:

@@ -1,7 +1,11 @@
 """The outcome log: statements about what happened, each with the time we learned it."""
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+
 import polars as pl
 
+from fbkit.errors import InputError
 from fbkit.load.checks import RULE, account, quarantine, split_duplicates, split_identical
 from fbkit.load.columns import Casts, canonical, check_key_type, entity_key, free_name
 from fbkit.load.times import absurd
@@ -14,7 +18,22 @@ Notes = list[tuple[str, str, int, str | None]]
 RESERVED = ("ts_pred", "statement", "rule", "fate", "n_rivals", "key")
 
 
-def load_outcomes(frame: pl.DataFrame, *, contract: Contract, sources: tuple[SourceFile, ...]) -> OutcomeLog:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rest:
+    """What another pass found of a log of which only some rows are at hand.
+
+    ``rows`` passed every rule and are not at hand; ``notes`` and ``names`` (distinct values of label_name, None without
+    that column) are the whole log's.
+    """
+
+    rows: int
+    notes: Notes
+    names: pl.Series | None
+
+
+def load_outcomes(
+    frame: pl.DataFrame, *, contract: Contract, sources: tuple[SourceFile, ...], rest: Rest | None = None
+) -> OutcomeLog:
     """Check an outcome log.
 
     A log without ``ts_arrival`` is taken as known the moment it happened, and the audit says so.
@@ -25,15 +44,76 @@ def load_outcomes(frame: pl.DataFrame, *, contract: Contract, sources: tuple[Sou
     InputError
         A required column is missing or unusable, or most rows break one rule.
     """
-    rows_in = frame.height
     frame, casts, notes = prepare_outcomes(frame, contract=contract)
-    used, rejects = quarantine(frame, rules=outcome_rules(contract))
+    said = audit_frame(notes if rest is None else rest.notes)
+    return _checked(frame, contract=contract, sources=sources, casts=casts, notes=said, rest=rest)
+
+
+def outcomes_of_label(log: OutcomeLog, *, contract: Contract) -> OutcomeLog:
+    """A checked log, checked again for the label of another contract of the same loop.
+
+    Raises
+    ------
+    InputError
+        The log does not say which label its rows are about, or holds none of this one.
+    """
+    frame = pl.concat([log.frame, log.rejects.drop(RULE, strict=False)], how="diagonal_relaxed")
+    casts = log.audit.filter(pl.col("rule") == "cast")["detail"].str.splitn(": ", 2).struct.unnest().rows()
+    notes = log.audit.filter(pl.col("rule").is_in(list(NOTES)) & (pl.col("rule") != "cast"))
+    return _checked(frame, contract=contract, sources=log.sources, casts=casts, notes=notes)
+
+
+def _checked(
+    frame: pl.DataFrame,
+    *,
+    contract: Contract,
+    sources: tuple[SourceFile, ...],
+    casts: Casts,
+    notes: pl.DataFrame,
+    rest: Rest | None = None,
+) -> OutcomeLog:
+    found = frame["label_name"].unique() if "label_name" in frame.columns else None
+    check_label_names(found if rest is None else rest.names, contract=contract)
+    besides = rest.rows if rest else 0
+    used, rejects = quarantine(frame, rules=outcome_rules(contract, columns=frame.columns))
     used, repeated = split_identical(used)
     used, clashing = unique_outcome_id(used)
     refused = [part.select(RULE) for part in (rejects, repeated, clashing)]
-    audit = account(table=TABLE, rows_in=rows_in, used=used.height, rejects=refused, casts=casts)
+    audit = account(
+        table=TABLE, rows_in=frame.height + besides, used=used.height + besides, rejects=refused, casts=casts
+    )
     everything = pl.concat([rejects, repeated, clashing], how="diagonal_relaxed")
-    return OutcomeLog(frame=used, rejects=everything, audit=pl.concat([audit, audit_frame(notes)]), sources=sources)
+    return OutcomeLog(frame=used, rejects=everything, audit=pl.concat([audit, notes]), sources=sources)
+
+
+def check_label_names(found: pl.Series | None, *, contract: Contract) -> None:
+    """Refuse a log that holds no statement about the label, but some about others that nobody named.
+
+    ``found`` are the distinct values of label_name, None where there is no such column.
+
+    Raises
+    ------
+    InputError
+        Nothing would be left without anybody having said so.
+    """
+    label = contract.label
+    names = [] if found is None else sorted(found.drop_nulls().str.strip_chars().unique().to_list())
+    own = label.name in names or (label.role == "primary" and (found is None or found.is_null().any() or "" in names))
+    unknown = [name for name in names if name and name not in contract.label_names]
+    if own or (label.role == "primary" and not unknown):
+        return
+    if found is None:
+        raise InputError(
+            f"the outcome log has no column label_name, so none of its rows is known to be about {label.name}",
+            allowed="a column label_name; rows without a name are the primary label's",
+            next_step=f'log label_name with every outcome, or map it: [{TABLE}.columns] label_name = "..."',
+        )
+    raise InputError(
+        f"no row of the outcome log is about the label {label.name}",
+        got=f"label_name is {', '.join(names[:5])}",
+        allowed=f"rows whose label_name is {label.name}" + (" or empty" if label.role == "primary" else ""),
+        next_step="give the label in the contract the name that the log uses, or mend the log",
+    )
 
 
 def prepare_outcomes(frame: pl.DataFrame, *, contract: Contract) -> tuple[pl.DataFrame, Casts, Notes]:
@@ -87,7 +167,23 @@ def _complete(frame: pl.DataFrame, *, contract: Contract) -> tuple[pl.DataFrame,
             frame = frame.with_columns(pl.when(text.str.strip_chars() != "").then(text).alias(key))
         else:
             frame = frame.with_columns(pl.lit(None, dtype=pl.String).alias(key))
+    version = pl.col("label_version").cast(pl.String).str.strip_chars()
+    frame = frame.with_columns(pl.when(version != "").then(version).alias("label_version"))
     return frame.with_columns(_fallback_key(frame, contract=contract).alias("__entity")), notes
+
+
+def statements_about(log: OutcomeLog, label: str, role: str) -> int:
+    """How many rows of the log are about a label; those that name none are about the primary."""
+    frames = (log.frame, log.rejects)
+    if "label_name" not in log.frame.columns:
+        return sum(frame.height for frame in frames) if role == "primary" else 0
+    return sum(frame.filter(_about(label, role=role)).height for frame in frames)
+
+
+def _about(label: str, *, role: str) -> pl.Expr:
+    name = pl.col("label_name").cast(pl.String).str.strip_chars()
+    own = (name == label).fill_null(value=False)
+    return own | name.is_null() | (name == "") if role == "primary" else own
 
 
 def _fallback_key(frame: pl.DataFrame, *, contract: Contract) -> pl.Expr:
@@ -105,10 +201,12 @@ def _fallback_key(frame: pl.DataFrame, *, contract: Contract) -> pl.Expr:
     return pl.lit(None, dtype=pl.String)
 
 
-def outcome_rules(contract: Contract) -> list[tuple[str, pl.Expr]]:
-    """The rules of a prepared outcome log, in order: the first that a row breaks is named."""
+def outcome_rules(contract: Contract, *, columns: Sequence[str]) -> list[tuple[str, pl.Expr]]:
+    """The rules of a prepared outcome log with these columns, in order: the first that a row breaks is named."""
+    other = [("other_label", ~_about(contract.label.name, role=contract.label.role))] if "label_name" in columns else []
     keyed = pl.all_horizontal([pl.col(key).is_not_null() for key in contract.join.keys])
     rules = [
+        *other,
         ("no_key", ~keyed & pl.col("__entity").is_null()),
         ("null_time", pl.col("ts_event").is_null()),
         ("absurd_time", absurd("ts_event") | absurd("ts_arrival")),

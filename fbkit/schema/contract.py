@@ -10,8 +10,8 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from fbkit.errors import ContractError
-from fbkit.schema.contract_parts import Body
+from fbkit.errors import ArgumentError, ContractError, nearest
+from fbkit.schema.contract_parts import Body, PrimaryLabelPart
 from fbkit.schema.contract_problems import explain
 from fbkit.schema.toml import dump_toml
 
@@ -81,6 +81,45 @@ class Contract(Body):
     def to_toml(self) -> str:
         """The contract as TOML; what equals its default is left out."""
         return dump_toml(self.model_dump(mode="python", exclude_defaults=True, round_trip=False))
+
+    @property
+    def label_names(self) -> tuple[str, ...]:
+        """The label that counts, then the proxies."""
+        return (self.label.name, *(proxy.name for proxy in self.label.also))
+
+    def for_label(self, name: str) -> Self:
+        """The contract as it reads for one of its labels; the primary's is the contract itself.
+
+        What is promised of the primary label (its service levels and alerts) is not said of a proxy.
+
+        Raises
+        ------
+        ArgumentError
+            No label has this name.
+
+        Examples
+        --------
+        >>> label = {"name": "purchase", "window": "7d", "also": [{"name": "click", "window": "1h"}]}
+        >>> contract = Contract.from_dict({"model": {"name": "m"}, "predictions": {}, "outcomes": {}, "label": label})
+        >>> contract.for_label("click").label.window_text
+        '1h'
+        """
+        if name == self.label.name:
+            return self
+        for proxy in self.label.also:
+            if proxy.name == name:
+                label = PrimaryLabelPart.model_validate(dict(proxy))
+                slo = self.slo.model_copy(update={"label_availability": None, "feed_completeness": None})
+                made = self.model_copy(update={"label": label, "slo": slo, "alerts": ()})
+                vars(made).pop("hash", None)  # a copy carries what was computed of the original
+                return made
+        close = nearest(str(name), list(self.label_names))
+        raise ArgumentError(
+            "the contract has no such label",
+            got=name,
+            allowed=", ".join(self.label_names),
+            next_step=f"did you mean {close}?" if close else "add it under [[label.also]]",
+        )
 
     @cached_property
     def hash(self) -> str:

@@ -190,8 +190,9 @@ class ProxyLabelPart(LabelPart):
 
 
 class PrimaryLabelPart(LabelPart):
-    """The label that counts, and the proxies beside it."""
+    """The label that counts, and the proxies beside it; a contract made for one of the proxies has that role."""
 
+    role: Literal["primary", "proxy"] = "primary"
     also: tuple[ProxyLabelPart, ...] = ()
 
 

@@ -21,7 +21,11 @@ REFUSED: Final[dict[str, str]] = {
     "arrival_before_event": "the label arrived before the event happened",
     "propensity_out_of_range": "a propensity outside (0, 1]",
     "other_environment": "another environment than the contract asks for",
+    "other_label": "a statement about another label than the one that is asked for",
     "null_action": "the action is null",
+    "no_target": "the feedback names no prediction, request or response",
+    "rating_not_finite": "the rating is NaN or infinite",
+    "empty_feedback": "neither a rating nor a comment",
 }
 
 PAIRED: Final[dict[str, str]] = {
@@ -42,7 +46,15 @@ OUTCOME_FATE: Final[dict[str, str]] = {
     "ambiguous": "fallback with rule unique: several predictions could claim the event",
     "not_chosen": "fallback: another prediction of the entity claims the event",
     "audit_row": "an audit statement; never sets the base label",
+    "other_definition": "a statement of another definition version, beside one of the contract's or in a strict view",
     "contradicts_action": "an outcome of a row whose action hides the outcome",
+}
+
+FEEDBACK_FATE: Final[dict[str, str]] = {
+    "linked": "the feedback reacts to a known prediction or response",
+    "orphan": "the feedback's key matches no known prediction",
+    "before_prediction": "the feedback was given before what it claims to react to",
+    "not_yet_given": "the feedback was given after the as-of time",
 }
 
 NOTES: Final[dict[str, str]] = {
@@ -50,10 +62,14 @@ NOTES: Final[dict[str, str]] = {
     "decision_disagrees": "the logged decision differs from score >= threshold",
     "after_as_of": "predictions made after the as-of time are left out",
     "older_definition": "a label of another definition version than the contract's",
+    "unknown_definition": "a label that does not say by which definition version it was made",
     "arrival_is_event_time": "no arrival time is logged; the event time stands in",
     "cast": "a column was cast at load",
     "unreadable": "values that are no numbers; they count as missing",
+    "unreadable_part": "files that could not be read and were left out on request; their period is incomplete",
+    "latency_mismatch": "the parts of the latency do not add up to its total",
     "mature": "the label window is closed at the as-of time",
+    "feed_incomplete": "the window is closed but stays pending: the outcome feed is not complete past its end",
     "clash_still_unknown": "rows set aside today for an id that, at the as-of time, no other row had yet",
     "clash_then": "rows used today whose join keys another row had at the as-of time",
 }
