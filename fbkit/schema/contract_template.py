@@ -43,7 +43,7 @@ def template(contract: Contract | None = None, *, remarks: Sequence[str] = ()) -
 
     Examples
     --------
-    >>> print(template().splitlines()[7][:66])
+    >>> print(template().splitlines()[6][:66])
     name = "payment-fraud"                  # How the model is called
     """
     lines = [*_prose(_HEAD), *(line for remark in remarks for line in _prose(f"- {remark}"))]
