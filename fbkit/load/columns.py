@@ -65,7 +65,7 @@ def canonical(
     InputError
         A required or mapped column is missing, or a column cannot become its canonical type.
     """
-    frame, casts = _plain_names(frame)
+    frame, source, casts = _plain_names(frame, source=source)
     frame = _rename(frame, source=source, table=table)
     for name in required:
         if name not in frame.columns:
@@ -87,15 +87,22 @@ def canonical(
     return frame, casts
 
 
-def _plain_names(frame: pl.DataFrame) -> tuple[pl.DataFrame, CountedCasts]:
-    """Polars reads ``*`` and ``^...$`` as patterns for many columns; such a column gets a name of its own."""
-    odd = {name: free_name(name, frame.columns) for name in frame.columns if is_pattern(name)}
-    return frame.rename(odd), CountedCasts((name, f"called {new}") for name, new in odd.items())
+def _plain_names(frame: pl.DataFrame, *, source: Source) -> tuple[pl.DataFrame, Source, CountedCasts]:
+    """Give a name of its own to every column whose name Polars reads as a pattern, or that the kit keeps for itself."""
+    odd = {name: free_name(name, frame.columns) for name in frame.columns if is_special(name)}
+    if not odd:
+        return frame, source, CountedCasts()
+    mapped = {
+        name: odd.get(given, given) if isinstance(given, str) else [odd.get(item, item) for item in given]
+        for name, given in source.columns.items()
+    }
+    casts = CountedCasts((name, f"called {new}") for name, new in odd.items())
+    return frame.rename(odd), source.model_copy(update={"columns": mapped}), casts
 
 
-def is_pattern(name: str) -> bool:
-    """Whether Polars would read a column's name as a pattern for several."""
-    return name == "*" or (name.startswith("^") and name.endswith("$"))
+def is_special(name: str) -> bool:
+    """Whether a name is a pattern for several columns (``*``, ``^...$``) or may be one of the kit's own (``__...``)."""
+    return name == "*" or (name.startswith("^") and name.endswith("$")) or name.startswith("__")
 
 
 def separator_in(name: str) -> str | None:

@@ -11,6 +11,7 @@ from fbkit.errors import InputError
 
 FORMATS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 UNREADABLE = (OSError, pl.exceptions.PolarsError, UnicodeDecodeError, csv.Error, pl.exceptions.PanicException)
+_LONGEST = 255
 _NO_VALUE = "__HIVE_DEFAULT_PARTITION__"
 
 
@@ -34,6 +35,7 @@ class File:
 
 def find_files(path: str, *, root: Path, table: str) -> list[Path]:
     """The files behind a path, a pattern or a folder, sorted by name."""
+    check_path(path, table=table)
     target = Path(path) if Path(path).is_absolute() else root / path
     if target.is_file():
         return [target]
@@ -52,6 +54,25 @@ def find_files(path: str, *, root: Path, table: str) -> list[Path]:
             next_step=f"put files there or set path under [{table}] in the contract",
         )
     return found
+
+
+def check_path(path: str, *, table: str) -> None:
+    """Refuse text that no system takes for a path or a pattern.
+
+    Raises
+    ------
+    InputError
+        A part of it is too long, it holds a zero byte, or ``**`` stands beside other letters.
+    """
+    parts = Path(path).parts
+    long = any(len(part.encode("utf-8", "surrogatepass")) > _LONGEST for part in parts)
+    if long or len(parts) > _LONGEST or "\0" in path or any("**" in part and part != "**" for part in parts):
+        raise InputError(
+            f"the path of the {table} log is no path",
+            got=path,
+            allowed="a path, or a pattern such as 2026/*.parquet or **/*.csv",
+            next_step=f"mend path under [{table}] in the contract",
+        )
 
 
 def _is_data(file: Path, *, base: Path) -> bool:

@@ -6,12 +6,14 @@ from pathlib import Path
 from typing import Literal
 
 import polars as pl
+import polars.selectors as cs
 
 from fbkit.errors import InputError
 from fbkit.load.files import (
     FORMATS,
     UNREADABLE,
     File,
+    check_path,
     check_readable,
     describe,
     find_files,
@@ -104,6 +106,7 @@ def scan_source(source: Source, *, root: Path, table: str, skip_unreadable: bool
             allowed="path = a .parquet, .csv or .ndjson file, pattern or folder, or query with connection_env",
             next_step=f"set path under [{table}] in the contract",
         )
+    check_path(source.path, table=table)
     if source.format == "delta" or (source.format is None and (root / source.path / "_delta_log").is_dir()):
         from fbkit.load.delta import scan_delta
 
@@ -192,12 +195,12 @@ def _together(parts: Sequence[tuple[File, pl.LazyFrame]], *, kinds: set[str], ta
     if kinds == {"parquet"} and all(schema == schemas[0] for schema in schemas) and not parts[0][0].partition:
         # One scan of many files is read in parallel and skips files by their statistics.
         return pl.scan_parquet([file.path for file, _ in parts], hive_partitioning=False, glob=False)
-    first = schemas[0].names()
+    wanted = cs.by_name(*schemas[0].names())  # as they stand: a plain "*" would be read as a pattern
     try:
-        pl.concat([schema.to_frame().select(first) for schema in schemas], how="vertical_relaxed")
+        pl.concat([schema.to_frame().select(wanted) for schema in schemas], how="vertical_relaxed")
     except pl.exceptions.PolarsError as error:
         raise other_types(error, table=table) from error
-    return pl.concat([frame.select(first) for _, frame in parts], how="vertical_relaxed")
+    return pl.concat([frame.select(wanted) for _, frame in parts], how="vertical_relaxed")
 
 
 def check_columns(columns: Sequence[Sequence[str]], *, names: Sequence[str], table: str) -> None:
@@ -215,7 +218,12 @@ def check_columns(columns: Sequence[Sequence[str]], *, names: Sequence[str], tab
 
 def other_types(error: BaseException, *, table: str) -> InputError:
     """The error for files whose column types cannot stand in one column."""
-    return InputError(f"the files of the {table} log have different types", got=str(error).splitlines()[0])
+    return InputError(
+        f"the files of the {table} log have different types",
+        got=str(error).splitlines()[0],
+        allowed="the same type for a column in every file",
+        next_step="write the files with the same types",
+    )
 
 
 def _identify(

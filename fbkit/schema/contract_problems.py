@@ -116,8 +116,9 @@ def _between(content: Mapping[str, Any]) -> list[str]:
 def _location(item: dict[str, Any]) -> list[Any]:
     *parts, last = item["loc"] or ("",)
     kept: list[Any] = [part for part in parts if not _is_mark(part)]
-    is_tag = _is_mark(last) and item["type"] != "extra_forbidden"
-    return kept if is_tag or last == "" else [*kept, last]
+    # An unknown key may well be called "" or like a mark.
+    is_tag = item["type"] != "extra_forbidden" and (_is_mark(last) or last == "")
+    return kept if is_tag else [*kept, last]
 
 
 def _is_mark(part: object) -> bool:
@@ -129,7 +130,8 @@ def _sentence(item: dict[str, Any], *, path: str) -> str:
     if item["type"] == "extra_forbidden" or item["loc"][-1:] == ("[key]",):
         known = _keys_at(location[:-1])
         hint = nearest(str(location[-1]), known)
-        return f"unknown key {path}" + (f" (did you mean {hint}?)" if hint else f" (known: {', '.join(known)})")
+        named = path or '""'
+        return f"unknown key {named}" + (f" (did you mean {hint}?)" if hint else f" (known: {', '.join(known)})")
     if item["type"] == "missing":
         return f"{path} is missing"
     message = _message(item)
