@@ -9,6 +9,7 @@ from fbkit.join.states import CONFLICTED
 from fbkit.schema.contract import Contract
 from fbkit.schema.label import CLOSES, LabelWindow
 from fbkit.schema.logs import audit_frame
+from fbkit.schema.results import PENDING
 from fbkit.schema.rules import NOTES, OUTCOME_FATE, PAIRED
 
 TABLE = "join"
@@ -114,6 +115,7 @@ def account(
     rows += [(TABLE, name, count, PAIRED[name]) for name, count in used.iter_rows()]
     rows += [(TABLE, name, int(frame[name].sum()), NOTES[name]) for name in ("late", "mature")]
     notes = {"after_as_of": made.later, "decision_disagrees": disagree}
+    notes["feed_incomplete"] = int(frame.select((pl.col("mature") & (pl.col("state") == PENDING)).sum()).item())
     if contract.label.version is not None:
         labelled = frame.filter(pl.col("rule").is_not_null())["label_version"]
         notes["older_definition"] = int((labelled != contract.label.version).sum())

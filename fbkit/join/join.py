@@ -12,13 +12,20 @@ from fbkit.join.pair import number_statements, pair
 from fbkit.join.settle import ANY, CURRENT, settle
 from fbkit.join.states import assign_states, feed_watermark
 from fbkit.join.table import MemoryTable
+from fbkit.join.watermark import feed_runs, row_watermark, stops
 from fbkit.load.loop import Logs
 from fbkit.schema.contract import Contract
 from fbkit.schema.period import format_instant
 
 
 def join(
-    logs: Logs, *, contract: Contract, as_of: datetime | None = None, label_versions: str = ANY, feed: pl.DataFrame | None = None
+    logs: Logs,
+    *,
+    contract: Contract,
+    as_of: datetime | None = None,
+    label_versions: str = ANY,
+    feed: pl.DataFrame | None = None,
+    runs: pl.DataFrame | None = None,
 ) -> Joined:
     """Join the logs as they were known at ``as_of``.
 
@@ -33,6 +40,8 @@ def join(
 
     feed
         Every statement that proves the outcome feed alive (ts_arrival, source), if not all of them are in ``logs``.
+    runs
+        The days on which the feed fell short, by slice, if they are known already; else they are found here.
 
     Raises
     ------
@@ -58,7 +67,9 @@ def join(
     frame, disagree = decorate(predictions, actions=acted, contract=contract)
     frame, pairs = attach(frame, pairs=pairs, labels=labels)
     watermark = feed_watermark(heard(logs) if feed is None else feed, contract=contract, as_of=known_at)
-    frame = assign_states(frame, contract=contract, as_of=known_at, watermark=watermark)
+    runs = feed_runs(frame, pairs, contract=contract, base=watermark) if runs is None else runs
+    by_row = None if watermark is None else row_watermark(runs, base=watermark)
+    frame = assign_states(frame, contract=contract, as_of=known_at, watermark=by_row)
     frame = arranged(frame, contract=contract)
     audit = account(frame, pairs=pairs, known=(made, said, acted), disagree=disagree, contract=contract)
     return Joined(
@@ -70,7 +81,8 @@ def join(
         rejects=_rejects(logs),
         sources=logs.sources,
         changes=_changes(logs, as_of=known_at),
-        data_through=reach(made.frame, said.frame, as_of=known_at, watermark=watermark),
+        data_through=reach(made.frame, said.frame, as_of=known_at, watermark=watermark, runs=runs),
+        feed=runs,
         label_versions=label_versions,
     )
 
@@ -131,9 +143,17 @@ def _changes(logs: Logs, *, as_of: datetime) -> pl.DataFrame:
 
 
 def reach(
-    predictions: pl.DataFrame, outcomes: pl.DataFrame, *, as_of: datetime, watermark: datetime | None
+    predictions: pl.DataFrame,
+    outcomes: pl.DataFrame,
+    *,
+    as_of: datetime,
+    watermark: datetime | None,
+    runs: pl.DataFrame | None = None,
 ) -> dict[str, str | None]:
     """How far each log reaches at the as-of time, as text."""
+    stopped = None if runs is None else stops(runs).get((None, None))
+    through = watermark if watermark is None or stopped is None else min(watermark, stopped)
+
     def newest(frame: pl.DataFrame, column: str) -> str | None:
         value = frame.filter(pl.col(column) <= pl.lit(as_of))[column].max()
         return format_instant(value) if isinstance(value, datetime) else None
@@ -141,5 +161,5 @@ def reach(
     return {
         "predictions": newest(predictions, "ts_pred"),
         "outcomes": newest(outcomes, "ts_arrival"),
-        "feed_complete": None if watermark is None else format_instant(watermark),
+        "feed_complete": None if through is None else format_instant(through),
     }

@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 import polars as pl
@@ -14,6 +14,7 @@ from fbkit.join.ids import nearest_ids
 from fbkit.join.orphans import Orphans, profile_orphans
 from fbkit.join.receipt import Receipt, make_receipt
 from fbkit.join.table import Table
+from fbkit.join.watermark import no_runs
 from fbkit.schema.contract import Contract
 from fbkit.schema.logs import SourceFile
 from fbkit.schema.period import format_instant
@@ -38,6 +39,9 @@ class Joined:
         The change log, or an empty frame.
     label_versions
         ``any``, or ``current`` where only statements of the contract's label version count.
+    feed
+        With silence = negative: the days on which the outcome feed fell short, by slice
+        (:func:`fbkit.join.watermark.incomplete_feed`); rows that close after such a day stay pending.
     """
 
     rows: Table
@@ -50,6 +54,7 @@ class Joined:
     changes: pl.DataFrame
     data_through: Mapping[str, str | None]
     label_versions: str = "any"
+    feed: pl.DataFrame = field(default_factory=no_runs)
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -72,7 +77,7 @@ class Joined:
         ArgumentError
             No used prediction has this id; rejected rows are named with their rule.
         """
-        if self.frame.filter(pl.col("prediction_id") == str(prediction_id)).is_empty():
+        if not self.rows.lazy().filter(pl.col("prediction_id") == str(prediction_id)).select(pl.len()).collect().item():
             raise self._unknown(str(prediction_id))
         return make_receipt(self, str(prediction_id))
 
@@ -108,7 +113,7 @@ class Joined:
                 )
         if "prediction_id" in self.contract.privacy.personal:
             return ArgumentError("no prediction has this id", got="an id, which the contract calls personal")
-        near = nearest_ids(self.frame["prediction_id"], prediction_id)
+        near = nearest_ids(self.rows.lazy().select("prediction_id").collect().to_series(), prediction_id)
         return ArgumentError(
             "no prediction has this id",
             got=prediction_id,

@@ -43,13 +43,13 @@ class FeedCounts:
     columns
         The slice columns, as text; each frame below has them.
     made
-        day, n, n_mature: predictions whose outcome no action hides.
+        __day, __n, __n_mature: predictions whose outcome no action hides.
     arrived
-        day (of the prediction), at (day of arrival), n, n_mature: first arrivals that are no backfill.
+        __day (of the prediction), __at (day of arrival), __n, __n_mature: first arrivals that are no backfill.
     backfilled
-        event (day), n: predictions whose label came as a backfill only.
+        __event (day), __n: predictions whose label came as a backfill only.
     delays
-        days (from event to arrival), n: of ``arrived``.
+        __days (from event to arrival), __n: of ``arrived``.
     """
 
     columns: tuple[str, ...]
@@ -72,27 +72,27 @@ def count_feed(predictions: Frame, pairs: Frame, *, contract: Contract, base: da
     rows = predictions.lazy().filter(~pl.col("blocked"))
     columns = _told_apart(rows, contract=contract)
     keys = [pl.col(name).cast(pl.String) for name in columns]
-    mature = (pl.col(CLOSES) + contract.label.grace <= pl.lit(base)).alias("mature")
-    rows = rows.select("prediction_id", *keys, _day("ts_pred").alias("day"), mature)
+    mature = (pl.col(CLOSES) + contract.label.grace <= pl.lit(base)).alias("__mature")
+    rows = rows.select("prediction_id", *keys, _day("ts_pred").alias("__day"), mature)
     regular = pl.col("source") != "backfill"
     firsts = pairs.lazy().filter(pl.col("fate").is_in(SEEN)).group_by("prediction_id")
     firsts = firsts.agg(
-        pl.col("ts_arrival").filter(regular).min().alias("arrival"),
-        pl.col("ts_event").filter(regular).min().alias("regular_event"),
-        pl.col("ts_event").min().alias("event"),
+        pl.col("ts_arrival").filter(regular).min().alias("__arrival"),
+        pl.col("ts_event").filter(regular).min().alias("__regular_event"),
+        pl.col("ts_event").min().alias("__event"),
     )
     labelled = rows.join(firsts, on="prediction_id", how="inner")
-    came = labelled.filter(pl.col("arrival").is_not_null()).with_columns(_day("arrival").alias("at"))
-    sums = (pl.len().alias("n"), pl.col("mature").sum().alias("n_mature"))
+    came = labelled.filter(pl.col("__arrival").is_not_null()).with_columns(_day("__arrival").alias("__at"))
+    sums = (pl.len().alias("__n"), pl.col("__mature").sum().alias("__n_mature"))
     made, arrived, backfilled, delays = pl.collect_all(
         [
-            rows.group_by([*columns, "day"]).agg(*sums),
-            came.group_by([*columns, "day", "at"]).agg(*sums),
-            labelled.filter(pl.col("arrival").is_null())
-            .group_by([*columns, _day("event").alias("event")])
-            .agg(pl.len().alias("n")),
-            came.group_by((pl.col("at") - _day("regular_event")).dt.total_days().alias("days")).agg(
-                pl.len().alias("n")
+            rows.group_by([*columns, "__day"]).agg(*sums),
+            came.group_by([*columns, "__day", "__at"]).agg(*sums),
+            labelled.filter(pl.col("__arrival").is_null())
+            .group_by([*columns, _day("__event").alias("__event")])
+            .agg(pl.len().alias("__n")),
+            came.group_by((pl.col("__at") - _day("__regular_event")).dt.total_days().alias("__days")).agg(
+                pl.len().alias("__n")
             ),
         ]
     )
@@ -112,6 +112,18 @@ def _day(column: str) -> pl.Expr:
     return pl.col(column).dt.date()
 
 
+def no_runs() -> pl.DataFrame:
+    """The frame of a feed that never fell short."""
+    return pl.DataFrame(schema=FEED_SCHEMA)
+
+
+def feed_runs(predictions: Frame, pairs: Frame, *, contract: Contract, base: datetime | None) -> pl.DataFrame:
+    """The runs of :func:`incomplete_feed` for rows and pairings; none where silence does not mean negative."""
+    if contract.label.silence != "negative" or base is None:
+        return no_runs()
+    return incomplete_feed(count_feed(predictions, pairs, contract=contract, base=base), base=base)
+
+
 def incomplete_feed(counts: FeedCounts, *, base: datetime) -> pl.DataFrame:
     """The runs of days on which the feed fell short, by slice.
 
@@ -121,14 +133,14 @@ def incomplete_feed(counts: FeedCounts, *, base: datetime) -> pl.DataFrame:
     (by a backfill, or by a flood right after), complete (whether that made up for it). Sorted by start, slice, value.
     """
     made = counts.made
-    mature = int(made["n_mature"].sum()) if made.height else 0
-    first = made["day"].min()
+    mature = int(made["__n_mature"].sum()) if made.height else 0
+    first = made["__day"].min()
     if not isinstance(first, date) or not mature:
-        return pl.DataFrame(schema=FEED_SCHEMA)
+        return no_runs()
     # The last day is not over: what is missing of it may still come.
     days = (floor_day(base).date() - first).days
     if days < 1:
-        return pl.DataFrame(schema=FEED_SCHEMA)
+        return no_runs()
     table = _Table.of(counts, first=first, days=days)
     feed = table.feed(mature=mature)
     runs = sorted(short_runs(feed), key=lambda run: (run.first, run.series))
@@ -162,7 +174,7 @@ class _Table:
                 series.append((name, value))
                 same = pl.col(name).eq_missing(pl.lit(value, dtype=pl.String))
                 members.append(cells.select(same).to_series().to_numpy())
-        longest = counts.delays.sort("days").filter(pl.col("n").cum_sum() >= 0.99 * pl.col("n").sum())["days"]
+        longest = counts.delays.sort("__days").filter(pl.col("__n").cum_sum() >= 0.99 * pl.col("__n").sum())["__days"]
 
         def spread(frame: pl.DataFrame, day: str) -> Array:
             return _spread(frame, day, columns=columns, cells=cells, first=first, days=days)
@@ -171,20 +183,20 @@ class _Table:
             counts=counts,
             cells=cells,
             first=first,
-            made=spread(counts.made, "day"),
-            arrived=spread(counts.arrived, "at"),
-            backfilled=spread(counts.backfilled, "event"),
+            made=spread(counts.made, "__day"),
+            arrived=spread(counts.arrived, "__at"),
+            backfilled=spread(counts.backfilled, "__event"),
             delay=int(longest[0]) if len(longest) else 0,
             series=series,
             members=np.array(members),
         )
 
     def feed(self, *, mature: int) -> Feed:
-        lags = self.counts.arrived.group_by((pl.col("at") - pl.col("day")).dt.total_days().alias("lag"))
-        by_lag = lags.agg(pl.col("n_mature").sum()).filter(pl.col("lag") >= 0)
+        lags = self.counts.arrived.group_by((pl.col("__at") - pl.col("__day")).dt.total_days().alias("__lag"))
+        by_lag = lags.agg(pl.col("__n_mature").sum()).filter(pl.col("__lag") >= 0)
         curve = np.zeros(self.made.shape[1])
-        by_lag = by_lag.filter(pl.col("lag") < len(curve))
-        curve[by_lag["lag"].to_numpy()] = by_lag["n_mature"].to_numpy()
+        by_lag = by_lag.filter(pl.col("__lag") < len(curve))
+        curve[by_lag["__lag"].to_numpy()] = by_lag["__n_mature"].to_numpy()
         rates = arrival_rates(np.array([mature]), curve)
         weekday = (np.arange(self.made.shape[1]) + self.first.weekday()) % 7
         return Feed(arrived=self.arrived, predicted=predict(self.made, rates), members=self.members, weekday=weekday)
@@ -194,15 +206,15 @@ def _spread(
     counts: pl.DataFrame, day: str, *, columns: Sequence[str], cells: pl.DataFrame, first: date, days: int
 ) -> Array:
     """Counts as an array of cells by day; days outside the log's are left out."""
-    numbered = cells.with_row_index("cell")
+    numbered = cells.with_row_index("__cell")
     if columns:
         counts = counts.join(numbered, on=columns, how="left", nulls_equal=True)
     else:
-        counts = counts.with_columns(pl.lit(0).alias("cell"))
-    counts = counts.with_columns((pl.col(day) - pl.lit(first)).dt.total_days().alias("t"))
-    counts = counts.filter(pl.col("t").is_between(0, days - 1))
+        counts = counts.with_columns(pl.lit(0).alias("__cell"))
+    counts = counts.with_columns((pl.col(day) - pl.lit(first)).dt.total_days().alias("__t"))
+    counts = counts.filter(pl.col("__t").is_between(0, days - 1))
     values = np.zeros((cells.height, days))
-    np.add.at(values, (counts["cell"].to_numpy(), counts["t"].to_numpy()), counts["n"].to_numpy())
+    np.add.at(values, (counts["__cell"].to_numpy(), counts["__t"].to_numpy()), counts["__n"].to_numpy())
     return values
 
 
