@@ -174,11 +174,14 @@ class _Windows:
 
     def _run(self, series: int, first: int, last: int, short: Bools) -> Run:
         """Grow the window over neighbouring short days, then keep the stretch that explains most."""
+        window = slice(first, last + 1)
+        share = self.arrived[series, window].sum() / max(float(self.daily[series, window].sum()), 1e-9)
         while first > 0 and short[first - 1]:
             first -= 1
         while last + 1 < len(short) and short[last + 1]:
             last += 1
-        begin, end = _likeliest(self.arrived[series, first : last + 1], self.daily[series, first : last + 1])
+        window = slice(first, last + 1)
+        begin, end = _likeliest(self.arrived[series, window], self.daily[series, window], share=share)
         first, last = first + begin, first + end
         here = slice(first, last + 1)
         after = slice(last + 1, last + 1 + _CATCH_UP)
@@ -194,9 +197,9 @@ class _Windows:
         )
 
 
-def _likeliest(arrived: Array, expected: Array) -> tuple[int, int]:
+def _likeliest(arrived: Array, expected: Array, *, share: float) -> tuple[int, int]:
     """First and last day of the stretch in which "this share still came" beats "all came" most clearly."""
-    share = np.clip(arrived.sum() / max(float(expected.sum()), 1e-9), 0.05, 0.9)
+    share = min(max(share, 0.05), 0.9)
     gain = np.concatenate([[0.0], np.cumsum(arrived * np.log(share) + expected * (1 - share))])
     lowest = np.minimum.accumulate(gain[:-1])
     end = int(np.argmax(gain[1:] - lowest))
