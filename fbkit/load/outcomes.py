@@ -8,6 +8,7 @@ import polars as pl
 from fbkit.errors import InputError
 from fbkit.load.checks import RULE, account, quarantine, split_duplicates, split_identical
 from fbkit.load.columns import Casts, canonical, check_key_type, entity_key, free_name
+from fbkit.load.keys import whole_keys
 from fbkit.load.times import absurd
 from fbkit.schema.contract import Contract
 from fbkit.schema.logs import OutcomeLog, SourceFile, audit_frame
@@ -130,6 +131,7 @@ def prepare_outcomes(frame: pl.DataFrame, *, contract: Contract) -> tuple[pl.Dat
     frame = frame.rename(
         {name: free_name(name, frame.columns) for name in _reserved(contract) if name in frame.columns}
     )
+    frame = whole_keys(frame, keys=contract.join.keys, table=TABLE, casts=casts)
     frame, notes = _complete(frame, contract=contract)
     return frame, casts, notes
 

@@ -6,10 +6,12 @@ import polars as pl
 
 from fbkit.errors import InputError
 from fbkit.load.checks import RULE, account, quarantine, split_duplicates
-from fbkit.load.columns import Casts, canonical, check_text_type, entity_key, free_name
+from fbkit.load.columns import Casts, canonical, check_text_type, free_name
+from fbkit.load.keys import id_of_keys, whole_keys
 from fbkit.load.looks import hidden_columns
 from fbkit.load.times import absurd
 from fbkit.schema.contract import Contract
+from fbkit.schema.label import CLOSES
 from fbkit.schema.logs import PredictionLog, SourceFile
 
 TABLE = "predictions"
@@ -44,7 +46,9 @@ def load_predictions(
     used, rekeyed = unique_join_key(used, contract=contract)
     refused = [rejects, repeated, rekeyed]
     hidden = hidden_columns(contract.predictions, contract.privacy.personal)
-    audit = account(table=TABLE, rows_in=rows_in, used=used.height + besides, rejects=refused, casts=casts, hidden=hidden)
+    audit = account(
+        table=TABLE, rows_in=rows_in, used=used.height + besides, rejects=refused, casts=casts, hidden=hidden
+    )
     everything = pl.concat([rejects, repeated, rekeyed], how="diagonal_relaxed")
     return PredictionLog(frame=used.sort("ts_pred", "prediction_id"), rejects=everything, audit=audit, sources=sources)
 
@@ -56,6 +60,7 @@ def prepare_predictions(frame: pl.DataFrame, *, contract: Contract) -> tuple[pl.
     part, zone = contract.predictions, contract.time.timezone
     hidden = hidden_columns(part, contract.privacy.personal)
     frame, casts = canonical(frame, source=part, table=TABLE, required=required, zone=zone, hidden=hidden)
+    frame = whole_keys(frame, keys=contract.join.keys, table=TABLE, casts=casts)
     frame = _free_reserved(frame, contract=contract)
     frame, casts = _as_text(frame, contract=contract, casts=casts)
     return _numeric_features(frame, contract=contract), casts
@@ -69,7 +74,8 @@ def _with_id(frame: pl.DataFrame, *, contract: Contract) -> pl.DataFrame:
     columns = [str(mapped.get(key, key)) for key in contract.join.keys]
     if any(column not in frame.columns for column in columns):
         return frame
-    return frame.with_columns(entity_key(columns).str.replace_all("\x1f", "|", literal=True).alias("prediction_id"))
+    frame = whole_keys(frame, keys=columns, table=TABLE, casts=[])
+    return frame.with_columns(id_of_keys(columns).alias("prediction_id"))
 
 
 def unique_join_key(frame: pl.DataFrame, *, contract: Contract) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -91,7 +97,8 @@ def unique_join_key(frame: pl.DataFrame, *, contract: Contract) -> tuple[pl.Data
 
 
 def _free_reserved(frame: pl.DataFrame, *, contract: Contract) -> pl.DataFrame:
-    taken = [name for name in RESERVED if name in frame.columns]
+    sessions = any(label.window == "session" for label in (contract.label, *contract.label.also))
+    taken = [name for name in (*RESERVED, *(["closes"] if sessions else []), CLOSES) if name in frame.columns]
     wanted = set(contract.slices.columns) | set(contract.features.columns)
     for name in taken:
         if name in wanted:

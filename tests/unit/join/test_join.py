@@ -275,6 +275,53 @@ def test_a_ranking_joins_by_request_item_and_position() -> None:
         joined(left.drop("position"), right, join={"keys": keys})
 
 
+def ranked(requests: list[Any], items: list[Any], positions: list[Any], **columns: Any) -> pl.DataFrame:
+    keys = {"request_id": requests, "item_id": items, "position": positions}
+    return pl.DataFrame(keys | columns, strict=False)
+
+
+def by_three_keys(left: pl.DataFrame, right: pl.DataFrame) -> fb.Joined:
+    return joined(left, right, as_of=T0 + 9 * HOUR, join={"keys": ["request_id", "item_id", "position"]})
+
+
+def test_keys_that_hold_the_separator_stay_apart() -> None:
+    left = ranked(["a|b", "a", "a\\"], ["c", "b|c", "|b|c"], [1, 1, 1], ts_pred=[T0] * 3, score=[0.5] * 3)
+    right = ranked(["a"], ["b|c"], [1], ts_event=[T0], label=[1])
+    table = by_three_keys(left, right)
+    assert set(column(table, "prediction_id")) == {r"a\|b|c|1", r"a|b\|c|1", r"a\\|\|b\|c|1"}
+    assert table.frame.filter(pl.col("request_id") == "a")["label"].to_list() == [1.0]
+    assert table.frame["label"].null_count() == 2
+
+
+@pytest.mark.parametrize("positions", [[1, 2], ["1", "2"], [1.0, 2.0]])
+@pytest.mark.parametrize("said", [[2, None], ["2", None], [2.0, None]])
+def test_a_key_is_a_number_or_its_text(positions: list[Any], said: list[Any]) -> None:
+    """A null makes a column of positions a column of floats in other libraries: 2.0 is position 2."""
+    left = ranked(["r", "r"], ["i", "i"], positions, ts_pred=[T0, T0], score=[0.5, 0.5])
+    right = ranked(["r", "r"], ["i", "i"], said, ts_event=[T0, T0], label=[1, 1])
+    table = by_three_keys(left, right)
+    assert column(table, "prediction_id") == ["r|i|1", "r|i|2"]
+    assert (column(table, "label"), rows_of(table, "no_key")) == ([None, 1.0], 1)
+
+
+def test_a_key_of_fractions_is_refused_and_a_null_part_pairs_with_nothing() -> None:
+    left = ranked(["r", "r", None], ["i", "j", "i"], [1, 2, 1], ts_pred=[T0] * 3, score=[0.5] * 3)
+    right = ranked(["r", " "], ["i", "i"], [1, 1], ts_event=[T0] * 2, label=[1, 1])
+    table = by_three_keys(left, right)
+    assert (column(table, "label"), rows_of(table, "null_id"), rows_of(table, "no_key")) == ([1.0, None], 1, 1)
+    with pytest.raises(InputError, match="holds fractions"):
+        by_three_keys(left, right.with_columns(position=pl.Series([1.5, 1.0])))
+    named = left.with_columns(prediction_id=pl.Series(["x", "y", "z"]))
+    assert column(by_three_keys(named, right), "label") == [1.0, None, None]
+
+
+def test_a_column_called_as_the_windows_end_keeps_its_values() -> None:
+    left = predictions(1, session_id=["s"], closes=["shop"], __closes=["x"])
+    table = joined(left, outcomes(("p0", HOUR, HOUR, 1)), label={"window": "session"})
+    assert (column(table, "logged_closes"), column(table, "logged___closes")) == (["shop"], ["x"])
+    assert column(joined(left, outcomes(("p0", HOUR, HOUR, 1))), "closes") == ["shop"]
+
+
 def test_columns_of_the_outcome_log_never_stand_in_for_the_kits_own() -> None:
     """An outcome log often carries a copy of the prediction's time, or words like rule and key of its own."""
     right = outcomes(
