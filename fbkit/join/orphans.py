@@ -21,7 +21,7 @@ from fbkit.join.ids import (
     suffix_step,
     without,
 )
-from fbkit.join.world import Table
+from fbkit.join.world import JoinedRows
 from fbkit.schema.label import LabelWindow
 
 FATE: Final = "orphan"
@@ -90,7 +90,7 @@ class Orphans:
         return "\n".join(self.lines())
 
 
-def profile_orphans(table: Table) -> Orphans:
+def profile_orphans(table: JoinedRows) -> Orphans:
     """Profile the orphans of a joined table and propose repairs where their ids were merely rewritten."""
     keyed = table.candidates.filter((pl.col("rule") == "by_id") | (pl.col("fate") == FATE))
     arrived = keyed.filter(pl.col("ts_arrival") <= table.as_of)
@@ -104,15 +104,20 @@ def profile_orphans(table: Table) -> Orphans:
     )
 
 
-def _keys(table: Table) -> pl.DataFrame:
+def _keys(table: JoinedRows) -> pl.DataFrame:
     window = LabelWindow.of(table.contract)
     closes = pl.col("closes") if window.session else pl.col("ts_pred") + window.window
     key = pl.concat_str([pl.col(name).cast(pl.String) for name in table.contract.join.keys], separator="|")
     labelled = pl.col("rule").is_not_null().alias("labelled")
-    return table.frame.select(key.alias("key"), "ts_pred", closes.alias("closes"), labelled).drop_nulls("key")
+    return (
+        table.rows.lazy()
+        .select(key.alias("key"), "ts_pred", closes.alias("closes"), labelled)
+        .drop_nulls("key")
+        .collect()
+    )
 
 
-def _personal(table: Table) -> bool:
+def _personal(table: JoinedRows) -> bool:
     return bool(set(table.contract.join.keys) & set(table.contract.privacy.personal))
 
 

@@ -9,7 +9,7 @@ from typing import Any, Final
 import polars as pl
 
 from fbkit.join.timeline import timeline
-from fbkit.join.world import NOT_YET, Table, known_statements
+from fbkit.join.world import NOT_YET, JoinedRows, known_statements
 from fbkit.schema.contract import Contract
 from fbkit.schema.label import LabelWindow
 from fbkit.schema.period import format_instant
@@ -153,10 +153,10 @@ def statement_text(row: Mapping[str, Any]) -> str:
     )
 
 
-def make_receipt(table: Table, prediction_id: str) -> Receipt:
+def make_receipt(table: JoinedRows, prediction_id: str) -> Receipt:
     """Put together what a joined table knows about one of its predictions, in the order a sceptic asks for it."""
     contract = table.contract
-    row = table.frame.row(by_predicate=pl.col("prediction_id") == prediction_id, named=True)
+    row = table.rows.lazy().filter(pl.col("prediction_id") == prediction_id).collect().row(0, named=True)
     said = known_statements(table.candidates, prediction_id)
     fate_text = pl.col("fate").replace_strict(OUTCOME_FATE, default=pl.col("fate"), return_dtype=pl.String)
     columns = [*_STATEMENT, *(name for name in _MORE if name in said.columns)]
@@ -209,7 +209,7 @@ def _features(row: Mapping[str, Any], *, contract: Contract) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=_FEATURES, orient="row")
 
 
-def _rivals(table: Table, *, prediction_id: str, said: pl.DataFrame) -> pl.DataFrame:
+def _rivals(table: JoinedRows, *, prediction_id: str, said: pl.DataFrame) -> pl.DataFrame:
     numbers = said.filter(pl.col("n_rivals") > 0)["statement"]
     if numbers.is_empty():
         return pl.DataFrame(schema=_RIVALS)
@@ -244,7 +244,7 @@ def _why(rule: str) -> pl.Expr:
     )
 
 
-def _feedback(table: Table, prediction_id: str) -> pl.DataFrame:
+def _feedback(table: JoinedRows, prediction_id: str) -> pl.DataFrame:
     feedback = getattr(table, "feedback", None)
     if not isinstance(feedback, pl.DataFrame) or "prediction_id" not in feedback.columns:
         return pl.DataFrame()

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import polars as pl
 
-from fbkit.join.world import SmallWorld, Table
+from fbkit.join.world import JoinedRows, SmallWorld
 from fbkit.schema.label import LabelWindow
 from fbkit.schema.rules import OUTCOME_FATE
 
@@ -21,7 +21,7 @@ SCHEMA: Final = {
 _MOST = 60
 
 
-def timeline(table: Table, prediction_id: str) -> pl.DataFrame:
+def timeline(table: JoinedRows, prediction_id: str) -> pl.DataFrame:
     """How one prediction's state moved: one row per moment at which it could move, oldest first.
 
     Returns
@@ -32,6 +32,7 @@ def timeline(table: Table, prediction_id: str) -> pl.DataFrame:
     Notes
     -----
     Every state is the result of joining again, as of that moment, the prediction, its rivals and its statements.
+    Whether the outcome feed was complete (``silence = "negative"``) is judged as it is at the table's as-of time.
     Beyond 60 moments the oldest 60 are shown.
     """
     world = SmallWorld.of(table, prediction_id)
@@ -104,7 +105,7 @@ def _heard(statement: dict[str, Any]) -> str:
     return f"{statement['source']} says {statement['label']:.6g}{version}{why}"
 
 
-def _complete_at(table: Table, moment: datetime) -> datetime | None:
+def _complete_at(table: JoinedRows, moment: datetime) -> datetime | None:
     """When silence past ``moment`` could first be believed."""
     stated = table.contract.outcomes.complete_through
     if stated is not None:

@@ -1,31 +1,36 @@
 """The smallest logs that decide the state of one prediction, taken from a joined table: the logs are not read again."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from datetime import datetime
+from dataclasses import MISSING, dataclass, fields
+from datetime import UTC, datetime
 from typing import Any, Final, Protocol, Self
 
 import polars as pl
 
-from fbkit.join.states import feed_watermark
+from fbkit.join.table import Table
+from fbkit.join.window import LISTED
 from fbkit.load.checks import RULE
 from fbkit.load.loop import Logs
 from fbkit.load.predictions import RESERVED
 from fbkit.schema.contract import Contract
 from fbkit.schema.logs import AUDIT_SCHEMA, ActionLog, OutcomeLog, PredictionLog
+from fbkit.schema.results import PENDING
 
 NOT_YET: Final = "not_yet_arrived"
 _CLASH = "conflicting_id"
+_NEVER = datetime(1900, 1, 1, tzinfo=UTC)
 _MADE_BY_PAIRING = ("statement", "prediction_id", "ts_pred", "rule", "n_rivals", "fate", "key")
 # All rivals of a statement share its entity, so inside this small world one name stands for it.
 _ENTITY, _NAME = "entity_id", "e"
 
 
-class Table(Protocol):
+class JoinedRows(Protocol):
     """What a receipt needs of a joined table."""
 
     @property
-    def frame(self) -> pl.DataFrame: ...
+    def rows(self) -> Table: ...
+    @property
+    def label_versions(self) -> str: ...
     @property
     def candidates(self) -> pl.DataFrame: ...
     @property
@@ -49,7 +54,7 @@ class SmallWorld:
     ``own`` is the prediction's row in the joined table, ``said`` its statements with their fate.
     """
 
-    table: Table
+    table: JoinedRows
     own: dict[str, Any]
     said: pl.DataFrame
     predictions: PredictionLog
@@ -57,22 +62,23 @@ class SmallWorld:
     actions: ActionLog
 
     @classmethod
-    def of(cls, table: Table, prediction_id: str) -> Self:
+    def of(cls, table: JoinedRows, prediction_id: str) -> Self:
         """Cut the world of one prediction out of a joined table."""
-        frame = table.frame
-        own = frame.row(by_predicate=pl.col("prediction_id") == prediction_id, named=True)
+        own = table.rows.lazy().filter(pl.col("prediction_id") == prediction_id).collect().row(0, named=True)
         said = known_statements(table.candidates, prediction_id)
         clashing = _clashing_outcomes(table, own=own)
-        rivals = _rivals(table, own=own, said=said, by_entity=clashing["__entity"].is_not_null().any())
-        near = rivals | _session(table, rivals)
-        made = _predictions(frame.filter(near), rivals=rivals, contract=table.contract)
+        # A busy entity's rivals are not all listed, and a statement that clashes lists none.
+        whole = (said["n_rivals"] >= LISTED).any() or clashing["__entity"].is_not_null().any()
+        rivals = _rivals(table, own=own, said=said, by_entity=whole)
+        frame = table.rows.lazy().filter(rivals | _session(table, rivals, own=own)).collect()
+        made = _predictions(frame, rivals=rivals, contract=table.contract)
         return cls(
             table=table,
             own=own,
             said=said,
             predictions=PredictionLog(**_log(made, _clashing_predictions(table, own=own))),
             outcomes=OutcomeLog(**_log(_outcomes(said, own=own, contract=table.contract), clashing)),
-            actions=_actions(frame.filter(near)),
+            actions=_actions(frame),
         )
 
     def state_at(self, moment: datetime) -> dict[str, Any]:
@@ -80,9 +86,11 @@ class SmallWorld:
         from fbkit.join.join import join
 
         # Whatever other logs there are, they have no say in the state of a label.
-        rest: dict[str, Any] = {item.name: None for item in fields(Logs)}
+        rest: dict[str, Any] = {item.name: None for item in fields(Logs) if item.default is MISSING}
         given: dict[str, Any] = {"predictions": self.predictions, "outcomes": self.outcomes, "actions": self.actions}
-        frame = join(Logs(**(rest | given)), contract=self._contract(moment), as_of=moment).frame
+        logs = Logs(**(rest | given))
+        versions = self.table.label_versions
+        frame = join(logs, contract=self._contract(moment), as_of=moment, label_versions=versions).frame
         row = frame.row(by_predicate=pl.col("prediction_id") == self.own["prediction_id"], named=True)
         return {name: row[name] for name in ("state", "label", "source", "mature")}
 
@@ -93,13 +101,25 @@ class SmallWorld:
             fallback = fallback.model_copy(update={"entity": (_ENTITY,)})
             contract = contract.model_copy(update={"join": contract.join.model_copy(update={"fallback": fallback})})
         if contract.label.silence == "negative":
-            through = feed_watermark(self.table.candidates, contract=self.table.contract, as_of=moment)
+            through = self._complete_through(moment)
             outcomes = contract.outcomes.model_copy(update={"complete_through": through})
             contract = contract.model_copy(update={"outcomes": outcomes})
         return contract
 
+    def _complete_through(self, moment: datetime) -> datetime:
+        """Up to when the feed was complete then; what is not complete at the table's as-of time never was before."""
+        closed_and_open = self.own["mature"] and self.own["state"] == PENDING
+        stated = self.table.contract.outcomes.complete_through
+        if closed_and_open:
+            return _NEVER
+        if stated is not None:
+            return min(stated, moment)
+        regular = (pl.col("source") != "backfill") & (pl.col("ts_arrival") <= pl.lit(moment))
+        newest = self.table.candidates.lazy().filter(regular).select(pl.col("ts_arrival").max()).collect().item()
+        return _NEVER if newest is None else newest
 
-def _rivals(table: Table, *, own: dict[str, Any], said: pl.DataFrame, by_entity: bool) -> pl.Expr:
+
+def _rivals(table: JoinedRows, *, own: dict[str, Any], said: pl.DataFrame, by_entity: bool) -> pl.Expr:
     """The prediction and those that could claim one of its statements."""
     rivals = table.candidates.filter(pl.col("statement").is_in(said["statement"].implode()))["prediction_id"]
     mine = pl.col("prediction_id").is_in([own["prediction_id"], *rivals.drop_nulls()])
@@ -108,16 +128,16 @@ def _rivals(table: Table, *, own: dict[str, Any], said: pl.DataFrame, by_entity:
     return mine
 
 
-def _session(table: Table, rivals: pl.Expr) -> pl.Expr:
+def _session(table: JoinedRows, rivals: pl.Expr, *, own: dict[str, Any]) -> pl.Expr:
     """Whatever else happened in their sessions, which moves the end of a session window."""
-    if table.contract.label.window != "session" or "session_id" not in table.frame.columns:
+    if table.contract.label.window != "session" or "session_id" not in own:
         return pl.lit(value=False)
     session = pl.col("session_id").str.strip_chars()
-    mine = table.frame.filter(rivals).select(session.drop_nulls().unique()).to_series()
+    mine = table.rows.lazy().filter(rivals).select(session.drop_nulls().unique()).collect().to_series()
     return session.is_in(mine.filter(mine != "").implode()).fill_null(value=False)
 
 
-def _clashing_outcomes(table: Table, *, own: dict[str, Any]) -> pl.DataFrame:
+def _clashing_outcomes(table: JoinedRows, *, own: dict[str, Any]) -> pl.DataFrame:
     """Statements about the prediction that are set aside today because their outcome_id clashes; once they counted."""
     rejects = table.rejects.get("outcomes", pl.DataFrame())
     if RULE not in rejects.columns or rejects.is_empty():
@@ -130,7 +150,7 @@ def _clashing_outcomes(table: Table, *, own: dict[str, Any]) -> pl.DataFrame:
     return clash.with_columns(pl.when(pl.col("__entity").is_not_null()).then(pl.lit(_NAME)).alias("__entity"))
 
 
-def _clashing_predictions(table: Table, *, own: dict[str, Any]) -> pl.DataFrame:
+def _clashing_predictions(table: JoinedRows, *, own: dict[str, Any]) -> pl.DataFrame:
     rejects = table.rejects.get("predictions", pl.DataFrame())
     if RULE not in rejects.columns or own["entity"] is None or _ENTITY not in rejects.columns:
         return pl.DataFrame(schema={RULE: pl.String})

@@ -35,3 +35,24 @@ def check_joined(joined: object) -> None:
             allowed="what loop.join() returns",
             next_step="joined = fb.open_loop(folder).join()",
         )
+
+
+@runtime_checkable
+class LoopLike(Protocol):
+    """An open loop: its contract, and the joined table as known at any time."""
+
+    @property
+    def contract(self) -> Contract: ...
+
+    def join(self, *, as_of: datetime | None = None) -> JoinedLike: ...
+
+
+def check_loop(loop: object) -> None:
+    """Refuse anything but an open loop, with the way to one."""
+    if not isinstance(loop, LoopLike):
+        raise ArgumentError(
+            "this takes an open loop first",
+            got=type(loop).__name__,
+            allowed="what fb.open_loop(folder) returns",
+            next_step="loop = fb.open_loop(folder)",
+        )

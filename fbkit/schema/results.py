@@ -81,3 +81,12 @@ FAMILY_OF_CAUSE: Final = {
     "action_censoring": "policy",
     "noise": "noise",
 }
+
+# How a number moved while its labels arrived: one row per as-of time.
+AS_OF: Final = "as_of"
+AVAILABILITY: Final = "availability"
+NEW_LABELS: Final = "new_labels"
+CORRECTIONS: Final = "corrections"
+WITHDRAWN: Final = "withdrawn"
+BACKFILLED: Final = "backfilled"
+REVISION_COUNTS: Final = (NEW_LABELS, CORRECTIONS, WITHDRAWN, BACKFILLED)
