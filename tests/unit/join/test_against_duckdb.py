@@ -15,6 +15,8 @@ from fbkit.errors import InputError
 from fbkit.join.join import join
 from fbkit.join.joined import Joined
 from fbkit.load.loop import load_logs
+from fbkit.schema.contract import Contract
+from fbkit.schema.contract_parts import ProxyLabelPart
 from fbkit.schema.rules import OUTCOME_FATE
 from fbkit.testing.worlds import START, STEP, World, worlds
 from tests.unit.join.twin import ACTIONS, Case, join_in_sql
@@ -37,6 +39,12 @@ _THRESHOLDS = st.sampled_from([None, 0.25, 0.5, 0.75, float("nan")])
 _DECISIONS = st.sampled_from([None, None, True, False])
 _PROPENSITIES = st.sampled_from([None, 0.5, 0.5, 1.0, 1.0, 0.0, 1.5, float("nan")])
 
+_MOMENTS = st.one_of(st.none(), st.integers(0, 26).map(lambda steps: START + steps * STEP))
+_SESSIONS = st.sampled_from(["s", "s", "t", " s ", " ", None])
+_VERSIONS = st.sampled_from(["1", "2", "2", " 2 ", " ", None])
+_NAMES = st.sampled_from(["label", "label", " label ", "", None, "click", "other"])
+_OUTCOME_IDS = st.one_of(st.none(), st.just(" "), st.integers(0, 30).map(str))
+
 
 def _column(draw: st.DrawFn, values: st.SearchStrategy[Any], size: int) -> list[Any]:
     return draw(st.lists(values, min_size=size, max_size=size))
@@ -46,24 +54,50 @@ def _column(draw: st.DrawFn, values: st.SearchStrategy[Any], size: int) -> list[
 def cases(draw: st.DrawFn) -> Case:
     """A small world; one in two also logs thresholds, decisions, versions and doubtful actions, or combines events."""
     world: World = draw(worlds())
-    frames, contract = world.frames(), world.contract
+    frames, contract, versions = world.frames(), world.contract, "any"
     if draw(st.booleans()):
-        made, said = frames["predictions"].height, frames["outcomes"].height
-        frames["predictions"] = frames["predictions"].with_columns(
-            pl.Series("threshold", _column(draw, _THRESHOLDS, made), dtype=pl.Float64),
-            pl.Series("decision", _column(draw, _DECISIONS, made), dtype=pl.Boolean),
-            pl.Series("model_version", _column(draw, st.sampled_from(["1", "2", None]), made), dtype=pl.String),
-        )
-        frames["outcomes"] = frames["outcomes"].with_columns(
-            pl.Series("label_version", _column(draw, st.sampled_from(["1", "2", None]), said), dtype=pl.String)
-        )
-        frames["actions"] = _actions(draw, frames["predictions"]["prediction_id"].to_list())
-        changes = {"combine": draw(_COMBINE), "version": draw(st.sampled_from([None, "2", "2"]))}
-        label = contract.label.model_copy(update=changes)
-        contract = contract.model_copy(update={"label": label})
+        frames = _more_columns(draw, frames)
+        contract = _more_labels(draw, contract)
+        if contract.label.version is not None:
+            versions = draw(st.sampled_from(["any", "any", "current"]))
     if contract.join.fallback is not None and draw(st.booleans()):
         frames = _crowded(draw, frames)
-    return Case(frames=frames, contract=contract, as_of=world.as_of)
+    return Case(frames=frames, contract=contract, as_of=world.as_of, label_versions=versions)
+
+
+def _more_columns(draw: st.DrawFn, frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
+    """What logs may have besides: thresholds, decisions, sessions, late logging, versions, more ids, propensities."""
+    made, said = frames["predictions"].height, frames["outcomes"].height
+    predictions = frames["predictions"].with_columns(
+        pl.Series("threshold", _column(draw, _THRESHOLDS, made), dtype=pl.Float64),
+        pl.Series("decision", _column(draw, _DECISIONS, made), dtype=pl.Boolean),
+        pl.Series("model_version", _column(draw, st.sampled_from(["1", "2", None]), made), dtype=pl.String),
+        pl.Series("session_id", _column(draw, _SESSIONS, made), dtype=pl.String),
+        pl.Series("ts_logged", _column(draw, _MOMENTS, made), dtype=pl.Datetime("us", "UTC")),
+    )
+    outcomes = frames["outcomes"].with_columns(
+        pl.Series("label_version", _column(draw, _VERSIONS, said), dtype=pl.String),
+        pl.Series("outcome_id", _column(draw, _OUTCOME_IDS, said), dtype=pl.String),
+    )
+    if draw(st.booleans()):
+        outcomes = outcomes.with_columns(pl.Series("label_name", _column(draw, _NAMES, said), dtype=pl.String))
+    actions = _actions(draw, predictions["prediction_id"].to_list())
+    return {"predictions": predictions, "outcomes": outcomes, "actions": actions}
+
+
+def _more_labels(draw: st.DrawFn, contract: Contract) -> Contract:
+    """Events that are combined, sessions, definition versions, and now and then the proxy instead of the primary."""
+    label = contract.label.model_copy(
+        update={
+            "combine": draw(_COMBINE),
+            "version": draw(st.sampled_from([None, "2", "2"])),
+            "also": (ProxyLabelPart(name="click", window=2 * STEP),),
+        }
+    )
+    if draw(st.integers(0, 2)) == 0:
+        label = label.model_copy(update={"window": "session", "session_gap": 2 * STEP})
+    contract = contract.model_copy(update={"label": label})
+    return contract.for_label("click") if draw(st.integers(0, 4)) == 0 else contract
 
 
 def _crowded(draw: st.DrawFn, frames: dict[str, pl.DataFrame]) -> dict[str, pl.DataFrame]:
@@ -83,17 +117,19 @@ def _actions(draw: st.DrawFn, ids: list[str | None]) -> pl.DataFrame:
             "prediction_id": st.sampled_from([*ids, *ids, " ", "unknown"]),
             "action": st.sampled_from(["block", "allow", "allow", None]),
             "propensity": _PROPENSITIES,
-            "ts_action": st.integers(-1, 26).map(lambda steps: None if steps < 0 else START + steps * STEP),
+            "ts_action": _MOMENTS,
         }
     )
     rows = draw(st.lists(row, max_size=6))
-    return pl.DataFrame(rows + rows[:1], schema=ACTIONS)
+    # Of one action another version is logged at another time.
+    moved = [row | {"action": "block", "ts_action": draw(_MOMENTS)} for row in rows[:1]]
+    return pl.DataFrame(rows + rows[1:2] + moved, schema=ACTIONS)
 
 
 def in_polars(case: Case) -> Joined | None:
     try:
         logs = load_logs(case.contract, root=Path(), frames=case.frames)
-        return join(logs, contract=case.contract, as_of=case.as_of)
+        return join(logs, contract=case.contract, as_of=case.as_of, label_versions=case.label_versions)
     except InputError:
         return None
 
@@ -149,9 +185,18 @@ def run(examples: int) -> Counter[str]:
 STATES = {"state_positive", "state_negative", "state_labelled", "state_pending", "state_missing", "state_censored"}
 REFUSED = {
     "null_id", "duplicate_row", "conflicting_id", "null_score", "score_not_finite", "score_out_of_range", "null_time",
-    "null_label", "label_not_binary", "no_key", "arrival_before_event", "propensity_out_of_range", "null_action",
+    "null_label", "label_not_binary", "no_key", "arrival_before_event", "other_label", "propensity_out_of_range",
+    "null_action",
 }  # fmt: skip
-NOTED = {"late", "mature", "after_as_of", "decision_disagrees", "older_definition", "arrival_is_event_time"}
+NOTED = {
+    "late",
+    "mature",
+    "after_as_of",
+    "decision_disagrees",
+    "older_definition",
+    "arrival_is_event_time",
+    "clash_still_unknown",
+}
 EVERYTHING = {*OUTCOME_FATE, *STATES, *REFUSED, *NOTED, "by_id", "by_fallback", "refused"}
 
 

@@ -16,17 +16,19 @@ SCRIPT = Path(__file__).with_name("twin.sql")
 _TIME = pl.Datetime("us", "UTC")
 PREDICTIONS = {
     "prediction_id": pl.String, "ts_pred": _TIME, "score": pl.Float64, "account": pl.String,
-    "threshold": pl.Float64, "decision": pl.Boolean, "model_version": pl.String,
+    "threshold": pl.Float64, "decision": pl.Boolean, "model_version": pl.String, "ts_logged": _TIME,
+    "session_id": pl.String,
 }  # fmt: skip
 OUTCOMES = {
     "prediction_id": pl.String, "account": pl.String, "ts_event": _TIME, "ts_arrival": _TIME, "label": pl.Float64,
-    "source": pl.String, "label_version": pl.String,
+    "source": pl.String, "label_version": pl.String, "label_name": pl.String, "outcome_id": pl.String,
 }  # fmt: skip
 ACTIONS = {"prediction_id": pl.String, "action": pl.String, "propensity": pl.Float64, "ts_action": _TIME}
 CONTRACTS = {
-    "world": pl.Int64, "window_us": pl.Int64, "grace_us": pl.Int64, "silence": pl.String, "corrections": pl.String,
-    "combine": pl.String, "fallback": pl.String, "complete_through": _TIME, "as_of": _TIME, "threshold": pl.Float64,
-    "version": pl.String, "sources": pl.Int64,
+    "world": pl.Int64, "label_asked": pl.String, "is_primary": pl.Boolean, "names_labels": pl.Boolean,
+    "strict": pl.Boolean, "session": pl.Boolean, "window_us": pl.Int64, "grace_us": pl.Int64, "silence": pl.String,
+    "corrections": pl.String, "combine": pl.String, "fallback": pl.String, "complete_through": _TIME, "as_of": _TIME,
+    "threshold": pl.Float64, "version": pl.String, "sources": pl.Int64,
 }  # fmt: skip
 TIMES = ("ts_pred", "ts_event", "ts_arrival")
 SPANS = ("lag", "arrival_lag")
@@ -39,6 +41,7 @@ class Case:
     frames: Mapping[str, pl.DataFrame]
     contract: Contract
     as_of: datetime | None
+    label_versions: str = "any"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +101,8 @@ def _tables(cases: Sequence[Case]) -> Iterator[tuple[str, pl.DataFrame]]:
         for action in (case.contract.actions.blocked if case.contract.actions else ())
     ]
     yield "blocking", pl.DataFrame(blocking, schema={"world": pl.Int64, "action": pl.String}, orient="row")
+    names = [(number, name) for number, case in enumerate(cases) for name in case.contract.label_names]
+    yield "label_names", pl.DataFrame(names, schema={"world": pl.Int64, "name": pl.String}, orient="row")
     for name, schema in (("predictions", PREDICTIONS), ("outcomes", OUTCOMES), ("actions", ACTIONS)):
         yield name, pl.concat([_numbered(case.frames[name], number, schema) for number, case in enumerate(cases)])
 
@@ -110,10 +115,15 @@ def _numbered(frame: pl.DataFrame, number: int, schema: Mapping[str, Any]) -> pl
 
 def _contract(number: int, case: Case) -> dict[str, Any]:
     contract, microsecond = case.contract, timedelta(microseconds=1)
-    assert isinstance(contract.label.window, timedelta)
+    window = contract.label.window
     return {
         "world": number,
-        "window_us": contract.label.window // microsecond,
+        "label_asked": contract.label.name,
+        "is_primary": contract.label.role == "primary",
+        "names_labels": "label_name" in case.frames["outcomes"].columns,
+        "strict": case.label_versions == "current",
+        "session": window == "session",
+        "window_us": (window if isinstance(window, timedelta) else contract.label.session_gap) // microsecond,
         "grace_us": contract.label.grace // microsecond,
         "silence": contract.label.silence,
         "corrections": contract.label.corrections,

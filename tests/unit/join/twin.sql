@@ -1,7 +1,7 @@
 -- The join once more, in SQL, for many worlds at a time: written from the conventions, not from the code.
 --
 -- Only equality joins, one range join (the fallback), groups, and ranks over windows, so any SQL engine can run it.
--- In: contracts, ranks, blocking, predictions, outcomes, actions; each row belongs to a world, and every key begins with it.
+-- In: contracts, ranks, blocking, label_names, predictions, outcomes, actions; each row belongs to a world, and every key begins with it.
 -- Times are microseconds since 1970. Out: joined, candidates, audit, refused.
 
 -- ---- predictions: each row breaks at most one rule, the first one -------------------------------------------------
@@ -18,26 +18,28 @@ from predictions;
 
 -- Identical rows are one content; an id with two contents stands for nothing.
 create or replace temp table p_contents as
-select *, count(*) over (partition by world, prediction_id) as contents
+select *, count(*) over (partition by world, prediction_id) as contents,
+    greatest(ts_pred, coalesce(ts_logged, ts_pred)) as known_at
 from (select * exclude (rule), count(*) as copies from p_checked where rule is null group by all);
-
-create or replace temp table p_used as
-select * exclude (copies, contents), nullif(trim(account), '') as entity from p_contents where contents = 1;
 
 -- ---- outcomes -----------------------------------------------------------------------------------------------------
 
 create or replace temp table o_complete as
 select
-    o.* exclude (prediction_id, ts_arrival, source),
+    o.* exclude (prediction_id, ts_arrival, source, label_version),
     case when trim(o.prediction_id) <> '' then o.prediction_id end as prediction_id,
     coalesce(o.ts_arrival, o.ts_event) as ts_arrival,
     coalesce(o.source, 'auto') as source,
+    nullif(trim(o.label_version), '') as label_version,
+    -- A statement that names no label is about the primary one.
+    coalesce(trim(o.label_name) = c.label_asked, false) or (c.is_primary and coalesce(trim(o.label_name), '') = '') as about,
     case when c.fallback is not null then nullif(trim(o.account), '') end as entity,
     o.ts_arrival is null as arrival_unknown
 from outcomes o join contracts c using (world);
 
 create or replace temp table o_checked as
 select o.*, case
+    when not o.about then 'other_label'
     when o.prediction_id is null and o.entity is null then 'no_key'
     when o.ts_event is null then 'null_time'
     when o.ts_arrival < o.ts_event then 'arrival_before_event'
@@ -47,19 +49,11 @@ select o.*, case
 from o_complete o join contracts c using (world);
 
 create or replace temp table o_contents as
-select * exclude (rule, arrival_unknown), count(*) as copies
-from o_checked where rule is null
-group by all;
-
--- Statements are numbered by content: keyed ones first, then by event, then by the other columns in the order of their
--- names. The number breaks ties, so it must not depend on the order of the file.
-create or replace temp table statements as
-select * exclude (copies), row_number() over (
-    partition by world
-    order by prediction_id is null, ts_event, entity nulls last, account nulls last, label, label_version nulls last,
-        prediction_id nulls last, source, ts_arrival
-  ) - 1 as statement
-from o_contents;
+select *, case
+    when trim(outcome_id) <> '' then count(*) over (partition by world, outcome_id)
+    else 1
+  end as contents
+from (select * exclude (rule, arrival_unknown, about), count(*) as copies from o_checked where rule is null group by all);
 
 -- ---- actions ------------------------------------------------------------------------------------------------------
 
@@ -89,6 +83,8 @@ select world, 'outcomes', rule, count(*) from o_checked where rule is not null g
 union all
 select world, 'outcomes', 'duplicate_row', sum(copies - 1) from o_contents where copies > 1 group by all
 union all
+select world, 'outcomes', 'conflicting_id', count(*) from o_contents where contents > 1 group by all
+union all
 select world, 'actions', rule, count(*) from a_checked where rule is not null group by all
 union all
 select world, 'actions', case when contents > 1 then 'conflicting_id' else 'duplicate_row' end,
@@ -105,20 +101,76 @@ left join (
 ) x on x.world = c.world and x."table" = t."table"
 group by all;
 
+-- ---- what was known when one looks ------------------------------------------------------------------------------
+
+-- A log that speaks of other labels only is refused, unless the contract knows them and asks for its primary.
+create or replace temp table no_statement_about as
+select c.world
+from contracts c
+left join outcomes o using (world)
+left join label_names n on n.world = o.world and n.name = trim(o.label_name)
+group by c.world, c.label_asked, c.is_primary, c.names_labels
+having not coalesce(bool_or(trim(o.label_name) = c.label_asked), false)
+  and not (c.is_primary and (not c.names_labels or
+    coalesce(bool_or(o.world is not null and coalesce(trim(o.label_name), '') = ''), false)))
+  and not (c.is_primary and not coalesce(bool_or(trim(o.label_name) <> '' and n.name is null), false));
+
 create or replace temp table views as
 select c.* exclude (as_of), coalesce(c.as_of, o.newest, p.newest) as as_of
 from contracts c
-left join (select world, max(ts_arrival) as newest from statements group by world) o using (world)
-left join (select world, max(ts_pred) as newest from p_used group by world) p using (world);
+left join (
+    select world, max(ts_arrival) as newest from o_checked
+    where rule is null or (rule = 'other_label' and ts_arrival >= ts_event)
+    group by world
+) o using (world)
+left join (select world, max(ts_pred) as newest from p_contents where contents = 1 group by world) p using (world);
+
+-- Two contents of one id clash from the moment on at which the second is known, not before.
+create or replace temp table p_then as
+select p.*, count(*) over (partition by p.world, p.prediction_id) as contents_then
+from p_contents p join views v using (world)
+where p.known_at <= v.as_of;
 
 create or replace temp table known as
-select p.*, v.window_us + p.ts_pred as closes
-from p_used p join views v using (world)
-where p.ts_pred <= v.as_of;
+select p.*, nullif(trim(p.account), '') as entity, v.window_us + case
+    when v.session and trim(p.session_id) <> '' then max(p.ts_pred) over (partition by p.world, trim(p.session_id))
+    else p.ts_pred
+  end as closes
+from p_then p join views v using (world)
+where p.contents_then = 1;
+
+create or replace temp table o_then as
+select o.world, o.outcome_id, count(*) as contents_then
+from o_contents o join views v using (world)
+where o.contents > 1 and o.ts_arrival <= v.as_of
+group by all;
+
+create or replace temp table told as
+select o.*
+from o_contents o join views v using (world) left join o_then t using (world, outcome_id)
+where o.contents = 1 or (o.ts_arrival <= v.as_of and t.contents_then = 1);
+
+create or replace temp table a_then as
+select a.*, count(*) over (partition by a.world, a.prediction_id) as contents_then
+from a_contents a join views v using (world)
+where a.ts_action is null or a.ts_action <= v.as_of;
+
+-- Statements are numbered by content: keyed ones first, then by event, then by the other columns in the order of their
+-- names. The number breaks ties, so it must not depend on the order of the file.
+create or replace temp table statements as
+select * exclude (copies, contents), row_number() over (
+    partition by world
+    order by prediction_id is null, ts_event, entity nulls last, account nulls last, label, label_name nulls last, label_version nulls last,
+        outcome_id nulls last, prediction_id nulls last, source, ts_arrival
+  ) - 1 as statement
+from told;
 
 create or replace temp table refused as
-select world from load_account a join sizes s using (world, "table")
-where a.rule <> 'duplicate_row' and 2 * a."rows" > s.total
+select a.world from load_account a join sizes s using (world, "table")
+left join load_account other on other.world = a.world and other."table" = a."table" and other.rule = 'other_label'
+where a.rule not in ('duplicate_row', 'other_label') and 2 * a."rows" > s.total - coalesce(other."rows", 0)
+union
+select world from no_statement_about
 union
 select c.world from contracts c anti join known k using (world);
 
@@ -165,12 +217,24 @@ left join ranks r using (world, source);
 
 -- ---- which statement counts ---------------------------------------------------------------------------------------
 
+-- Definitions are not mixed within one prediction: the contract's own pushes the others out.
+create or replace temp table defined as
+select p.* exclude (out), case
+    when p.out is not null then p.out
+    when v.version is not null and p.label_version <> v.version and (v.strict
+        or bool_or(coalesce(p.label_version, v.version) = v.version) filter (where p.out is null)
+            over (partition by p.world, p.claimed))
+      then 'other_definition'
+    when v.strict and p.label_version is null then 'other_definition'
+  end as out
+from pairs p join views v using (world);
+
 create or replace temp table timed as
 select p.*, p.ts_arrival = case
     when v.corrections = 'keep_first' then min(p.ts_arrival) over (partition by p.world, p.claimed)
     else max(p.ts_arrival) over (partition by p.world, p.claimed)
   end as in_time
-from pairs p join views v using (world)
+from defined p join views v using (world)
 where p.out is null;
 
 create or replace temp table ranked as
@@ -196,12 +260,12 @@ from judged j join views v using (world);
 
 create or replace temp table acted as
 select a.world, a.prediction_id, a.action, a.propensity, b.action is not null as blocked
-from a_contents a join views v using (world) left join blocking b using (world, action)
-where a.contents = 1 and (a.ts_action is null or a.ts_action <= v.as_of);
+from a_then a left join blocking b using (world, action)
+where a.contents_then = 1;
 
 create or replace temp table candidates as
 select p.* exclude (out), case when p.out = 'used' and a.blocked then 'contradicts_action' else p.out end as fate
-from (select * from settled union all by name select * from pairs where out is not null) p
+from (select * from settled union all by name select * from defined where out is not null) p
 left join acted a on a.world = p.world and a.prediction_id = p.claimed;
 
 -- ---- one label per prediction -------------------------------------------------------------------------------------
@@ -231,7 +295,7 @@ where case when c.combine = 'first' then e.from_first else e.from_last end = 1;
 create or replace temp table heard as
 select world, claimed as prediction_id, count(*) as n_outcomes, bool_or(fate = 'conflicting_label') as conflicted
 from candidates
-where fate in ('used', 'superseded', 'duplicate_statement', 'conflicting_label', 'contradicts_action')
+where fate in ('used', 'superseded', 'duplicate_statement', 'conflicting_label', 'contradicts_action', 'other_definition')
 group by all;
 
 -- ---- states -------------------------------------------------------------------------------------------------------
@@ -242,7 +306,7 @@ select v.world, case
     when v.complete_through is not null then least(v.as_of, v.complete_through)
     else max(s.ts_arrival) filter (where s.ts_arrival <= v.as_of and s.source <> 'backfill')
   end as watermark
-from views v left join statements s using (world)
+from views v left join o_contents s using (world)
 group by v.world, v.as_of, v.complete_through;
 
 create or replace temp table looked as
@@ -314,10 +378,21 @@ select world, 'join', 'late', count(*) filter (where late) from joined group by 
 union all
 select world, 'join', 'mature', count(*) filter (where mature) from joined group by world
 union all
-select p.world, 'join', 'after_as_of', count(*) from p_used p join views v using (world)
-where p.ts_pred > v.as_of group by p.world
+select p.world, 'join', 'after_as_of', count(*) from p_contents p join views v using (world)
+where p.contents = 1 and p.known_at > v.as_of group by p.world
+union all
+select world, 'join', 'clash_still_unknown', count(*) from (
+    select world from p_then where contents > 1 and contents_then = 1
+    union all select world from told where contents > 1
+    union all select world from a_then where contents > 1 and contents_then = 1
+  ) group by world
+union all
+select world, 'join', 'feed_incomplete', count(*) from joined where mature and state = 'pending' group by world
 union all
 select world, 'join', 'decision_disagrees', count(*) from joined where decision <> by_score group by world
 union all
 select j.world, 'join', 'older_definition', count(*) from joined j join views v using (world)
-where j.label_version <> v.version group by j.world;
+where j.label_version <> v.version group by j.world
+union all
+select j.world, 'join', 'unknown_definition', count(*) from joined j join views v using (world)
+where v.version is not null and j.rule is not null and j.label_version is null group by j.world;
