@@ -6,6 +6,7 @@ from fbkit.errors import InputError
 from fbkit.join.decide import add_decision
 from fbkit.join.known import Known
 from fbkit.join.states import CONFLICTED
+from fbkit.join.window import fate_counts
 from fbkit.schema.contract import Contract
 from fbkit.schema.label import CLOSES, LabelWindow
 from fbkit.schema.logs import audit_frame
@@ -109,7 +110,7 @@ def account(
         raise AssertionError("a statement was lost in the join")
     rows: list[tuple[str, str, int, str | None]] = [(TABLE, "predictions", frame.height, "used in this view")]
     rows += [(TABLE, f"state_{name}", states[name], None) for name in sorted(states)]
-    fates = pairs.group_by("fate").len().sort("fate")
+    fates = fate_counts(pairs)
     rows += [(TABLE, name, count, OUTCOME_FATE.get(name)) for name, count in fates.iter_rows()]
     used = frame.filter(pl.col("rule").is_not_null()).group_by("rule").len().sort("rule")
     rows += [(TABLE, name, count, PAIRED[name]) for name, count in used.iter_rows()]
