@@ -1,0 +1,133 @@
+"""The rows of a large prediction log in the order of the joined table, a part at a time, whatever order they lie in."""
+
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import polars as pl
+
+from fbkit.errors import OutputError
+from fbkit.join.slim import BATCH, ROW, batches
+from fbkit.load.scan import Scan
+
+Run = tuple[pl.DataFrame, datetime | None]
+
+
+def runs(scan: Scan, *, keep: pl.Series, times: pl.Series, folder: Path) -> Iterator[Run]:
+    """Batches of the kept rows whose times ascend from one batch to the next.
+
+    Yields the rows as they stand in the log, with their number in ``__row``, and the time before which every row has
+    now been given; None with the last batch. Within a batch the order is not fixed.
+
+    Parameters
+    ----------
+    keep, times
+        By row of the log: whether it is wanted, and its ``ts_pred``.
+    folder
+        Where rows are put in between when the log is not sorted by time.
+    """
+    wanted = times.filter(keep)
+    if wanted.is_sorted():
+        return _in_order(scan, keep=keep, times=times)
+    return _by_bucket(scan, keep=keep, times=times, folder=folder)
+
+
+def _numbered(scan: Scan, *, keep: pl.Series) -> Iterator[pl.DataFrame]:
+    start = 0
+    for batch in batches(scan):
+        mask = keep.slice(start, batch.height)
+        rows = batch.with_columns(pl.int_range(start, start + batch.height, dtype=pl.UInt32).alias(ROW))
+        start += batch.height
+        yield rows if mask.all() else rows.filter(mask)
+
+
+def _in_order(scan: Scan, *, keep: pl.Series, times: pl.Series) -> Iterator[Run]:
+    """A row whose time the next batch may share waits for it."""
+    waiting: pl.DataFrame | None = None
+    for batch in _numbered(scan, keep=keep):
+        if batch.is_empty():
+            continue
+        rows = batch if waiting is None else pl.concat([waiting, batch])
+        seen = times.gather(rows[ROW])
+        last = seen[-1]
+        cut = int(seen.search_sorted(last, side="left"))
+        waiting = rows.slice(cut)
+        if cut:
+            yield rows.slice(0, cut), last
+    if waiting is not None:
+        yield waiting, None
+
+
+def _by_bucket(scan: Scan, *, keep: pl.Series, times: pl.Series, folder: Path) -> Iterator[Run]:
+    """Deal the rows out to files by time, about a batch each, and take the files in order of time."""
+    wanted = times.filter(keep).sort()
+    limits = wanted.gather(range(BATCH, wanted.len(), BATCH)).unique(maintain_order=True)
+    pieces: dict[int, list[Path]] = {}
+    for number, batch in enumerate(_numbered(scan, keep=keep)):
+        bucket = limits.search_sorted(times.gather(batch[ROW]), side="right")
+        for (key,), rows in batch.group_by(bucket.alias("bucket"), maintain_order=True):
+            file = folder / f"piece-{int(str(key)):05}-{number:05}.parquet"  # type: ignore[call-overload]
+            rows.write_parquet(file, compression="snappy", statistics=False)
+            pieces.setdefault(int(str(key)), []).append(file)
+    for key in sorted(pieces):
+        yield pl.concat([pl.read_parquet(file) for file in pieces[key]]), limits[key] if key < len(limits) else None
+        for file in pieces[key]:
+            file.unlink()
+
+
+class Writer:
+    """Writes parts beside the work on the next one; ``parts`` are complete when the block ends.
+
+    Raises
+    ------
+    OutputError
+        A part cannot be written, for example because the disk is full.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.parts: list[Path] = []
+        self.height = 0
+        self._pool = ThreadPoolExecutor(max_workers=1)
+        self._busy: Future[None] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            self._wait()
+        finally:
+            self._pool.shutdown()
+
+    def add(self, frame: pl.DataFrame) -> None:
+        """Hand over a part; at most one is waiting, so that memory stays bounded."""
+        if frame.is_empty():
+            return
+        self._wait()
+        file = self.folder / f"part-{len(self.parts):05}.parquet"
+        self.parts.append(file)
+        self.height += frame.height
+        self._busy = self._pool.submit(_write, frame, file)
+
+    def _wait(self) -> None:
+        busy, self._busy = self._busy, None
+        if busy is not None:
+            busy.result()
+
+
+def _write(frame: pl.DataFrame, file: Path) -> None:
+    try:
+        frame.write_parquet(file, compression="snappy")
+    except (OSError, pl.exceptions.PolarsError) as error:
+        raise OutputError(
+            "a part of the joined table could not be written",
+            got=f"{file.name}: {error}",
+            allowed="a folder with room for it",
+            next_step="free disk space, or point FBKIT_CACHE to another disk",
+        ) from error

@@ -1,0 +1,254 @@
+"""The join of large logs in bounded memory: rows that one key decides are matched by its hash and written in parts."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from fbkit.join.assemble import arranged, clean, decorate, with_closes
+from fbkit.join.counts import Counts
+from fbkit.join.join import join, reach
+from fbkit.join.joined import Joined
+from fbkit.join.known import Known, known_actions, newest_moment
+from fbkit.join.match import Matched, Split, match, split
+from fbkit.join.pair import BY_ID
+from fbkit.join.parts import Writer, runs
+from fbkit.join.slim import CHECK, KEY, ROW, Slim, full_rows, key_check, key_text, slim_outcomes, slim_predictions
+from fbkit.join.states import CONFLICTED, assign_states, feed_watermark
+from fbkit.join.table import StoredTable
+from fbkit.load.loop import Logs
+from fbkit.load.outcomes import Rest, load_outcomes, prepare_outcomes
+from fbkit.load.predictions import load_predictions, prepare_predictions
+from fbkit.load.scan import Scan
+from fbkit.schema.contract import Contract
+from fbkit.schema.label import LabelWindow
+from fbkit.schema.logs import ActionLog, ChangeLog
+
+
+class HashCollisionError(Exception):
+    """Two different keys have one hash; the logs have to be joined by the keys themselves."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LazyLogs:
+    """The logs of one loop, the two long ones not yet read."""
+
+    predictions: Scan
+    outcomes: Scan
+    actions: ActionLog | None
+    changes: ChangeLog | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Work:
+    """What the passes over the logs found, for the pass that writes the rows."""
+
+    logs: LazyLogs
+    contract: Contract
+    as_of: datetime
+    made: pl.DataFrame
+    said: pl.DataFrame
+    parts: Split
+    matched: Matched
+    actions: Known | None
+    watermark: datetime | None
+
+
+def stream_join(logs: LazyLogs, *, contract: Contract, folder: Path, as_of: datetime | None = None) -> Joined:
+    """Join as :func:`fbkit.join.join.join` does, with the rows in Parquet parts under ``folder``.
+
+    Rows that need more than their key (a key that occurs twice, a statement without one) go through
+    that join itself; all others are matched by the hash of their key, and the keys are compared afterwards.
+
+    Raises
+    ------
+    InputError
+        As there.
+    HashCollisionError
+        Two different keys share a hash; nothing is lost, but the other join has to be used.
+
+    Notes
+    -----
+    ``candidates`` leaves out what ``frame`` says itself (the one statement that counts) and statements that had not
+    arrived; the audit counts both.
+    """
+    made = slim_predictions(logs.predictions, contract=contract)
+    said = slim_outcomes(logs.outcomes, contract=contract)
+    parts = _with_one_careful(split(made.frame, said.frame), made.frame, said.frame, as_of=as_of)
+    few = _careful_logs(logs, said=said, parts=parts, contract=contract)
+    known_at = as_of or _newest(few, made=made.frame, said=said.frame, parts=parts)
+    if known_at is None or not (made.frame["verdict"].is_null() & (made.frame["known_at"] <= known_at)).any():
+        join(few, contract=contract, as_of=known_at)  # says what is wrong
+        raise AssertionError("nothing was known, and nobody said so")
+    heard = said.frame.filter(pl.col("verdict").is_null())
+    careful = join(few, contract=contract, as_of=known_at, feed=heard)
+    work = _Work(
+        logs=logs,
+        contract=contract,
+        as_of=known_at,
+        made=made.frame,
+        said=said.frame,
+        parts=parts,
+        matched=match(made.frame, said.frame, parts, window=LabelWindow.of(contract), as_of=known_at),
+        actions=known_actions(few, as_of=known_at),
+        watermark=feed_watermark(heard, contract=contract, as_of=known_at),
+    )
+    rows, audit, seen = _write(work, careful=careful, folder=folder)
+    candidates = pl.concat([careful.candidates, *seen, _orphans(work)], how="diagonal_relaxed")
+    return replace(
+        careful,
+        rows=rows,
+        candidates=clean(candidates.sort("statement", "prediction_id", nulls_last=True)),
+        audit=pl.concat([few.audit, audit]),
+        data_through=reach(_known(made.frame, known_at), heard, as_of=known_at, watermark=work.watermark),
+    )
+
+
+def _with_one_careful(parts: Split, made: pl.DataFrame, said: pl.DataFrame, *, as_of: datetime | None) -> Split:
+    """Send the earliest prediction through the other join too, so that it always has one, and gives the columns."""
+    known = parts.predictions if as_of is None else parts.predictions & (made["known_at"] <= as_of)
+    row = made["ts_pred"].set(~known, None).arg_min() if known.any() else None
+    if row is None:
+        return parts
+    key = made[KEY][row]
+    predictions = parts.predictions & (pl.int_range(made.height, eager=True, dtype=pl.UInt32) != row)
+    return Split(predictions=predictions, outcomes=parts.outcomes & (said[KEY] != key).fill_null(value=True))
+
+
+def _careful_logs(logs: LazyLogs, *, said: Slim, parts: Split, contract: Contract) -> Logs:
+    """The rows that are not simple as checked logs, whose audit counts all rows."""
+    rows = full_rows(logs.predictions, (~parts.predictions).arg_true())
+    predictions = load_predictions(
+        rows.drop(ROW), contract=contract, sources=logs.predictions.sources(), besides=int(parts.predictions.sum() or 0)
+    )
+    rows = full_rows(logs.outcomes, (~parts.outcomes).arg_true())
+    outcomes = load_outcomes(
+        rows.drop(ROW),
+        contract=contract,
+        sources=logs.outcomes.sources(),
+        rest=Rest(rows=int(parts.outcomes.sum() or 0), notes=said.notes, names=said.names),
+    )
+    return Logs(predictions=predictions, outcomes=outcomes, actions=logs.actions, changes=logs.changes)
+
+
+def _newest(few: Logs, *, made: pl.DataFrame, said: pl.DataFrame, parts: Split) -> datetime | None:
+    """The newest arrival of either part, else the newest prediction; never the clock."""
+    if said.is_empty() or not (said["verdict"].is_null() | (said["verdict"] == "other_label")).any():
+        newest = made.filter(made["verdict"].is_null())["ts_pred"].max()
+        return newest if isinstance(newest, datetime) else None
+    found = [newest_moment(few) if few.outcomes.frame.height else None, said["ts_arrival"].filter(parts.outcomes).max()]
+    return max((moment for moment in found if isinstance(moment, datetime)), default=None)
+
+
+def _known(made: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
+    return made.filter(pl.col("verdict").is_null() & (pl.col("known_at") <= pl.lit(as_of)))
+
+
+def _write(work: _Work, *, careful: Joined, folder: Path) -> tuple[StoredTable, pl.DataFrame, list[pl.DataFrame]]:
+    """Write every row in order; return the table, the account of the join, and statements that did not count."""
+    keep = work.parts.predictions & (work.made["known_at"] <= work.as_of)
+    counts = Counts.of(careful.audit)
+    seen: list[pl.DataFrame] = []
+    rest = careful.frame
+    with Writer(folder) as writer:
+        for rows, before in runs(work.logs.predictions, keep=keep, times=work.made["ts_pred"], folder=folder):
+            frame, idle = _finish(rows, work=work, counts=counts)
+            seen.append(idle)
+            due = rest if before is None else rest.filter(pl.col("ts_pred") < before)
+            rest = rest.slice(due.height)
+            writer.add(clean(_ordered(frame, due)))
+        writer.add(rest)
+    usable = work.made["verdict"].is_null()
+    counts.add("after_as_of", int((work.parts.predictions & (work.made["known_at"] > work.as_of)).sum() or 0))
+    counts.add_fates(work.matched.fate, simple=work.parts.outcomes)
+    if counts["predictions"] != writer.height or writer.height > int(usable.sum()):
+        raise AssertionError("a prediction was lost in the join")
+    return StoredTable(writer.parts, height=writer.height), counts.audit(), [part for part in seen if part.height]
+
+
+def _ordered(frame: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
+    """Rows by time and id; rows that are in order already are not moved."""
+    if more.height:
+        return pl.concat([frame, more]).sort("ts_pred", "prediction_id")
+    time, name = pl.col("ts_pred"), pl.col("prediction_id")
+    before = time.shift(1)
+    wrong = frame.lazy().select(((time < before) | ((time == before) & (name < name.shift(1)))).any()).collect().item()
+    return frame.sort("ts_pred", "prediction_id") if wrong else frame
+
+
+def _finish(rows: pl.DataFrame, *, work: _Work, counts: Counts) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """A batch of simple rows as the joined table has them, and their statements that do not count."""
+    contract = work.contract
+    prepared, _ = prepare_predictions(rows.drop(ROW), contract=contract)
+    found = _statements(prepared, rows[ROW], work=work)
+    frame = with_closes(prepared, contract=contract)
+    frame, disagree = decorate(frame, actions=work.actions, contract=contract)
+    frame, idle = _attach(frame, found, keys=contract.join.keys)
+    frame = assign_states(frame, contract=contract, as_of=work.as_of, watermark=work.watermark)
+    frame = arranged(frame, contract=contract, ordered=False)
+    counts.add_rows(frame, version=contract.label.version)
+    counts.add("decision_disagrees", disagree)
+    hidden = int((idle["fate"] == "contradicts_action").sum())
+    counts.add("contradicts_action", hidden)
+    counts.add("used", -hidden)
+    return frame, idle
+
+
+def _statements(prepared: pl.DataFrame, rows: pl.Series, *, work: _Work) -> pl.DataFrame:
+    """The statement of each row, null where there is none.
+
+    Raises
+    ------
+    HashCollisionError
+        A row and its statement have one hash and two keys.
+    """
+    keys = list(work.contract.join.keys)
+    at = work.matched.statement.gather(rows).alias("statement")
+    said = work.said.select(CHECK, "label", "ts_event", "ts_arrival", "source", "label_version")
+    found = said.with_columns(work.matched.fate).select(pl.all().gather(at)).with_columns(at)
+    own = prepared.select(key_check(keys)).to_series()
+    if (found[CHECK] != own).fill_null(value=False).any():
+        raise HashCollisionError
+    if work.contract.label.combine == "count":
+        found = found.with_columns(pl.when(pl.col("label").is_not_null()).then(1.0).alias("label"))
+    return found.with_columns(pl.col("source", "label_version").cast(pl.String), pl.col("fate").cast(pl.String))
+
+
+def _attach(frame: pl.DataFrame, found: pl.DataFrame, *, keys: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What :func:`fbkit.join.assemble.attach` does, for rows that stand beside their only statement."""
+    paired = found["statement"].is_not_null()
+    counts = paired & found["fate"].is_null()
+    spoken = counts | (found["fate"] == "other_definition").fill_null(value=False)
+    said = ("label", "ts_event", "ts_arrival", "source", "label_version")
+    labels = found.select(
+        *[pl.when(counts).then(name).alias(name) for name in said],
+        pl.when(counts).then(pl.lit(BY_ID)).alias("rule"),
+        pl.lit(0, dtype=pl.UInt32).alias("n_rivals"),
+        spoken.cast(pl.UInt32).alias("n_outcomes"),
+        pl.lit(value=False).alias(CONFLICTED),
+    )
+    hidden = counts & frame["blocked"]
+    told = paired & (found["fate"] != "not_yet_arrived").fill_null(value=False)
+    idle = pl.concat(
+        [frame.select("prediction_id", "ts_pred", key_text(keys).alias("key"), hidden=hidden), found], how="horizontal"
+    )
+    idle = idle.filter(hidden | told).select(
+        "statement", "prediction_id", "ts_pred", *said, "key", pl.lit(BY_ID).alias("rule"),
+        pl.when("hidden").then(pl.lit("contradicts_action")).otherwise("fate").alias("fate"),
+        pl.lit(0, dtype=pl.UInt32).alias("n_rivals"),
+    )  # fmt: skip
+    return pl.concat([frame, labels], how="horizontal"), idle
+
+
+def _orphans(work: _Work) -> pl.DataFrame:
+    """The simple statements whose key matches no prediction, as candidates."""
+    lost = (work.matched.fate == "orphan").fill_null(value=False)
+    rows = full_rows(work.logs.outcomes, lost.arg_true())
+    frame, _, _ = prepare_outcomes(rows.drop(ROW), contract=work.contract)
+    key = key_text(work.contract.join.keys)
+    return frame.select(
+        rows[ROW].alias("statement"), "label", "ts_event", "ts_arrival", "source", "label_version",
+        pl.lit("orphan").alias("fate"), pl.lit(0, dtype=pl.UInt32).alias("n_rivals"), key.alias("key"),
+    )  # fmt: skip
