@@ -8,7 +8,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fbkit.join.pair import fate
+from fbkit.join.settle import other_definition
 from fbkit.join.slim import KEY, ROW
+from fbkit.schema.contract import Contract
 from fbkit.schema.label import CLOSES, LabelWindow
 from fbkit.schema.rules import OUTCOME_FATE
 
@@ -71,9 +73,19 @@ class Matched:
 
 
 def match(
-    predictions: pl.DataFrame, outcomes: pl.DataFrame, parts: Split, *, window: LabelWindow, as_of: datetime
+    predictions: pl.DataFrame,
+    outcomes: pl.DataFrame,
+    parts: Split,
+    *,
+    contract: Contract,
+    as_of: datetime,
+    strict: bool,
 ) -> Matched:
-    """Match every simple statement with the simple prediction of its key that was known by then."""
+    """Match every simple statement with the simple prediction of its key that was known by then.
+
+    With ``strict`` only statements of the contract's label version count.
+    """
+    window = LabelWindow.of(contract)
     known = parts.predictions & (predictions["known_at"] <= as_of)
     row_of, statement = _pairs(predictions[KEY], outcomes[KEY], known=known, simple=parts.outcomes)
     made_at = predictions["ts_pred"].gather(row_of)
@@ -84,12 +96,15 @@ def match(
             "ts_event": outcomes["ts_event"],
             "ts_arrival": outcomes["ts_arrival"],
             "source": outcomes["source"],
+            "label_version": outcomes["label_version"],
             "simple": parts.outcomes,
         }
     )
     unknown = pl.when(pl.col("ts_arrival") > pl.lit(as_of)).then(pl.lit("not_yet_arrived"))
     orphan = pl.when(pl.col("ts_pred").is_null()).then(pl.lit("orphan"))
-    found = pl.coalesce(unknown, orphan, fate()).cast(FATE)
+    version = contract.label.version
+    other = [] if version is None or not strict else [other_definition(version, strict=True)]
+    found = pl.coalesce(unknown, orphan, fate(), *other).cast(FATE)
     fates = marked.select(fate=pl.when("simple").then(found)).collect(engine="streaming")
     return Matched(statement=statement, fate=fates["fate"])
 

@@ -64,7 +64,7 @@ def _in_order(scan: Scan, *, keep: pl.Series, times: pl.Series) -> Iterator[Run]
 def _by_bucket(scan: Scan, *, keep: pl.Series, times: pl.Series, folder: Path) -> Iterator[Run]:
     """Deal the rows out to files by time, about a batch each, and take the files in order of time."""
     wanted = times.filter(keep).sort()
-    limits = wanted.gather(range(BATCH, wanted.len(), BATCH)).unique(maintain_order=True)
+    limits = wanted.gather(list(range(BATCH, wanted.len(), BATCH))).unique(maintain_order=True)
     pieces: dict[int, list[Path]] = {}
     for number, batch in enumerate(_numbered(scan, keep=keep)):
         bucket = limits.search_sorted(times.gather(batch[ROW]), side="right")

@@ -24,7 +24,7 @@ def settle(pairs: pl.DataFrame, *, contract: Contract, label_versions: str = ANY
     ts_event, ts_arrival, source, label_version, rule, n_rivals.
     """
     if contract.label.version is not None:
-        fate = _other_definition(contract.label.version, strict=label_versions == CURRENT)
+        fate = other_definition(contract.label.version, strict=label_versions == CURRENT)
         pairs = pairs.with_columns(pl.coalesce("fate", fate).alias("fate"))
     competing = pairs.filter(pl.col("fate").is_null())
     decided = pairs.filter(pl.col("fate").is_not_null())
@@ -37,7 +37,7 @@ def settle(pairs: pl.DataFrame, *, contract: Contract, label_versions: str = ANY
     return pl.concat([settled.select(decided.columns), decided]), labels
 
 
-def _other_definition(version: str, *, strict: bool) -> pl.Expr:
+def other_definition(version: str, *, strict: bool) -> pl.Expr:
     """Definitions are not mixed within one prediction: those of the contract's version push the others out."""
     said = pl.col("label_version")
     if strict:

@@ -108,8 +108,8 @@ def slim_predictions(scan: Scan, *, contract: Contract) -> Slim:
 def slim_outcomes(scan: Scan, *, contract: Contract) -> Slim:
     """Read keys, times and labels of the outcome log.
 
-    Columns: ``__key``, ``__check`` (another hash of the same key), ``__statement`` (hash of outcome_id, if there is one), verdict,
-    ts_event, ts_arrival, label, source, label_version.
+    Columns: ``__key``, ``__check`` (another hash of the same key), ``__statement`` (hash of outcome_id, if there is
+    one), verdict, ts_event, ts_arrival, label, source, label_version.
     """
     entity = contract.join.fallback.entity if contract.join.fallback else ()
     names = (

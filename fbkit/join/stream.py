@@ -15,6 +15,7 @@ from fbkit.join.known import Known, known_actions, newest_moment
 from fbkit.join.match import Matched, Split, match, split
 from fbkit.join.pair import BY_ID
 from fbkit.join.parts import Writer, runs
+from fbkit.join.settle import ANY, CURRENT
 from fbkit.join.slim import CHECK, KEY, ROW, Slim, full_rows, key_check, key_text, slim_outcomes, slim_predictions
 from fbkit.join.states import CONFLICTED, assign_states, feed_watermark
 from fbkit.join.table import StoredTable
@@ -23,7 +24,6 @@ from fbkit.load.outcomes import Rest, load_outcomes, prepare_outcomes
 from fbkit.load.predictions import load_predictions, prepare_predictions
 from fbkit.load.scan import Scan
 from fbkit.schema.contract import Contract
-from fbkit.schema.label import LabelWindow
 from fbkit.schema.logs import ActionLog, ChangeLog
 
 
@@ -56,7 +56,14 @@ class _Work:
     watermark: datetime | None
 
 
-def stream_join(logs: LazyLogs, *, contract: Contract, folder: Path, as_of: datetime | None = None) -> Joined:
+def stream_join(
+    logs: LazyLogs,
+    *,
+    contract: Contract,
+    folder: Path,
+    as_of: datetime | None = None,
+    label_versions: str = ANY,
+) -> Joined:
     """Join as :func:`fbkit.join.join.join` does, with the rows in Parquet parts under ``folder``.
 
     Rows that need more than their key (a key that occurs twice, a statement without one) go through
@@ -80,10 +87,10 @@ def stream_join(logs: LazyLogs, *, contract: Contract, folder: Path, as_of: date
     few = _careful_logs(logs, said=said, parts=parts, contract=contract)
     known_at = as_of or _newest(few, made=made.frame, said=said.frame, parts=parts)
     if known_at is None or not (made.frame["verdict"].is_null() & (made.frame["known_at"] <= known_at)).any():
-        join(few, contract=contract, as_of=known_at)  # says what is wrong
+        join(few, contract=contract, as_of=known_at, label_versions=label_versions)  # says what is wrong
         raise AssertionError("nothing was known, and nobody said so")
     heard = said.frame.filter(pl.col("verdict").is_null())
-    careful = join(few, contract=contract, as_of=known_at, feed=heard)
+    careful = join(few, contract=contract, as_of=known_at, label_versions=label_versions, feed=heard)
     work = _Work(
         logs=logs,
         contract=contract,
@@ -91,7 +98,9 @@ def stream_join(logs: LazyLogs, *, contract: Contract, folder: Path, as_of: date
         made=made.frame,
         said=said.frame,
         parts=parts,
-        matched=match(made.frame, said.frame, parts, window=LabelWindow.of(contract), as_of=known_at),
+        matched=match(
+            made.frame, said.frame, parts, contract=contract, as_of=known_at, strict=label_versions == CURRENT
+        ),
         actions=known_actions(few, as_of=known_at),
         watermark=feed_watermark(heard, contract=contract, as_of=known_at),
     )
