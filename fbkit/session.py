@@ -9,6 +9,7 @@ import polars as pl
 
 from fbkit.diagnose.preflight import preflight
 from fbkit.errors import ArgumentError, InputError
+from fbkit.join.feedback import with_feedback
 from fbkit.join.join import join
 from fbkit.join.joined import Joined as JoinedTable
 from fbkit.join.periods import resolve
@@ -16,6 +17,7 @@ from fbkit.load.loop import Logs, load_logs
 from fbkit.load.outcomes import outcomes_of_label, statements_about
 from fbkit.schema.contract import Contract
 from fbkit.schema.diagnosis import Diagnosis as DiagnosisFacts
+from fbkit.schema.incomplete import incomplete_warnings
 from fbkit.schema.period import Comparison, format_instant, parse_instant
 
 
@@ -183,7 +185,7 @@ class Loop:
         if label is not None and label != contract.label.name:
             contract = contract.for_label(label)
             logs = replace(logs, outcomes=outcomes_of_label(logs.outcomes, contract=contract))
-        table = join(logs, contract=contract, as_of=at, label_versions=label_versions)
+        table = with_feedback(join(logs, contract=contract, as_of=at, label_versions=label_versions), logs)
         return Joined(**{item.name: getattr(table, item.name) for item in fields(table)})
 
     def check(self, *, as_of: str | datetime | None = None) -> pl.DataFrame:
@@ -216,9 +218,11 @@ def open_loop(
     outcomes: Any = None,
     actions: Any = None,
     changes: Any = None,
+    feedback: Any = None,
     window: str | timedelta | None = None,
     threshold: float | None = None,
     timezone: str | None = None,
+    skip_unreadable: bool = False,
 ) -> Loop:
     """Open a loop from its folder, or from two logs.
 
@@ -228,13 +232,15 @@ def open_loop(
         A folder with ``contract.toml`` and the logs it names, or the contract file itself.
     contract
         A contract (or its file) when ``path`` is not given, or to replace the folder's own.
-    predictions, outcomes, actions, changes
-        Frames (Polars, pandas, Arrow) or file paths that replace what the contract names.
+    predictions, outcomes, actions, changes, feedback
+        Frames (Polars, pandas, Arrow, DuckDB relations) or file paths that replace what the contract names.
     window
         The label window when there is no contract; then columns are guessed and each guess is listed in
         :attr:`Loop.assumptions`.
     threshold, timezone
         Without a contract: flag if score >= threshold; the zone of times that carry none.
+    skip_unreadable
+        Leave out files that cannot be read. Their periods are marked incomplete wherever a number rests on them.
 
     Returns
     -------
@@ -246,13 +252,15 @@ def open_loop(
         What is wrong with the contract or a log.
     """
     given = {"predictions": predictions, "outcomes": outcomes, "actions": actions, "changes": changes}
+    given["feedback"] = feedback
     paths = {name: str(data) for name, data in given.items() if isinstance(data, str | Path)}
     frames = {name: data for name, data in given.items() if data is not None and name not in paths}
     if path is None and contract is None:
-        return _guessed(frames, paths=paths, window=window, threshold=threshold, timezone=timezone)
+        how: dict[str, Any] = {"window": window, "threshold": threshold, "timezone": timezone}
+        return _guessed(frames, paths=paths, skip_unreadable=skip_unreadable, **how)
     root, made = _contract(path, contract)
     made = with_paths(made, {name: str(Path(item).absolute()) for name, item in paths.items()})
-    logs = load_logs(made, root=root, frames=frames)
+    logs = load_logs(made, root=root, frames=frames, skip_unreadable=skip_unreadable)
     return Loop(name=made.model.name, contract=made, logs=logs)
 
 
@@ -268,6 +276,8 @@ def loop_facts(loop: Loop) -> tuple[dict[str, str], list[str]]:
         "to": f"{frame['ts_pred'].max():%Y-%m-%d}" if frame.height else "none",
         "label window": loop.contract.label.window_text,
     }
+    if loop.logs.incomplete:
+        facts["left out as unreadable"] = ", ".join(part.file for part in loop.logs.incomplete)
     missing = [cost for logged, cost in _costs(loop) if not logged]
     return facts, missing
 
@@ -333,9 +343,10 @@ def _guessed(
     window: str | timedelta | None,
     threshold: float | None,
     timezone: str | None,
+    skip_unreadable: bool,
 ) -> Loop:
     from fbkit.load.guess import guess_contract
-    from fbkit.load.read import read_source
+    from fbkit.load.scan import scan_source
     from fbkit.schema.contract_parts import Source
 
     if window is None or not {"predictions", "outcomes"} <= {*frames, *paths}:
@@ -346,10 +357,11 @@ def _guessed(
         )
     looked_at = dict(frames)
     for name, path in paths.items():
-        looked_at[name], _ = read_source(Source(path=path), root=Path(), table=name)
+        scan = scan_source(Source(path=path), root=Path(), table=name, skip_unreadable=skip_unreadable)
+        looked_at[name] = scan.collect()
     contract, assumptions = guess_contract(looked_at, window=window, threshold=threshold, timezone=timezone)
     contract = with_paths(contract, paths)
-    logs = load_logs(contract, root=Path(), frames=frames)
+    logs = load_logs(contract, root=Path(), frames=frames, skip_unreadable=skip_unreadable)
     return Loop(name=contract.model.name, contract=contract, logs=logs, assumptions=assumptions)
 
 
@@ -396,9 +408,11 @@ def triage(
 
     fixed = resolve(joined, comparison)
     facts = diagnose(joined, fixed, metric=metric, draws=draws, seed=seed)
+    incomplete = incomplete_warnings(joined, within=fixed.periods())
     if facts.warnings and (comparison is None or comparison.current is None):
         instead = "No full period of that length is mature at the as-of time, so the newest full days stand in for it."
         facts = replace(facts, warnings=(instead, *facts.warnings))
+    facts = replace(facts, warnings=(*incomplete, *facts.warnings))
     call = (
         f'fb.triage(loop.join(as_of="{joined.as_of.isoformat()}"), fb.Comparison(reference="{fixed.reference}", '
         f'current="{fixed.current}"), metric="{facts.metric}", draws={draws}, seed={seed})'

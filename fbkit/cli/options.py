@@ -22,6 +22,7 @@ LOOP_OPTIONS = (
         "--draft", metavar="FILE", default="contract.draft.toml", show_default=True,
         help="Where the guessed contract is written, when there is none.",
     ),
+    click.option("--skip-unreadable", is_flag=True, help="Leave out files that cannot be read; mark their periods."),
     click.option("--as-of", metavar="TIME", help="As known at this time (default: the newest arrival in the logs)."),
     click.option("--json", "as_json", is_flag=True, help="The same facts as JSON on standard output."),
     click.option("--quiet", is_flag=True, help="Only the result, no remarks."),
@@ -52,6 +53,8 @@ def open_given(given: dict[str, Any]) -> Loop:
     """Open the loop that the options describe."""
     names = ("predictions", "outcomes", "actions", "window", "threshold", "timezone")
     options = {name: given[name] for name in names if given.get(name) is not None}
+    if given.get("skip_unreadable"):
+        options["skip_unreadable"] = True
     if given["loop"] is not None:
         idle = sorted(set(options) & {"window", "threshold", "timezone"})
         if idle:

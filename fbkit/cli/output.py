@@ -12,7 +12,23 @@ from fbkit.session import Joined, Loop
 
 
 def told(given: dict[str, Any], loop: Loop) -> dict[str, object]:
-    """Print what was guessed and write it down, once the call has succeeded; the same facts for ``--json``."""
+    """Print what was left out or guessed, and write the guesses down; the same facts for ``--json``."""
+    left_out = [
+        {
+            "table": part.table,
+            "file": part.file,
+            "period": None if part.period is None else str(part.period),
+            "reason": part.reason,
+        }
+        for part in loop.logs.incomplete
+    ]
+    for part in [] if given["as_json"] else left_out:
+        remark(given, f"left out, because it could not be read: {part['file']} ({part['period'] or 'unknown period'})")
+    incomplete = {"incomplete": left_out} if left_out else {}
+    return {**incomplete, **_guesses(given, loop)}
+
+
+def _guesses(given: dict[str, Any], loop: Loop) -> dict[str, object]:
     if not loop.assumptions:
         return {}
     draft = _write_draft(loop, Path(given["draft"]))

@@ -16,7 +16,8 @@ from fbkit.join.receipt import Receipt, make_receipt
 from fbkit.join.table import Table
 from fbkit.join.watermark import no_runs
 from fbkit.schema.contract import Contract
-from fbkit.schema.logs import SourceFile
+from fbkit.schema.incomplete import incomplete_warnings
+from fbkit.schema.logs import SourceFile, UnreadablePart
 from fbkit.schema.period import format_instant
 
 
@@ -42,6 +43,10 @@ class Joined:
     feed
         With silence = negative: the days on which the outcome feed fell short, by slice
         (:func:`fbkit.join.watermark.incomplete_feed`); rows that close after such a day stay pending.
+    feedback
+        What people said, one row each, linked to what it reacts to: see :func:`fbkit.join.feedback.link_feedback`.
+    incomplete
+        Parts of the logs that could not be read and were left out, each with its period.
     """
 
     rows: Table
@@ -55,6 +60,8 @@ class Joined:
     data_through: Mapping[str, str | None]
     label_versions: str = "any"
     feed: pl.DataFrame = field(default_factory=no_runs)
+    feedback: pl.DataFrame = field(default_factory=pl.DataFrame)
+    incomplete: tuple[UnreadablePart, ...] = ()
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -84,7 +91,8 @@ class Joined:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What must be said before any number of this table is read, one sentence each."""
-        return definition_warnings(self.frame, audit=self.audit, contract=self.contract)
+        definitions = definition_warnings(self.frame, audit=self.audit, contract=self.contract)
+        return (*incomplete_warnings(self), *definitions)
 
     @property
     def ambiguity(self) -> pl.DataFrame:

@@ -9,6 +9,7 @@ from fbkit.measure.registry import Total, choose
 from fbkit.measure.scope import MATURE, Slices, open_scope
 from fbkit.measure.totals import count_cells
 from fbkit.schema import results
+from fbkit.schema.incomplete import mark_incomplete
 from fbkit.schema.period import Period
 from fbkit.schema.protocols import JoinedLike
 
@@ -54,7 +55,8 @@ def availability(
     The ``by`` columns as text, then period_start, period_end, value, lower, upper (Wilson, or cluster-robust where
     entities repeat), n, n_labelled, n_pending, n_missing, n_censored, n_mature, stage ("final" if every row is
     mature, "young" if none is, else "mixed"), method, reason; sorted by slice, then time. A cell without predictions
-    has null beside its reason; a null slice value is a slice of its own.
+    has null beside its reason; beside a value a reason says that a part of the logs is missing. A null slice value is
+    a slice of its own.
 
     Raises
     ------
@@ -79,4 +81,5 @@ def availability(
     )
     frame = frame.join(counts, on=scope.keys, how="left", nulls_equal=True)
     frame = frame.with_columns(pl.col(*_STATES, results.N_MATURE).fill_null(0)).sort(scope.keys, nulls_last=True)
-    return scope.with_period_end(frame).select(*scope.by, *COLUMNS)
+    frame = scope.with_period_end(frame).select(*scope.by, *COLUMNS)
+    return mark_incomplete(frame, joined, everything=period is None and every is None)

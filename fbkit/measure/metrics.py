@@ -18,6 +18,7 @@ from fbkit.measure.totals import (
     sum_cells,
 )
 from fbkit.schema import results
+from fbkit.schema.incomplete import mark_incomplete
 from fbkit.schema.period import Period
 from fbkit.schema.protocols import JoinedLike, check_joined
 
@@ -63,7 +64,8 @@ def metrics(
     The ``by`` columns as text, then metric, period_start, period_end, value, lower, upper, bound_lower, bound_upper, n,
     n_labelled, stage, method, reason, evaluation_id; in the order asked, then slice, then time.
     ``n`` counts the predictions at the stage (for metrics of decisions: those with a decision).
-    What cannot be estimated is null beside a reason, never 0 or NaN.
+    What cannot be estimated is null beside a reason, never 0 or NaN. Beside a value a reason says that a part of the
+    logs is missing (``open_loop(..., skip_unreadable=True)``).
 
     Raises
     ------
@@ -99,7 +101,8 @@ def metrics(
     parts |= ordered_frames(scope, cells, ordered, level=level, weighted=weights is not None)
     if joined.contract.predictions.score_kind != "probability":
         parts |= {m.name: not_probabilities(parts[m.name]) for m in measures if m.probability}
-    return assemble(scope, measures, parts, identity)
+    frame = assemble(scope, measures, parts, identity)
+    return mark_incomplete(frame, joined, everything=period is None and every is None)
 
 
 def not_probabilities(part: pl.DataFrame) -> pl.DataFrame:

@@ -62,6 +62,11 @@ class ActionLog(Log):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FeedbackLog(Log):
+    """One row per reaction of a person: whom it is about, ``ts_feedback``, ``rating`` or ``comment``, ``rater``."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ChangeLog(Log):
     """Dated changes: deploys, features, labels, product, incidents."""
 
