@@ -5,12 +5,14 @@ from typing import Final
 
 from fbkit.report.document import Block, Bullets, Document, Fields, Figure, Paragraph, Section, Table
 from fbkit.report.escape import html
-from fbkit.report.style import CARD, PAGE
+from fbkit.report.style import CARD, COMPACT, PAGE
 
 POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
-def render(document: Document, *, pictures: Mapping[str, tuple[str, int]], head: str = "") -> str:
+def render(
+    document: Document, *, pictures: Mapping[str, tuple[str, int]], head: str = "", compact: bool = False
+) -> str:
     """A whole page.
 
     Parameters
@@ -21,17 +23,20 @@ def render(document: Document, *, pictures: Mapping[str, tuple[str, int]], head:
         ``data:`` address and width in pixels by figure key.
     head
         HTML to stand above the sections: a card made by :mod:`fbkit.report.card`.
+    compact
+        Small type in two columns, for a page that is hung on a wall.
     """
     parts = [_section(section, pictures=pictures) for section in document.sections]
     links = "".join(
         f'<a href="#{section.key}">{html(section.title)}</a>' for section in document.sections if section.level == 2
     )
+    sheet, body = (COMPACT, '<body class="compact">') if compact else (CARD, "<body>")
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         '<meta name="referrer" content="no-referrer">\n'
-        f"<title>{html(document.title)}</title>\n<style>{PAGE}{CARD}</style>\n</head>\n<body>\n"
+        f"<title>{html(document.title)}</title>\n<style>{PAGE}{sheet}</style>\n</head>\n{body}\n"
         f'<h1>{html(document.title)}</h1>\n<p class="sub">{html(document.subtitle)}</p>\n{head}\n'
         f'<nav aria-label="Sections">{links}</nav>\n<main>\n{"".join(parts)}</main>\n</body>\n</html>\n'
     )

@@ -82,3 +82,24 @@ body{max-width:none;padding:0;font-size:10.5pt}nav{display:none}h2,h3{break-afte
 figure,tr,dl,.fbkit-card{break-inside:avoid}
 .scroll{overflow:visible}table{font-size:9pt}td.n{white-space:normal}}
 """
+
+COMPACT: Final = """
+body.compact{max-width:80rem;padding-bottom:32px}
+.compact main{column-gap:44px}
+@media (min-width:60rem){.compact main{columns:2}}
+.compact section{break-inside:avoid;overflow:hidden}
+.compact h2{font-size:16.5px;margin:24px 0 2px;padding-bottom:3px}
+.compact p{font-size:13.5px;margin:6px 0}
+.compact dl{font-size:13.5px;margin:4px 0;grid-template-columns:minmax(7rem,12rem) 1fr}
+.compact dt,.compact dd{padding:3px 10px 3px 0}
+.compact table{font-size:13px}
+.compact th,.compact td{padding:3px 10px 3px 0}
+.compact .scroll{margin:4px 0}
+@media print{@page{size:A4;margin:11mm}
+.compact h1{font-size:15pt}.compact .sub{font-size:8pt;margin:0 0 4px}
+.compact main{columns:2;column-gap:8mm}
+.compact h2{font-size:9.5pt;margin:9px 0 1px;padding-bottom:1px}
+.compact p,.compact dl,.compact table{font-size:7.2pt;line-height:1.3;margin:2px 0}
+.compact caption,.compact th{font-size:6.8pt}
+.compact th,.compact td,.compact dt,.compact dd{padding:1px 6px 1px 0}}
+"""
