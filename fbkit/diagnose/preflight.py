@@ -5,18 +5,20 @@ from datetime import timedelta
 
 import polars as pl
 
+from fbkit.diagnose.trace import SEED, trace
 from fbkit.join.joined import Joined
 from fbkit.schema.durations import format_duration
 
 PASSED, FAILED, NOT_APPLICABLE = "passed", "failed", "not applicable"
 SCHEMA = {"id": pl.String, "question": pl.String, "status": pl.String, "evidence": pl.String, "fix": pl.String}
-_TRACED, _SEED = 10, 20130527
+# Fewer cases say nothing; below half the label share of the others, something keeps flagged cases from being seen.
+_ENOUGH, _RARE = 20, 0.5
 
 Answer = tuple[str, str, str | None]
 
 
 def preflight(joined: Joined) -> pl.DataFrame:
-    """Ask the nine questions that decide whether a verdict can be trusted.
+    """Ask the ten questions that decide whether a verdict can be trusted.
 
     Returns
     -------
@@ -34,10 +36,14 @@ def _rows(joined: Joined, *rules: str, table: str | None = None) -> int:
     return int(audit["rows"].sum())
 
 
+def _sum(joined: Joined, counted: pl.Expr) -> int:
+    return int(joined.rows.lazy().select(counted.sum()).collect().item() or 0)
+
+
 def _rebuildable(joined: Joined) -> Answer:
-    labelled = int(joined.frame["label"].is_not_null().sum())
+    labelled = _sum(joined, pl.col("label").is_not_null())
     orphans = _rows(joined, "orphan", "no_candidate", "ambiguous")
-    text = f"{labelled:,} of {joined.frame.height:,} predictions have a label, {orphans:,} outcomes match none"
+    text = f"{labelled:,} of {joined.rows.height:,} predictions have a label, {orphans:,} outcomes match none"
     total = labelled + orphans
     if labelled == 0:
         return FAILED, text, "no outcome pairs with a prediction: check that both logs carry the same key"
@@ -52,8 +58,7 @@ def _rebuildable(joined: Joined) -> Answer:
 
 def _final_known(joined: Joined) -> Answer:
     label = joined.contract.label
-    mature = int(joined.frame["mature"].sum())
-    late = joined.frame["late"].sum()
+    mature, late = _sum(joined, pl.col("mature")), _sum(joined, pl.col("late"))
     text = (
         f"window {label.window_text}, grace {format_duration(label.grace)}: {mature:,} predictions are final, "
         f"{late:,} labels came later than that"
@@ -74,13 +79,44 @@ def _unique_ids(joined: Joined) -> Answer:
     return PASSED, text, None
 
 
+def _actions_change(joined: Joined) -> Answer:
+    if joined.contract.actions is None:
+        return _without_action_log(joined)
+    n = joined.rows.height
+    blocked = _sum(joined, pl.col("blocked"))
+    contradicting = _rows(joined, "contradicts_action")
+    named = ", ".join(joined.contract.actions.blocked) or "none"
+    text = f"actions that hide the outcome: {named}; they hid it for {blocked:,} of {n:,} predictions"
+    if blocked >= _ENOUGH and contradicting > 0.01 * blocked:
+        return (
+            FAILED,
+            f"{text}, yet {contradicting:,} outcomes of such predictions were seen",
+            "correct actions.blocked in the contract, or find out where these outcomes come from",
+        )
+    return PASSED, text, None
+
+
+def _without_action_log(joined: Joined) -> Answer:
+    """Nobody logs actions; then labels that are rare among flagged cases are what a hidden action would look like."""
+    mature = joined.rows.lazy().filter("mature", pl.col("flagged").is_not_null()).group_by("flagged")
+    counts = mature.agg(pl.len(), pl.col("label").is_not_null().mean().alias("share")).collect()
+    share = {row["flagged"]: row["share"] for row in counts.iter_rows(named=True) if row["len"] >= _ENOUGH}
+    if len(share) < 2:
+        return NOT_APPLICABLE, "the contract names no action log", None
+    text = f"no action log; labels known for {share[True]:.0%} of flagged and {share[False]:.0%} of other cases"
+    if share[True] < _RARE * share[False]:
+        fix = "log what was done with each case and name under actions.blocked what hides its outcome"
+        return FAILED, f"{text}: as if an action hid the outcomes of flagged cases", fix
+    return NOT_APPLICABLE, text, None
+
+
 def _actions(joined: Joined) -> Answer:
     if joined.contract.actions is None:
         return NOT_APPLICABLE, "the contract names no action log", None
-    blocked = joined.frame["blocked"].sum()
-    known = joined.frame["propensity"].is_not_null().sum()
-    text = f"{blocked:,} rows whose action hides the outcome, {known:,} rows with a propensity"
-    if blocked and known == 0:
+    blocked, acted = _sum(joined, pl.col("blocked")), _sum(joined, pl.col("action").is_not_null())
+    known = _sum(joined, pl.col("propensity").is_not_null())
+    text = f"{acted:,} rows with an action, {known:,} of them with a propensity, {blocked:,} with a hidden outcome"
+    if blocked and known < acted:
         return (
             FAILED,
             text,
@@ -121,13 +157,27 @@ def _utc(joined: Joined) -> Answer:
 
 
 def _versioned(joined: Joined) -> Answer:
-    versions = joined.frame["model_version"].drop_nulls().n_unique()
-    label = joined.contract.label.version
-    text = f"{versions} model version(s) in the log, label definition version {label or 'not stated'}"
+    versions = joined.rows.lazy().select(pl.col("model_version").drop_nulls().n_unique()).collect().item()
+    label, features = joined.contract.label.version, joined.contract.features
+    columns = joined.rows.lazy().collect_schema().names()
+    hashes = [name for name in ("schema_hash", "feature_view", "feature_hash") if name in columns]
+    unversioned = [name for name in features.columns if name not in features.definitions]
+    schema = ", ".join(hashes) or (
+        "no schema_hash or feature_view"
+        if unversioned or not features.columns
+        else "features by version in the contract"
+    )
+    text = f"{versions} model version(s) in the log, label definition version {label or 'not stated'}; {schema}"
     if versions == 0:
         return FAILED, text, "log model_version with every prediction"
     if label is None:
         return FAILED, text, "state label.version in the contract and label_version in the outcome log"
+    if unversioned and not hashes:
+        return (
+            FAILED,
+            f"{text}: what {', '.join(unversioned[:3])} meant at the time cannot be told",
+            "log schema_hash or feature_view with every prediction, or state [features.definitions] with versions",
+        )
     return PASSED, text, None
 
 
@@ -141,20 +191,20 @@ def _retention(joined: Joined) -> Answer:
 
 
 def _traced(joined: Joined) -> Answer:
-    labelled = joined.frame.filter(pl.col("label").is_not_null() & pl.col("rule").is_not_null())
-    if labelled.is_empty():
+    rows = trace(joined)
+    if rows.is_empty():
         return FAILED, "no labelled prediction to trace", "see the first question"
-    sample = labelled.sample(min(_TRACED, labelled.height), seed=_SEED)
-    unclear = sample.filter(pl.col("n_rivals") > 0)["prediction_id"].to_list()
-    corrected = sample.filter(pl.col("n_outcomes") > 1).height
+    unclear = rows.filter(~pl.col("clear"))["prediction_id"].to_list()
+    corrected = rows.filter(pl.col("n_outcomes") > 1).height
     text = (
-        f"{sample.height} random predictions (seed {_SEED}) traced: {len(unclear)} could be another's outcome, "
-        f"{corrected} have several statements"
+        f"{rows.height} random predictions (seed {SEED}, loop.trace() shows them) traced: {len(unclear)} could be "
+        f"another's outcome, {corrected} have several statements"
     )
     if unclear:
+        named = "" if "prediction_id" in joined.contract.privacy.personal else f": {', '.join(unclear[:3])}"
         return (
             FAILED,
-            f"{text}: {', '.join(unclear[:3])}",
+            f"{text}{named}",
             "look at joined.receipt(id) of these; carry prediction_id into the outcome log",
         )
     return PASSED, text, None
@@ -164,10 +214,11 @@ _QUESTIONS: list[tuple[str, str, Callable[[Joined], Answer]]] = [
     ("rebuildable", "Can an evaluation set be rebuilt from the logs alone?", _rebuildable),
     ("final_known", "Is it known when a label is final?", _final_known),
     ("unique_ids", "Is there a unique id on both sides?", _unique_ids),
-    ("actions_logged", "Do actions change the outcome, and is that logged with propensities?", _actions),
+    ("actions_change", "Do actions change which outcomes are seen, and is that known?", _actions_change),
+    ("actions_logged", "Are actions logged with their propensities?", _actions),
     ("availability_alert", "Is there an alert or objective on label availability?", _availability_alert),
     ("times_utc", "Are times instants, with the time each label became known?", _utc),
-    ("versioned", "Are model and label definition versioned?", _versioned),
+    ("versioned", "Are schemas, model and label definition versioned?", _versioned),
     ("retention", "Does retention cover the label delay?", _retention),
     ("traceable", "Do random predictions trace to their outcomes unambiguously?", _traced),
 ]

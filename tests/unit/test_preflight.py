@@ -51,7 +51,7 @@ def test_a_good_loop_passes_everything_and_needs_no_fix() -> None:
     items = ask(logs())
     assert {key: row["status"] for key, row in items.items()} == dict.fromkeys(items, "passed")
     assert {row["fix"] for row in items.values()} == {None}
-    assert len(items) == 9
+    assert len(items) == 10
 
 
 def outcomes(**columns: Any) -> dict[str, pl.DataFrame]:
