@@ -8,17 +8,47 @@ from typing import Any
 import polars as pl
 
 from fbkit.diagnose.preflight import preflight
+from fbkit.diagnose.trace import COUNT, SEED, trace
 from fbkit.errors import ArgumentError, InputError
 from fbkit.join.feedback import with_feedback
 from fbkit.join.join import join
 from fbkit.join.joined import Joined as JoinedTable
 from fbkit.join.periods import resolve
+from fbkit.join.receipt import Receipt as ReceiptFacts
 from fbkit.load.loop import Logs, load_logs
 from fbkit.load.outcomes import outcomes_of_label, statements_about
 from fbkit.schema.contract import Contract
 from fbkit.schema.diagnosis import Diagnosis as DiagnosisFacts
 from fbkit.schema.incomplete import incomplete_warnings
 from fbkit.schema.period import Comparison, format_instant, parse_instant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Receipt(ReceiptFacts):
+    """Everything known about one prediction, made by :meth:`Joined.receipt`: a card in the notebook, frames, text.
+
+    ``frame``, ``features``, ``statements``, ``rivals``, ``timeline`` and ``feedback`` are frames, described at
+    :class:`fbkit.join.receipt.Receipt`.
+    """
+
+    def to_text(self, *, mask: bool = True) -> str:
+        """The receipt as text; columns that the contract names as personal appear as hashes unless ``mask=False``."""
+        from fbkit.report.receipt import receipt_text
+
+        return receipt_text(self, mask=mask)
+
+    def __str__(self) -> str:
+        return self.to_text(mask=False)
+
+    def __repr__(self) -> str:
+        from fbkit.report.escape import terminal
+
+        return terminal(f"<Receipt of {self.prediction_id} as known at {format_instant(self.as_of)}>")
+
+    def _repr_html_(self) -> str:
+        from fbkit.report.receipt import receipt_html
+
+        return receipt_html(self)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +67,28 @@ class Joined(JoinedTable):
         eight weeks before it.
         """
         return resolve(self, comparison)
+
+    def receipt(self, prediction_id: str) -> Receipt:
+        """What the model saw, what was done, what came back, who else could have claimed it, and which state when.
+
+        Raises
+        ------
+        ArgumentError
+            No used prediction has this id; the nearest ids are named, and the rule that refused a rejected row.
+
+        Examples
+        --------
+        >>> import fbkit as fb
+        >>> joined = fb.open_loop(fb.samples.path("recall_drop") / "variant_a").join()
+        >>> joined.receipt("p0000005").timeline["state"].to_list()
+        ['pending', 'negative', 'negative']
+        """
+        facts = JoinedTable.receipt(self, prediction_id)
+        return Receipt(**{item.name: getattr(facts, item.name) for item in fields(facts)})
+
+    def trace(self, *, n: int = COUNT, seed: int = SEED) -> pl.DataFrame:
+        """Random predictions with their outcomes, to be followed by hand: see :func:`fbkit.diagnose.trace.trace`."""
+        return trace(self, n=n, seed=seed)
 
     def __repr__(self) -> str:
         return f"<Joined: {self.frame.height:,} predictions as known at {format_instant(self.as_of)}>"
@@ -191,6 +243,10 @@ class Loop:
     def check(self, *, as_of: str | datetime | None = None) -> pl.DataFrame:
         """The pre-flight checklist: id, question, status, evidence, fix."""
         return preflight(self.join(as_of=as_of))
+
+    def trace(self, *, n: int = COUNT, seed: int = SEED, as_of: str | datetime | None = None) -> pl.DataFrame:
+        """The random predictions behind the last item of :meth:`check`, one row each: ``clear`` says without doubt."""
+        return self.join(as_of=as_of).trace(n=n, seed=seed)
 
     def __repr__(self) -> str:
         from fbkit.report.escape import terminal
