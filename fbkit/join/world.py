@@ -175,8 +175,8 @@ def _outcomes(said: pl.DataFrame, *, own: dict[str, Any], contract: Contract) ->
 
 
 def _actions(frame: pl.DataFrame) -> ActionLog:
-    columns = [name for name in ("prediction_id", "action", "propensity", "policy_id", "ts_action") if name in frame]
-    taken = frame.filter(pl.col("action").is_not_null()).select(columns)
+    # A ts_action or policy_id that stands in the joined table is a column of the prediction log.
+    taken = frame.filter(pl.col("action").is_not_null()).select("prediction_id", "action", "propensity")
     return ActionLog(**_log(taken, pl.DataFrame(schema={RULE: pl.String})))
 
 

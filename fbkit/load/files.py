@@ -8,6 +8,8 @@ from urllib.parse import unquote
 import polars as pl
 
 from fbkit.errors import InputError
+from fbkit.load.looks import separator_in
+from fbkit.load.quiet import quiet
 
 FORMATS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
 UNREADABLE = (OSError, pl.exceptions.PolarsError, UnicodeDecodeError, csv.Error, pl.exceptions.PanicException)
@@ -111,7 +113,10 @@ def scan_file(file: Path, *, table: str, format: str | None = None) -> pl.LazyFr
     kind = format or FORMATS.get(file.suffix.lower())
     if kind not in ("parquet", "csv", "ndjson"):
         raise InputError(
-            f"a file of the {table} log has an unknown format", got=file.name, allowed=", ".join(sorted(FORMATS))
+            f"a file of the {table} log has an unknown format",
+            got=file.name,
+            allowed=", ".join(sorted(FORMATS)),
+            next_step=f"name the file after what it holds, or set format under [{table}] in the contract",
         )
     try:
         if kind == "parquet":
@@ -123,7 +128,8 @@ def scan_file(file: Path, *, table: str, format: str | None = None) -> pl.LazyFr
             frame = pl.read_ndjson(file.read_bytes(), infer_schema_length=None).lazy()
         else:
             frame = pl.scan_ndjson(file, infer_schema_length=None)
-        frame.collect_schema()
+        with quiet():
+            frame.collect_schema()
     except UNREADABLE as error:
         raise unreadable(file, table=table, error=error) from error
     return frame
@@ -149,8 +155,9 @@ def check_readable(frame: pl.LazyFrame, *, file: Path, table: str) -> None:
         The file is damaged inside; the message names it.
     """
     try:
-        for _ in frame.collect_batches(maintain_order=False):
-            pass
+        with quiet():
+            for _ in frame.collect_batches(maintain_order=False):
+                pass
     except UNREADABLE as error:
         raise unreadable(file, table=table, error=error) from error
 
@@ -158,10 +165,19 @@ def check_readable(frame: pl.LazyFrame, *, file: Path, table: str) -> None:
 def _check_header(file: Path, *, table: str) -> None:
     with file.open(encoding="utf-8-sig", newline="") as handle:
         header = next(csv.reader(handle), [])
+    sign = separator_in(header)
+    if sign is not None:
+        raise InputError(
+            f"a file of the {table} log has one column, and it looks separated by {sign}",
+            got=f"{file.name}: {header[0]}",
+            allowed="CSV files separated by commas",
+            next_step="write the file with commas between its columns",
+        )
     repeated = sorted({name for name in header if header.count(name) > 1})
     if repeated or not header:
         raise InputError(
             f"a file of the {table} log has {'a repeated column name' if repeated else 'no header'}",
             got=f"{file.name}: {', '.join(repeated) or 'empty'}",
+            allowed="a first line with the names of the columns",
             next_step="give every column its own name in the first line",
         )

@@ -88,6 +88,12 @@ def alike(frame: pl.DataFrame, *, wanted: Sequence[str], but: str) -> list[str]:
     return [name for name in frame.columns if name != but and looks_like(frame[name].head(100)) in wanted][:3]
 
 
+def separator_in(names: Sequence[str]) -> str | None:
+    """What seems to separate several names that stand in one: a semicolon, a tab or a bar."""
+    signs = {"a semicolon": ";", "a tab": "\t", "a bar": "|"}
+    return next((word for word, sign in signs.items() if len(names) == 1 and sign in names[0]), None)
+
+
 def hidden_columns(source: Source, personal: Collection[str]) -> frozenset[str]:
     """The canonical names of what the contract calls personal, under the canonical name or the one in the file."""
     given = {name: {item} if isinstance(item, str) else set(item) for name, item in source.columns.items()}

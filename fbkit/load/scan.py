@@ -21,6 +21,7 @@ from fbkit.load.files import (
     unreadable,
 )
 from fbkit.load.hashes import file_hash
+from fbkit.load.quiet import quiet
 from fbkit.schema.contract_parts import Source
 from fbkit.schema.logs import SourceFile, UnreadablePart
 
@@ -61,7 +62,8 @@ class Scan:
             A part cannot be read; the message names it.
         """
         try:
-            return self.frame.collect()
+            with quiet():
+                return self.frame.collect()
         except UNREADABLE as error:
             raise self.explain(error) from error
 
@@ -237,7 +239,8 @@ def _identify(
     for file, frame in parts:
         try:
             whole = collected if len(parts) == 1 else None
-            rows = int(frame.select(pl.len()).collect().item()) if whole is None else whole.height
+            with quiet():
+                rows = int(frame.select(pl.len()).collect().item()) if whole is None else whole.height
             digest = file_hash(file.path)
         except UNREADABLE as error:
             raise _explain([(file, frame)], stamps=stamps, table=table, error=error) from error
