@@ -1,6 +1,7 @@
 """Hypothesis strategies for small worlds in which everything that goes wrong in real logs goes wrong often."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,30 +22,35 @@ OUTCOMES = {
 ACTIONS = {"prediction_id": pl.String, "action": pl.String}
 
 
+SCHEMAS: Mapping[str, Mapping[str, Any]] = {"predictions": PREDICTIONS, "outcomes": OUTCOMES, "actions": ACTIONS}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """Rows of three logs, the contract they are joined by, and the moment one looks."""
+    """Rows of three logs, the contract they are joined by, and the moment one looks (at which label, how strictly)."""
 
     predictions: tuple[Row, ...]
     outcomes: tuple[Row, ...]
     actions: tuple[Row, ...]
     contract: Contract
     as_of: datetime | None
+    label: str | None = None
+    label_versions: str = "any"
+    schemas: Mapping[str, Mapping[str, Any]] = field(default_factory=lambda: SCHEMAS)
 
     def frames(self) -> dict[str, pl.DataFrame]:
         """The logs as frames, under the names that ``open_loop`` takes."""
-        return {
-            "predictions": pl.DataFrame(list(self.predictions), schema=PREDICTIONS, orient="row"),
-            "outcomes": pl.DataFrame(list(self.outcomes), schema=OUTCOMES, orient="row"),
-            "actions": pl.DataFrame(list(self.actions), schema=ACTIONS, orient="row"),
-        }
+        rows = {"predictions": self.predictions, "outcomes": self.outcomes, "actions": self.actions}
+        return {name: pl.DataFrame(list(part), schema=self.schemas[name], orient="row") for name, part in rows.items()}
 
     def as_known(self) -> "World":
         """The same world as a log that ends at ``as_of``: what came later is not in it."""
         assert self.as_of is not None
-        made = tuple(row for row in self.predictions if row["ts_pred"] <= self.as_of)
-        said = tuple(row for row in self.outcomes if (row["ts_arrival"] or row["ts_event"] or self.as_of) <= self.as_of)
-        return replace(self, predictions=made, outcomes=said)
+        now = self.as_of
+        made = tuple(row for row in self.predictions if max(row["ts_pred"], row.get("ts_logged") or now) <= now)
+        said = tuple(row for row in self.outcomes if (row["ts_arrival"] or row["ts_event"] or now) <= now)
+        done = tuple(row for row in self.actions if (row.get("ts_action") or now) <= now)
+        return replace(self, predictions=made, outcomes=said, actions=done)
 
 
 def _contract(draw: st.DrawFn) -> Contract:
