@@ -8,11 +8,12 @@ from fbkit.errors import InputError
 from fbkit.load.checks import RULE, account, quarantine, split_duplicates
 from fbkit.load.columns import Casts, canonical, check_text_type, free_name
 from fbkit.load.keys import id_of_keys, whole_keys
+from fbkit.load.latency import latency_counts, latency_note
 from fbkit.load.looks import hidden_columns
 from fbkit.load.times import absurd
 from fbkit.schema.contract import Contract
 from fbkit.schema.label import CLOSES
-from fbkit.schema.logs import PredictionLog, SourceFile
+from fbkit.schema.logs import PredictionLog, SourceFile, audit_frame
 
 TABLE = "predictions"
 # Columns of the joined table that the kit makes; a logged column of that name would be overwritten.
@@ -49,6 +50,8 @@ def load_predictions(
     audit = account(
         table=TABLE, rows_in=rows_in, used=used.height + besides, rejects=refused, casts=casts, hidden=hidden
     )
+    counts = used.select(latency_counts(used.columns)).to_dicts()
+    audit = pl.concat([audit, audit_frame(latency_note(counts[0] if counts else {}))])
     everything = pl.concat([rejects, repeated, rekeyed], how="diagonal_relaxed")
     return PredictionLog(frame=used.sort("ts_pred", "prediction_id"), rejects=everything, audit=audit, sources=sources)
 

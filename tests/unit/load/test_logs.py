@@ -219,7 +219,7 @@ def test_actions_are_one_per_prediction() -> None:
         ({"outcomes": right(prediction_id=pl.Series([object()] * 5, dtype=pl.Object))}, "holds Python objects"),
         ({"predictions": left(entity_id=[1.0] * 5)}, "type that cannot be used"),
         ({"outcomes": right().drop("label")}, "outcomes log has no column label"),
-        ({"feedback": left()}, "no such log"),
+        ({"reactions": left()}, "no such log"),
     ],
 )
 def test_what_makes_every_number_meaningless_is_refused(frames: dict[str, pl.DataFrame], said: str) -> None:
