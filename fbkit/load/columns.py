@@ -6,7 +6,7 @@ import polars as pl
 
 from fbkit.errors import InputError, nearest
 from fbkit.load.looks import NUMBERS as PLAIN_NUMBERS
-from fbkit.load.looks import PERCENT, PROBABILITIES, advice, alike, examples, looks_like
+from fbkit.load.looks import PERCENT, PROBABILITIES, advice, alike, examples, looks_like, separator_in
 from fbkit.load.times import to_utc
 from fbkit.schema.contract_parts import Source
 
@@ -67,6 +67,7 @@ def canonical(
         A required or mapped column is missing, or a column cannot become its canonical type.
     """
     frame, source, casts = _plain_names(frame, source=source)
+    refuse_other_separator(frame, table=table)
     frame = _rename(frame, source=source, table=table)
     for name in required:
         if name not in frame.columns:
@@ -106,21 +107,25 @@ def is_special(name: str) -> bool:
     return name == "*" or (name.startswith("^") and name.endswith("$")) or name.startswith("__")
 
 
-def separator_in(name: str) -> str | None:
-    """What seems to separate the names in the only column of a file: a semicolon, a tab or a bar."""
-    found = {"a semicolon": ";", "a tab": "\t", "a bar": "|"}
-    return next((word for word, sign in found.items() if sign in name), None)
+def refuse_other_separator(frame: pl.DataFrame, *, table: str) -> None:
+    """Refuse a file whose only column holds the names of several.
 
-
-def _missing(name: str, *, frame: pl.DataFrame, table: str) -> InputError:
-    sign = separator_in(frame.columns[0]) if frame.width == 1 else None
+    Raises
+    ------
+    InputError
+        It says what seems to separate them: a semicolon, a tab or a bar.
+    """
+    sign = separator_in(frame.columns)
     if sign is not None:
-        return InputError(
+        raise InputError(
             f"the {table} log has one column, and it looks separated by {sign}",
             got=frame.columns[0],
             allowed="CSV files separated by commas",
             next_step="write the file with commas between its columns",
         )
+
+
+def _missing(name: str, *, frame: pl.DataFrame, table: str) -> InputError:
     hint = nearest(name, frame.columns)
     step = f'map it in the contract: [{table}.columns] {name} = "{hint or "NAME IN THE FILE"}"'
     return InputError(

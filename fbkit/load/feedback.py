@@ -9,11 +9,9 @@ from fbkit.load.looks import hidden_columns
 from fbkit.load.times import absurd
 from fbkit.schema.contract import Contract
 from fbkit.schema.contract_parts import FeedbackPart
-from fbkit.schema.logs import FeedbackLog, SourceFile
+from fbkit.schema.logs import PERSONAL_FEEDBACK, FeedbackLog, SourceFile
 
 TABLE = "feedback"
-# Said by a person about a person's question: personal whether or not the contract names them.
-PERSONAL = ("comment", "rater")
 # Columns that the link makes itself.
 RESERVED = ("fate", "linked_by", "n_predictions", "ts_pred", "lag", "rule")
 _TEXTS = ("prediction_id", "response_id", "comment", "rater")
@@ -38,7 +36,7 @@ def load_feedback(frame: pl.DataFrame, *, contract: Contract, sources: tuple[Sou
     """
     part = contract.feedback or FeedbackPart()
     rows_in = frame.height
-    hidden = hidden_columns(part, (*contract.privacy.personal, *PERSONAL))
+    hidden = hidden_columns(part, (*contract.privacy.personal, *PERSONAL_FEEDBACK))
     frame = _thumbs(frame, column=str(part.columns.get("rating", "rating")))
     frame, casts = canonical(
         frame, source=part, table=TABLE, required=("ts_feedback",), zone=contract.time.timezone, hidden=hidden

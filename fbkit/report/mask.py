@@ -10,6 +10,8 @@ from typing import Final
 
 import polars as pl
 
+from fbkit.schema.logs import PERSONAL_FEEDBACK
+
 MASKED: Final = "masked"
 _PART = "flagged"
 _COUNTS = ("n", "n_labelled")
@@ -21,11 +23,12 @@ Cell = tuple[str, str]
 def export_frame(frame: pl.DataFrame, *, minimum: int, personal: Collection[str] = ()) -> pl.DataFrame:
     """The frame as it may be exported.
 
-    Columns that the contract names as personal are dropped, and so are the rows of slices by them.
+    Columns that the contract names as personal are dropped, and so are the rows of slices by them; comments and
+    raters of feedback are personal in every contract.
     Slice frames (``column``, ``value`` and a count) and score-bin frames gain the column ``masked``,
     which says "fewer than 20" or "hidden beside a thin slice"; every number of a masked row is null.
     """
-    frame = frame.drop([name for name in frame.columns if name in personal])
+    frame = frame.drop([name for name in frame.columns if name in {*personal, *PERSONAL_FEEDBACK}])
     if "column" in frame.columns and personal:
         frame = frame.filter(~pl.col("column").cast(pl.String).is_in(list(personal)))
     count = next((name for name in _COUNTS if name in frame.columns), None)

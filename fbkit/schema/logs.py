@@ -61,6 +61,10 @@ class ActionLog(Log):
     """One row per prediction that was acted on: ``action``, ``propensity``."""
 
 
+# Said by a person about a person's question: personal whether or not the contract names them.
+PERSONAL_FEEDBACK = ("comment", "rater")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FeedbackLog(Log):
     """One row per reaction of a person: whom it is about, ``ts_feedback``, ``rating`` or ``comment``, ``rater``."""

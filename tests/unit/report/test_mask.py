@@ -76,3 +76,8 @@ def test_no_masked_cell_is_the_difference_of_shown_ones(cells: dict[str, tuple[i
     lines += [[(value, part) for part in ("flagged", "not flagged", "all")] for value in cells]
     for line in lines:
         assert sum(cell not in seen for cell in line) != 1
+
+
+def test_what_people_said_leaves_the_machine_in_no_contract() -> None:
+    frame = pl.DataFrame({"fate": ["linked"], "comment": ["my account is 4711"], "rater": ["bob"], "rating": [1.0]})
+    assert export_frame(frame, minimum=20).columns == ["fate", "rating"]
