@@ -6,51 +6,16 @@ from datetime import timedelta
 from typing import Any
 
 import polars as pl
+import polars.selectors as cs
 
 from fbkit.errors import InputError
-from fbkit.load.columns import free_name
+from fbkit.load.columns import free_name, is_special, refuse_other_separator
+from fbkit.load.guess_names import ACTIONS, BLOCKING, IDS, OUTCOMES, PREDICTIONS
 from fbkit.load.predictions import RESERVED
 from fbkit.load.read import read_frame
 from fbkit.schema.contract import Contract
 from fbkit.schema.durations import format_duration, parse_duration
 
-# Names seen in the wild, most telling first; compared without case and punctuation.
-_PREDICTIONS: dict[str, tuple[str, ...]] = {
-    "ts_pred": (
-        "tspred", "predictiontime", "predictedat", "predictionts", "predictiontimestamp", "scoredat", "scoretime",
-        "requesttime", "eventtime", "timestamp", "createdat", "datetime", "time", "ts", "date",
-    ),
-    "score": (
-        "score", "probability", "proba", "prob", "predictedprobability", "predproba", "yscore", "yprob", "riskscore",
-        "modelscore", "fraudscore", "prediction", "pred", "yhat", "p",
-    ),
-    "threshold": ("threshold", "cutoff", "cut"),
-    "decision": ("decision", "flagged", "isflagged", "predictedlabel", "predictedclass", "ypred", "blocked"),
-    "model_version": ("modelversion", "version", "modelid", "model"),
-    "entity_id": (
-        "entityid", "userid", "customerid", "accountid", "clientid", "memberid", "deviceid", "user", "customer",
-    ),
-}  # fmt: skip
-_OUTCOMES: dict[str, tuple[str, ...]] = {
-    "label": (
-        "label", "ytrue", "y", "target", "outcome", "actual", "groundtruth", "truth", "isfraud", "fraud",
-        "ischargeback", "converted", "clicked", "churned", "defaulted", "class",
-    ),
-    "ts_event": (
-        "tsevent", "eventtime", "eventts", "occurredat", "happenedat", "outcometime", "labeltime", "eventtimestamp",
-        "timestamp", "datetime", "time", "ts", "date", "createdat",
-    ),
-    "ts_arrival": (
-        "tsarrival", "arrivaltime", "arrivedat", "tsingest", "ingestedat", "ingesttime", "ingestiontime", "receivedat",
-        "loadedat", "reportedat", "recordedat", "labeledat", "labelledat", "updatedat",
-    ),
-    "source": ("source", "labelsource"),
-    "label_version": ("labelversion", "labeldefversion"),
-}  # fmt: skip
-_IDS = (
-    "predictionid", "predid", "scoreid", "transactionid", "txnid", "paymentid", "requestid", "eventid", "orderid",
-    "caseid", "applicationid", "loanid", "flightid", "uuid", "id", "key",
-)  # fmt: skip
 _TIME = re.compile(r"^\d{4}-\d{2}-\d{2}")
 
 
@@ -64,21 +29,11 @@ def guess_contract(
     InputError
         A required column cannot be guessed; the message says which and shows what is there.
     """
-    predictions, _ = read_frame(frames["predictions"], table="predictions")
-    outcomes, _ = read_frame(frames["outcomes"], table="outcomes")
-    for table, frame in (("predictions", predictions), ("outcomes", outcomes)):
-        if frame.is_empty():
-            raise InputError(
-                f"the {table} have no rows, so their columns cannot be guessed",
-                got=", ".join(frame.columns) or "no columns",
-                next_step="give a log with rows, or write a contract",
-            )
+    predictions, outcomes = (_look_at(frames[table], table=table) for table in ("predictions", "outcomes"))
     said: list[str] = []
     key = _guess_id(predictions, outcomes, said=said)
-    left = _map(
-        predictions, _PREDICTIONS, table="predictions", required=("ts_pred", "score"), taken={key[0]}, said=said
-    )
-    right = _map(outcomes, _OUTCOMES, table="outcomes", required=("label", "ts_event"), taken={key[1]}, said=said)
+    left = _map(predictions, PREDICTIONS, table="predictions", required=("ts_pred", "score"), taken={key[0]}, said=said)
+    right = _map(outcomes, OUTCOMES, table="outcomes", required=("label", "ts_event"), taken={key[1]}, said=said)
     if "ts_arrival" not in right:
         said.append("outcomes: no arrival time found, so a label counts as known the moment it happened")
     used = {*left.values(), key[0]}
@@ -99,12 +54,28 @@ def guess_contract(
         "slices": {"columns": [renamed.get(name, name) for name in slices]},
         "features": {"columns": [renamed.get(name, name) for name in features]},
     }
+    if "actions" in frames:
+        raw["actions"] = _actions(read_frame(frames["actions"], table="actions")[0], ids=predictions[key[0]], said=said)
     if timezone is not None:
         raw["time"] = {"timezone": timezone}
         said.append(f"times without a zone are read as {timezone}")
     length = format_duration(parse_duration(window))
     said.append(f"labels: window {length}, silence means {silence}, the latest statement counts")
     return Contract.from_dict(raw, name="the draft contract"), tuple(said)
+
+
+def _look_at(data: Any, *, table: str) -> pl.DataFrame:
+    """The rows of a log, without the columns that go by another name once loaded."""
+    frame, _ = read_frame(data, table=table)
+    refuse_other_separator(frame, table=table)
+    if frame.is_empty():
+        raise InputError(
+            f"the {table} have no rows, so their columns cannot be guessed",
+            got=", ".join(frame.columns) or "no columns",
+            allowed="at least one row",
+            next_step="give a log with rows, or write a contract",
+        )
+    return frame.select(cs.by_name(*[name for name in frame.columns if not is_special(name)]))
 
 
 def _plain(name: str) -> str:
@@ -146,9 +117,9 @@ def _mostly_distinct(values: pl.Series, *, share: float) -> bool:
 
 def _id_rank(name: str) -> int:
     plain = _plain(name)
-    if plain in _IDS:
-        return _IDS.index(plain)
-    return len(_IDS) if plain.endswith("id") else len(_IDS) + 1
+    if plain in IDS:
+        return IDS.index(plain)
+    return len(IDS) if plain.endswith("id") else len(IDS) + 1
 
 
 def _may_be_id(frame: pl.DataFrame, name: str) -> bool:
@@ -239,6 +210,15 @@ def _is_key(frame: pl.DataFrame, name: str) -> bool:
     return frame.schema[name] == pl.String or frame.schema[name].is_integer()
 
 
+def _is_text(frame: pl.DataFrame, name: str) -> bool:
+    return frame.schema[name] == pl.String and not _is_time(frame, name)
+
+
+def _is_share(frame: pl.DataFrame, name: str) -> bool:
+    values = _numbers(frame, name)
+    return values is not None and bool(values.drop_nulls().is_between(0, 1).all())
+
+
 _FITS: dict[str, Callable[[pl.DataFrame, str], bool]] = {
     "entity_id": _is_key,
     "ts_pred": _is_time,
@@ -248,6 +228,10 @@ _FITS: dict[str, Callable[[pl.DataFrame, str], bool]] = {
     "label": _is_binary,
     "threshold": _is_number,
     "decision": _is_binary,
+    "action": _is_text,
+    "propensity": _is_share,
+    "ts_action": _is_time,
+    "explored": _is_binary,
 }
 
 
@@ -256,6 +240,7 @@ _ALLOWED = {
     "label": "one column of 0 and 1",
     "ts_pred": "one column of times",
     "ts_event": "one column of times",
+    "action": "one column that says in words what was done",
 }
 
 
@@ -282,6 +267,31 @@ def _features(frame: pl.DataFrame, *, taken: set[str]) -> list[str]:
         for name in rest
         if _numbers(frame, name) is not None and frame[name].n_unique() > 2 and not _plain(name).endswith("id")
     ]
+
+
+def _actions(frame: pl.DataFrame, *, ids: pl.Series, said: list[str]) -> dict[str, Any]:
+    """Columns of an action log, and the actions whose names say that they hide the outcome."""
+    known = ids.cast(pl.String).implode()
+    hits = {
+        name: float(frame[name].cast(pl.String).is_in(known).mean() or 0.0)  # type: ignore[arg-type]  # of a boolean
+        for name in sorted(frame.columns, key=_id_rank)
+        if _may_be_id(frame, name)
+    }
+    key = max(hits, key=lambda name: hits[name], default=None)
+    if key is None or hits[key] == 0.0:
+        raise InputError(
+            "no column pairs the actions with the predictions",
+            got=", ".join(frame.columns),
+            allowed="an id that appears in the predictions",
+            next_step="write a contract that maps prediction_id under [actions.columns]",
+        )
+    said.append(f"actions: prediction_id is {key} ({hits[key]:.1%} of actions match)")
+    columns = _map(frame, ACTIONS, table="actions", required=("action",), taken={key}, said=said)
+    values = frame[columns["action"]].cast(pl.String).unique().drop_nulls().sort().to_list()
+    blocked = [value for value in values if _plain(value) in BLOCKING]
+    if blocked:
+        said.append(f"actions: {', '.join(blocked)} hides the outcome, as the name says")
+    return {"columns": {"prediction_id": key, **columns}, "blocked": blocked}
 
 
 def _decision(mapped: dict[str, str], *, threshold: float | None, said: list[str]) -> dict[str, float]:

@@ -11,8 +11,9 @@ from fbkit.schema.contract_words import KEYS, LOGS
 # Metrics that count who was flagged: a test holds this list against the measures themselves.
 FLAGGED: Final = ("recall", "precision", "specificity", "accuracy", "f1", "flag_rate")
 EFFECTS: Final = {
-    "words": "nothing: no number depends on it",
+    "words": "nothing; no number depends on it",
     "rows": "every number and the joined table: other rows are read",
+    "feed": "which silent predictions count as negative, and with them every metric; nothing if silence means missing",
     "columns": "every number that reads this column, and the joined table",
     "scores": "Brier score, log loss and calibration, and every threshold that was set on the old scores",
     "label": "every metric, label availability and lag, and the joined table: old and new labels do not mean the same",
@@ -25,7 +26,7 @@ EFFECTS: Final = {
     "features": "replay and drift of the features that came or went; the others stay",
     "definition": "drift baselines of this feature; models that learned the old meaning are out of calibration",
     "primary": "nothing that was computed; earlier diagnoses asked about the old metric",
-    "report": "nothing: other metrics are shown",
+    "report": "nothing; other metrics are shown",
     "level": "every interval; the values stay",
     "promise": "nothing that was computed; earlier breaches were judged by the old limit",
     "rules": "nothing that was computed; earlier alerts and decisions were judged by the old rule",
@@ -100,7 +101,11 @@ def _compare(path: tuple[str, ...], before: Any, after: Any) -> Iterator[Change]
             yield from _compare((*path, key), left.get(key), right.get(key))
     else:
         yield Change(
-            path=dotted, before=before, after=after, words=_words(dotted, before, after), invalidates=_effect(path)
+            path=dotted,
+            before=before,
+            after=after,
+            words=_words(dotted, before, after),
+            invalidates=_effect(path, before, after),
         )
 
 
@@ -109,12 +114,17 @@ def _is_leaf(path: tuple[str, ...]) -> bool:
     return path[-1:] in (("where",), ("latency_ms",), ("cost_per_1000",), ("added_latency_ms",))
 
 
-def _effect(path: tuple[str, ...]) -> str:
+def _effect(path: tuple[str, ...], before: Any, after: Any) -> str:
     table, *rest = path
     if table == "label" and rest[:1] == ["also"]:
         return EFFECTS["proxy"]
     if table in LOGS and rest[:1] == ["columns"]:
+        # A canonical name that is left out is looked up by itself: to name it is no change.
+        if {str(before), str(after)} == {"None", rest[-1]}:
+            return EFFECTS["words"]
         return EFFECTS[_column_effect(table, rest[-1])]
+    if table == "features" and before is None and len(rest) > 1:
+        return EFFECTS["words"]
     key = KEYS.get(_explained(path))
     return EFFECTS[key.effect if key is not None else _TABLES.get(table, "words")]
 
@@ -167,8 +177,8 @@ def _list_words(path: str, subject: str, before: Sequence[Any], after: Sequence[
     went = [_text(item) for item in before if item not in after]
     if path in _ORDERED or not (came or went):
         return f"{subject} changed from {_text(list(before))} to {_text(list(after))}"
-    parts = ([f"{', '.join(came)} came"] if came else []) + ([f"{', '.join(went)} went"] if went else [])
-    return f"{subject}: {' and '.join(parts)}"
+    parts = ([f"added {', '.join(came)}"] if came else []) + ([f"removed {', '.join(went)}"] if went else [])
+    return f"{subject}: {'; '.join(parts)}"
 
 
 def _text(value: Any) -> str:
@@ -178,4 +188,6 @@ def _text(value: Any) -> str:
         return ", ".join(f"{key} = {_text(item)}" for key, item in value.items() if item not in (None, [], {}))
     if isinstance(value, list):
         return ", ".join(map(_text, value)) or "none"
-    return "nothing" if value is None else str(value)
+    if value is None:
+        return "nothing"
+    return f'"{value}"' if " " in str(value) else str(value)

@@ -35,7 +35,7 @@ def template(contract: Contract | None = None, *, remarks: Sequence[str] = ()) -
         What is known already, for example a guessed draft; its keys are switched on. Without it only the smallest
         contract is.
     remarks
-        Sentences for the head of the file, such as what was guessed.
+        What was guessed, one sentence each, for the head of the file.
 
     Returns
     -------
@@ -46,7 +46,11 @@ def template(contract: Contract | None = None, *, remarks: Sequence[str] = ()) -
     >>> print(template().splitlines()[6][:66])
     name = "payment-fraud"                  # How the model is called
     """
-    lines = [*_prose(_HEAD), *(line for remark in remarks for line in _prose(f"- {remark}"))]
+    lines = _prose(_HEAD)
+    if remarks:
+        lines += ["#", *_prose("Guessed; read it before you rely on it:")]
+        lines += [line for remark in remarks for line in _prose(f"- {remark}", indent="  ")]
+        lines.append("")
     _table(Body, (), contract, lines, on=True)
     return "\n".join(lines) + "\n"
 
@@ -145,9 +149,9 @@ def _with_comment(code: str, comment: str) -> list[str]:
     return [*_prose(comment), code]
 
 
-def _prose(text: str) -> list[str]:
+def _prose(text: str, *, indent: str = "") -> list[str]:
     plain = "".join(character if character.isprintable() else "?" for character in " ".join(text.split()))
-    return [f"# {line}" for line in textwrap.wrap(plain, width=_LINE - 2)]
+    return [f"# {line}" for line in textwrap.wrap(plain, width=_LINE - 2, subsequent_indent=indent)]
 
 
 def _is_free_table(path: tuple[str, ...], name: str) -> bool:

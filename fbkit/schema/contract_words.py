@@ -11,7 +11,7 @@ from typing import Final, Literal
 LOGS: Final = ("predictions", "outcomes", "actions", "feedback", "changes")
 
 Effect = Literal[
-    "words", "rows", "columns", "scores", "label", "proxy", "stages", "join", "decision", "slices", "masking",
+    "words", "rows", "feed", "columns", "scores", "label", "proxy", "stages", "join", "decision", "slices", "masking",
     "features", "definition", "primary", "report", "level", "promise", "rules", "money", "privacy", "time",
 ]  # fmt: skip
 
@@ -77,7 +77,7 @@ _LOGS: Final = {
     "outcomes.complete_through": _key(
         "How far the outcome feed is known to be complete; before the window's end silence is never a negative.",
         '"2026-06-01T00:00:00Z"',
-        "rows",
+        "feed",
     ),
     "actions.blocked": _key("Actions after which the outcome cannot be observed.", '["block"]', "label"),
 }

@@ -63,6 +63,13 @@ def test_equal_contracts_have_no_difference() -> None:
         ({"predictions": {"columns": {"score": "p2"}}}, "predictions.columns.score", "scores"),
         ({"outcomes": {"columns": {"label": "y2"}}}, "outcomes.columns.label", "label"),
         ({"outcomes": {"columns": {"source": "via"}}}, "outcomes.columns.source", "columns"),
+        ({"outcomes": {"complete_through": "2026-06-01T00:00:00Z"}}, "outcomes.complete_through", "feed"),
+        ({"predictions": {"columns": {"cost": "cost"}}}, "predictions.columns.cost", "words"),
+        (
+            {"features": {"definitions": {**BARE["features"]["definitions"], "age": {"version": "1"}}}},
+            "features.definitions.age",
+            "words",
+        ),
         ({"outcomes": {"timezone": "UTC"}}, "outcomes.timezone", "time"),
         ({"join": {"fallback": {"entity": "user"}}}, "join.fallback", "join"),
         ({"actions": {"blocked": ["block"]}}, "actions", "label"),
@@ -87,7 +94,7 @@ def test_a_change_inside_a_list_of_tables_is_found_by_name_whatever_the_order() 
 
 def test_words_say_what_came_and_what_went() -> None:
     old, new = contract(slices={"columns": ["region", "device"]}), contract(slices={"columns": ["device", "age"]})
-    assert words(old, new) == ["the slices: age came and region went"]
+    assert words(old, new) == ["the slices: added age; removed region"]
     stages = (contract(label={"stages": ["30d"]}), contract(label={"stages": ["30d", "60d"]}))
     assert words(*stages) == ["label.stages changed from 30d to 30d, 60d"]
     assert words(contract(), contract(decision={"threshold": 0.5})) == ["the threshold is new: 0.5"]
