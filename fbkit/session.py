@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
@@ -21,6 +21,9 @@ from fbkit.schema.contract import Contract
 from fbkit.schema.diagnosis import Diagnosis as DiagnosisFacts
 from fbkit.schema.incomplete import incomplete_warnings
 from fbkit.schema.period import Comparison, format_instant, parse_instant
+
+if TYPE_CHECKING:
+    from fbkit.report.contract_page import ContractPage
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -247,6 +250,20 @@ class Loop:
     def trace(self, *, n: int = COUNT, seed: int = SEED, as_of: str | datetime | None = None) -> pl.DataFrame:
         """The random predictions behind the last item of :meth:`check`, one row each: ``clear`` says without doubt."""
         return self.join(as_of=as_of).trace(n=n, seed=seed)
+
+    def contract_page(self) -> "ContractPage":
+        """The contract on one page, for people; ``.write("out")`` writes it as Markdown and HTML.
+
+        Examples
+        --------
+        >>> import fbkit as fb
+        >>> page = fb.open_loop(fb.samples.path("flights_2013")).contract_page()
+        >>> print(str(page).splitlines()[0])
+        # Model contract: flight-delay
+        """
+        from fbkit.report.contract_page import ContractPage
+
+        return ContractPage(contract=self.contract)
 
     def __repr__(self) -> str:
         from fbkit.report.escape import terminal

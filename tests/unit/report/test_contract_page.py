@@ -209,3 +209,8 @@ def test_a_rule_reads_as_a_clause(part: dict[str, Any], said: str) -> None:
 @pytest.mark.parametrize("value", [timedelta(microseconds=1), timedelta(seconds=1.5), timedelta(weeks=2)])
 def test_any_span_has_words(value: timedelta) -> None:
     assert span(value)[0].isdigit()
+
+
+def test_an_open_loop_has_its_page() -> None:
+    loop = fb.open_loop(fb.samples.path("flights_2013"))
+    assert loop.contract_page() == ContractPage(contract=loop.contract)
