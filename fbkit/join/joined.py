@@ -45,6 +45,8 @@ class Joined:
         (:func:`fbkit.join.watermark.incomplete_feed`); rows that close after such a day stay pending.
     feedback
         What people said, one row each, linked to what it reacts to: see :func:`fbkit.join.feedback.link_feedback`.
+    actions
+        The actions that were known, as they were logged (for receipts; empty where no receipt needs them).
     incomplete
         Parts of the logs that could not be read and were left out, each with its period.
     """
@@ -61,6 +63,7 @@ class Joined:
     label_versions: str = "any"
     feed: pl.DataFrame = field(default_factory=no_runs)
     feedback: pl.DataFrame = field(default_factory=pl.DataFrame)
+    actions: pl.DataFrame = field(default_factory=pl.DataFrame)
     incomplete: tuple[UnreadablePart, ...] = ()
 
     @property

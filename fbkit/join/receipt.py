@@ -3,13 +3,13 @@
 import hashlib
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import polars as pl
 
 from fbkit.join.timeline import timeline
-from fbkit.join.world import NOT_YET, JoinedRows, known_statements
+from fbkit.join.world import NOT_YET, JoinedRows, SmallWorld
 from fbkit.schema.contract import Contract
 from fbkit.schema.label import LabelWindow
 from fbkit.schema.period import format_instant
@@ -156,18 +156,18 @@ def statement_text(row: Mapping[str, Any]) -> str:
 def make_receipt(table: JoinedRows, prediction_id: str) -> Receipt:
     """Put together what a joined table knows about one of its predictions, in the order a sceptic asks for it."""
     contract = table.contract
-    row = table.rows.lazy().filter(pl.col("prediction_id") == prediction_id).collect().row(0, named=True)
-    said = known_statements(table.candidates, prediction_id)
+    world = SmallWorld.of(table, prediction_id)
+    row, said = world.own, world.said
     fate_text = pl.col("fate").replace_strict(OUTCOME_FATE, default=pl.col("fate"), return_dtype=pl.String)
     columns = [*_STATEMENT, *(name for name in _MORE if name in said.columns)]
     return Receipt(
         prediction_id=prediction_id,
         as_of=table.as_of,
-        facts=tuple(_facts(row, contract=contract)),
+        facts=tuple(_facts({**world.action, **row}, contract=contract)),
         features=_features(row, contract=contract),
         statements=said.select(*columns).insert_column(9, said.select(fate_text.alias("why")).to_series()),
         rivals=_rivals(table, prediction_id=prediction_id, said=said),
-        timeline=timeline(table, prediction_id),
+        timeline=timeline(world),
         feedback=_feedback(table, prediction_id),
         personal=personal_names(contract),
     )
@@ -261,4 +261,20 @@ def _text(value: object) -> str:
         return "none"
     if isinstance(value, datetime):
         return format_instant(value)
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, timedelta):
+        return _span(value)
     return f"{value:.6g}" if isinstance(value, float) else str(value)
+
+
+def _span(value: timedelta) -> str:
+    """A time span in its two largest units."""
+    seconds = round(value.total_seconds())
+    sizes = {"d": 86_400, "h": 3600, "m": 60, "s": 1}
+    parts: list[str] = []
+    for unit, size in sizes.items():
+        count, seconds = divmod(seconds, size)
+        if count:
+            parts.append(f"{count}{unit}")
+    return " ".join(parts[:2]) or "0s"

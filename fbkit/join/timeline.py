@@ -21,7 +21,7 @@ SCHEMA: Final = {
 _MOST = 60
 
 
-def timeline(table: JoinedRows, prediction_id: str) -> pl.DataFrame:
+def timeline(world: SmallWorld) -> pl.DataFrame:
     """How one prediction's state moved: one row per moment at which it could move, oldest first.
 
     Returns
@@ -35,7 +35,7 @@ def timeline(table: JoinedRows, prediction_id: str) -> pl.DataFrame:
     Whether the outcome feed was complete (``silence = "negative"``) is judged as it is at the table's as-of time.
     Beyond 60 moments the oldest 60 are shown.
     """
-    world = SmallWorld.of(table, prediction_id)
+    table = world.table
     moments = _moments(world)
     past = sorted(moment for moment in moments if moment <= table.as_of)[:_MOST]
     rows: list[dict[str, Any]] = [{"at": at, "what": "; ".join(moments[at]), **world.state_at(at)} for at in past]
@@ -53,8 +53,11 @@ def _moments(world: SmallWorld) -> dict[datetime, list[str]]:
         if at is not None:
             moments.setdefault(max(at, made), []).append(text)
 
-    if row.get("action") is not None:
-        note(row.get("ts_action"), f"action {row['action']}" + (", hides the outcome" if row["blocked"] else ""))
+    if row["action"] is not None:
+        done = world.action
+        note(
+            done.get("ts_action") or made, f"action {row['action']}" + (", hides the outcome" if row["blocked"] else "")
+        )
     for statement in world.said.iter_rows(named=True):
         note(statement["ts_arrival"], _heard(statement))
     for statement in world.outcomes.rejects.iter_rows(named=True):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Final, Protocol, Self
 
 import polars as pl
@@ -14,11 +14,9 @@ from fbkit.load.loop import Logs
 from fbkit.load.predictions import RESERVED
 from fbkit.schema.contract import Contract
 from fbkit.schema.logs import AUDIT_SCHEMA, ActionLog, OutcomeLog, PredictionLog
-from fbkit.schema.results import PENDING
 
 NOT_YET: Final = "not_yet_arrived"
 _CLASH = "conflicting_id"
-_NEVER = datetime(1900, 1, 1, tzinfo=UTC)
 _MADE_BY_PAIRING = ("statement", "prediction_id", "ts_pred", "rule", "n_rivals", "fate", "key")
 # All rivals of a statement share its entity, so inside this small world one name stands for it.
 _ENTITY, _NAME = "entity_id", "e"
@@ -29,6 +27,8 @@ class JoinedRows(Protocol):
 
     @property
     def rows(self) -> Table: ...
+    @property
+    def feed(self) -> pl.DataFrame: ...
     @property
     def label_versions(self) -> str: ...
     @property
@@ -78,8 +78,14 @@ class SmallWorld:
             said=said,
             predictions=PredictionLog(**_log(made, _clashing_predictions(table, own=own))),
             outcomes=OutcomeLog(**_log(_outcomes(said, own=own, contract=table.contract), clashing)),
-            actions=_actions(frame),
+            actions=_actions(table, frame),
         )
+
+    @property
+    def action(self) -> dict[str, Any]:
+        """What was done, as logged; empty when nothing was."""
+        mine = self.actions.frame.filter(pl.col("prediction_id") == self.own["prediction_id"])
+        return mine.row(0, named=True) if mine.height else {}
 
     def state_at(self, moment: datetime) -> dict[str, Any]:
         """State, label, source and maturity as the join says them as of that moment."""
@@ -90,33 +96,21 @@ class SmallWorld:
         given: dict[str, Any] = {"predictions": self.predictions, "outcomes": self.outcomes, "actions": self.actions}
         logs = Logs(**(rest | given))
         versions = self.table.label_versions
-        frame = join(logs, contract=self._contract(moment), as_of=moment, label_versions=versions).frame
+        how: dict[str, Any] = {}
+        if self.table.contract.label.silence == "negative":
+            # Days on which the feed fell short are judged as they are at the table's own time.
+            how = {"feed": _heard(self.table), "runs": self.table.feed}
+        frame = join(logs, contract=self._contract(), as_of=moment, label_versions=versions, **how).frame
         row = frame.row(by_predicate=pl.col("prediction_id") == self.own["prediction_id"], named=True)
         return {name: row[name] for name in ("state", "label", "source", "mature")}
 
-    def _contract(self, moment: datetime) -> Contract:
+    def _contract(self) -> Contract:
         contract = self.table.contract
         fallback = contract.join.fallback
         if fallback is not None:
             fallback = fallback.model_copy(update={"entity": (_ENTITY,)})
             contract = contract.model_copy(update={"join": contract.join.model_copy(update={"fallback": fallback})})
-        if contract.label.silence == "negative":
-            through = self._complete_through(moment)
-            outcomes = contract.outcomes.model_copy(update={"complete_through": through})
-            contract = contract.model_copy(update={"outcomes": outcomes})
         return contract
-
-    def _complete_through(self, moment: datetime) -> datetime:
-        """Up to when the feed was complete then; what is not complete at the table's as-of time never was before."""
-        closed_and_open = self.own["mature"] and self.own["state"] == PENDING
-        stated = self.table.contract.outcomes.complete_through
-        if closed_and_open:
-            return _NEVER
-        if stated is not None:
-            return min(stated, moment)
-        regular = (pl.col("source") != "backfill") & (pl.col("ts_arrival") <= pl.lit(moment))
-        newest = self.table.candidates.lazy().filter(regular).select(pl.col("ts_arrival").max()).collect().item()
-        return _NEVER if newest is None else newest
 
 
 def _rivals(table: JoinedRows, *, own: dict[str, Any], said: pl.DataFrame, by_entity: bool) -> pl.Expr:
@@ -150,6 +144,15 @@ def _clashing_outcomes(table: JoinedRows, *, own: dict[str, Any]) -> pl.DataFram
     return clash.with_columns(pl.when(pl.col("__entity").is_not_null()).then(pl.lit(_NAME)).alias("__entity"))
 
 
+def _heard(table: JoinedRows) -> pl.DataFrame:
+    """Every statement of the log, those that clash included: each shows that the feed was alive."""
+    said = table.candidates.select("ts_arrival", "source")
+    rejects = table.rejects.get("outcomes", pl.DataFrame())
+    if RULE not in rejects.columns:
+        return said
+    return pl.concat([said, rejects.filter(pl.col(RULE) == _CLASH).select("ts_arrival", "source")])
+
+
 def _clashing_predictions(table: JoinedRows, *, own: dict[str, Any]) -> pl.DataFrame:
     rejects = table.rejects.get("predictions", pl.DataFrame())
     if RULE not in rejects.columns or own["entity"] is None or _ENTITY not in rejects.columns:
@@ -174,9 +177,11 @@ def _outcomes(said: pl.DataFrame, *, own: dict[str, Any], contract: Contract) ->
     return said.drop(made).with_columns(*keys, pl.when(~keyed).then(pl.lit(_NAME)).alias("__entity"))
 
 
-def _actions(frame: pl.DataFrame) -> ActionLog:
-    # A ts_action or policy_id that stands in the joined table is a column of the prediction log.
+def _actions(table: JoinedRows, frame: pl.DataFrame) -> ActionLog:
     taken = frame.filter(pl.col("action").is_not_null()).select("prediction_id", "action", "propensity")
+    known = getattr(table, "actions", pl.DataFrame())
+    if known.width:
+        taken = known.join(taken.select("prediction_id"), on="prediction_id", how="semi")
     return ActionLog(**_log(taken, pl.DataFrame(schema={RULE: pl.String})))
 
 

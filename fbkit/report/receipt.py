@@ -9,6 +9,7 @@ from fbkit.join.receipt import DID, LABEL, SAW, Receipt, counted
 from fbkit.report import numbers
 from fbkit.report.escape import html, terminal
 from fbkit.report.style import CARD
+from fbkit.schema.rules import OUTCOME_FATE, PAIRED
 
 # Okabe and Ito's palette: told apart by readers of every colour vision; the word stands beside the colour.
 _COLOURS: Final = {
@@ -19,6 +20,8 @@ _COLOURS: Final = {
     "missing": "#e69f00",
     "censored": "#cc79a7",
 }
+_WORDS: Final = {name: name.replace("_", " ") for name in (*OUTCOME_FATE, *PAIRED)}
+_HEADINGS: Final = {"ts_pred": "made", "ts_event": "happened", "ts_arrival": "learned", "statement": "#"}
 _IDLE: Final = "#b6bdc5"
 _MOST: Final = 12
 _WIDEST: Final = 200
@@ -32,7 +35,8 @@ font-size:13px;font-weight:600;vertical-align:2px;margin-left:8px}
 font-variant-numeric:tabular-nums;background:transparent;color:var(--ink);border:0}
 .fbkit-card.fbkit-receipt tr{background:transparent}
 .fbkit-card.fbkit-receipt th,.fbkit-card.fbkit-receipt td{text-align:left;vertical-align:top;padding:3px 12px 3px 0;
-border:0;border-bottom:1px solid var(--line);color:var(--ink);max-width:26rem;unicode-bidi:isolate}
+border:0;border-bottom:1px solid var(--line);color:var(--ink);max-width:26rem;unicode-bidi:isolate;
+overflow-wrap:break-word}
 .fbkit-card.fbkit-receipt th{font-weight:600;font-size:12px;color:var(--soft)}
 .fbkit-card.fbkit-receipt tr.other td{color:var(--soft)}
 .fbkit-receipt dl{display:grid;grid-template-columns:max-content 1fr;gap:0 14px;margin:2px 0;font-size:13px}
@@ -83,7 +87,7 @@ def _tiles(receipt: Receipt) -> str:
         return _fact(receipt, section, name)
 
     threshold = said(SAW, "threshold")
-    decided = {"True": "flagged", "False": "not flagged"}.get(said(DID, "flagged"), "no decision")
+    decided = {"yes": "flagged", "no": "not flagged"}.get(said(DID, "flagged"), "no decision")
     pairs = [
         (said(SAW, "score"), "score" if threshold == "none" else f"score, {decided} at threshold {threshold}"),
         (said(LABEL, "label"), f"label, {said(LABEL, 'rule').replace('_', ' ')}"),
@@ -96,7 +100,7 @@ def _tiles(receipt: Receipt) -> str:
 
 def _facts(receipt: Receipt, section: str, title: str) -> str:
     rows = "".join(
-        f"<dt>{html(name.replace('_', ' '))}</dt><dd>{html(value, limit=_WIDEST)}</dd>"
+        f"<dt>{html(_HEADINGS.get(name, name.replace('_', ' ')))}</dt><dd>{html(value, limit=_WIDEST)}</dd>"
         for group, name, value in receipt.facts
         if group == section
     )
@@ -114,7 +118,7 @@ def _statements(frame: pl.DataFrame) -> str:
     title = f"What came back: {counted(frame.height, 'statement')}"
     if frame.is_empty():
         return f'<h4>{title}</h4><p class="none">nothing so far</p>'
-    names = ["label", "source", "label_version", "ts_event", "ts_arrival", "rule", "fate", "why"]
+    names = ["statement", "label", "source", "label_version", "ts_event", "ts_arrival", "rule", "fate", "why"]
     names += [name for name in frame.columns if name in ("outcome_id", "label_name", "amount", "audit_prob")]
     shown = [name for name in names if frame[name].null_count() < frame.height]
     rows = frame.head(_MOST)
@@ -126,7 +130,7 @@ def _rivals(receipt: Receipt) -> str:
     frame = receipt.rivals
     if frame.is_empty():
         return ""
-    names = ["prediction_id", "ts_pred", "fate", "why"]
+    names = ["statement", "prediction_id", "ts_pred", "fate", "why"]
     table = _table(names, frame.head(_MOST).select(names).rows())
     return f"<h4>Who else could have claimed it</h4>{table}{_rest(frame.height)}"
 
@@ -157,7 +161,7 @@ def _rest(height: int) -> str:
 
 
 def _table(names: Sequence[str], rows: Iterable[Sequence[object]], *, marks: Sequence[str] = ()) -> str:
-    head = "".join(f'<th scope="col">{html(name.replace("_", " "))}</th>' for name in names)
+    head = "".join(f'<th scope="col">{html(_HEADINGS.get(name, name.replace("_", " ")))}</th>' for name in names)
     lines = []
     for number, row in enumerate(rows):
         mark = f' class="{marks[number]}"' if marks and marks[number] else ""
@@ -171,4 +175,6 @@ def _cell(value: object) -> str:
         return "–"
     if hasattr(value, "isoformat") and hasattr(value, "hour"):
         return f"{value:%Y-%m-%d %H:%M} UTC"
-    return f"{value:.6g}" if isinstance(value, float) else str(value)
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return _WORDS.get(value, value) if isinstance(value, str) else str(value)
