@@ -9,6 +9,7 @@ import polars as pl
 
 from fbkit.errors import InputError
 from fbkit.load.looks import separator_in
+from fbkit.load.pages import damaged_page
 from fbkit.load.quiet import quiet
 
 FORMATS = {".parquet": "parquet", ".pq": "parquet", ".csv": "csv", ".ndjson": "ndjson", ".jsonl": "ndjson"}
@@ -137,17 +138,18 @@ def scan_file(file: Path, *, table: str, format: str | None = None) -> pl.LazyFr
 
 def unreadable(file: Path, *, table: str, error: BaseException) -> InputError:
     """The error that names a file which cannot be read."""
-    lines = str(error).splitlines()
+    lines = str(error).splitlines() or [type(error).__name__]
+    reason = "it is damaged inside" if isinstance(error, pl.exceptions.PanicException) else lines[0]
     return InputError(
         f"a file of the {table} log could not be read",
-        got=f"{file.name}: {lines[0] if lines else type(error).__name__}".replace(str(file), file.name),
+        got=f"{file.name}: {reason}".replace(str(file), file.name),
         allowed="readable Parquet, CSV (UTF-8) or NDJSON",
         next_step="write the file again, or leave its part out with --skip-unreadable, which marks its period",
     )
 
 
 def check_readable(frame: pl.LazyFrame, *, file: Path, table: str) -> None:
-    """Decode every value of a file once, in batches, and forget them.
+    """Decode every value of a file once, in batches, and forget them; look at the checksums of its pages.
 
     Raises
     ------
@@ -160,6 +162,20 @@ def check_readable(frame: pl.LazyFrame, *, file: Path, table: str) -> None:
                 pass
     except UNREADABLE as error:
         raise unreadable(file, table=table, error=error) from error
+    check_pages(file, table=table)
+
+
+def check_pages(file: Path, *, table: str) -> None:
+    """Refuse a Parquet file in which a page does not match the checksum that its writer stored.
+
+    Raises
+    ------
+    InputError
+        It names the file and the column. Without checksums nothing can be told.
+    """
+    damage = damaged_page(file) if file.suffix.lower() in (".parquet", ".pq") else None
+    if damage is not None:
+        raise unreadable(file, table=table, error=ValueError(damage))
 
 
 def _check_header(file: Path, *, table: str) -> None:

@@ -5,6 +5,7 @@ import os
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Generator
 
 _lock = threading.RLock()
@@ -30,6 +31,8 @@ def quiet() -> Generator[None]:
         finally:
             _depth[0] -= 1
             if kept is not None:
+                if not whole:
+                    _settle(kept[1])
                 _restore(*kept, pass_on=whole)
 
 
@@ -44,6 +47,16 @@ def _redirected() -> tuple[int, int] | None:
     os.unlink(name)  # noqa: PTH108 - a name that is gone at once
     os.dup2(caught, 2)
     return error, caught
+
+
+def _settle(caught: int) -> None:
+    """Wait until the threads that were still at work have had their say: nothing new for 50 ms, half a second at most."""
+    size = -1
+    for _ in range(10):
+        if os.fstat(caught).st_size == size:
+            return
+        size = os.fstat(caught).st_size
+        time.sleep(0.05)
 
 
 def _restore(error: int, caught: int, *, pass_on: bool) -> None:
