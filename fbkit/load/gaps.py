@@ -11,6 +11,8 @@ import polars as pl
 from fbkit.errors import FbkitError
 from fbkit.load.columns import TIMES
 from fbkit.load.files import UNREADABLE, File
+from fbkit.load.pages import time_range
+from fbkit.load.quiet import quiet
 from fbkit.load.times import to_utc
 from fbkit.schema.contract_parts import Source
 from fbkit.schema.logs import UnreadablePart
@@ -76,11 +78,15 @@ def _period(year: str, month: str | None, day: str | None, hour: str | None) -> 
 
 
 def _own(file: File, *, source: Source, table: str) -> Period | None:
-    """A Parquet file that is damaged elsewhere may still tell its own times."""
+    """A damaged Parquet file may still tell its own times, in its footer or in a column that is whole."""
     if source.format not in (None, "parquet") or file.path.suffix.lower() not in (".parquet", ".pq"):
         return None
+    told = time_range(file.path, column=_column(source, table=table))
+    if told is not None:
+        return Period(start=told[0], end=told[1] + timedelta(microseconds=1))
     try:
-        return _range(pl.scan_parquet(file.path, hive_partitioning=False, glob=False), source=source, table=table)
+        with quiet():
+            return _range(pl.scan_parquet(file.path, hive_partitioning=False, glob=False), source=source, table=table)
     except UNREADABLE:
         return None
 
@@ -108,10 +114,14 @@ def _between(file: File, *, read: Parts, source: Source, table: str) -> Period |
     return Period(start=start, end=end) if start < end else whole
 
 
+def _column(source: Source, *, table: str) -> str:
+    given = source.columns.get(TIMES[table][0], TIMES[table][0])
+    return given if isinstance(given, str) else given[0]
+
+
 def _range(frame: pl.LazyFrame, *, source: Source, table: str) -> Period | None:
     """From the first to just after the last time of a part, by the first time column of its log."""
-    given = source.columns.get(TIMES[table][0], TIMES[table][0])
-    column = given if isinstance(given, str) else given[0]
+    column = _column(source, table=table)
     if column not in frame.collect_schema().names():
         return None
     times = frame.select(column).collect()

@@ -13,6 +13,7 @@ from fbkit.load.files import (
     FORMATS,
     UNREADABLE,
     File,
+    check_pages,
     check_path,
     check_readable,
     describe,
@@ -246,6 +247,7 @@ def _identify(
             raise _explain([(file, frame)], stamps=stamps, table=table, error=error) from error
         if file.stamp != stamps[file.path]:
             raise _changed(file, table=table)
+        check_pages(file.path, table=table)
         read.append(SourceFile(name=file.name, sha256=digest, rows=rows))
     return tuple(read)
 
