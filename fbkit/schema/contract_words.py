@@ -87,8 +87,8 @@ _LABEL: Final = {
         "Version of its definition; outcomes that carry another one are counted apart.", '"3"', "label"
     ),
     "label.window": _key(
-        "How long after the prediction an event still counts. `session`: until the session's last event plus "
-        "`session_gap`.",
+        "How long after the prediction an event still counts. `session`: until `session_gap` after the last "
+        "prediction of the same `session_id`.",
         '"90d"',
         "label",
     ),
@@ -117,12 +117,17 @@ _LABEL: Final = {
         '["auto", "backfill"]',
         "label",
     ),
-    "label.role": _key("`primary`; a contract made for one of `label.also` says `proxy`.", "", "proxy"),
+    "label.role": _key(
+        "`proxy` in a contract that was made for one of the proxies; then rows without `label_name` are another "
+        "label's.",
+        "",
+        "proxy",
+    ),
     "label.changes[].version": _key("A definition that came into force,", '"3"'),
     "label.changes[].date": _key("on this day,", '"2026-03-01"'),
     "label.changes[].note": _key("and what changed.", '"Refunds no longer count."'),
     "label.also[]": _key(
-        'Proxy labels: the keys of `[label]`, and `role = "proxy"`.',
+        'Proxy labels: the keys of `[label]`, and `role = "proxy"`; their rows carry this name in `label_name`.',
         'name = "dispute_opened"\nrole = "proxy"\nwindow = "30d"',
         "proxy",
     ),
@@ -157,7 +162,9 @@ _JOIN: Final = {
     "features.definitions.*.definition": _key(
         "What it is, in words.", '"sum of settled payments in the last 30 days, refunds excluded"', "definition"
     ),
-    "features.definitions.*.acknowledged_by": _key("Consumers that know of this version.", '["payments-ml"]'),
+    "features.definitions.*.acknowledged_by": _key(
+        "Consumers that have accepted this definition; the gate below asks for them.", '["payments-ml"]'
+    ),
 }
 _METRICS: Final = {
     "metrics.primary": _key("The metric that triage asks about by default.", '"recall"', "primary"),

@@ -9,6 +9,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 from fbkit.schema.contract_parts import Body, Source
+from fbkit.schema.contract_words import COLUMNS, KEYS
 from fbkit.schema.durations import format_duration
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "contract.md"
@@ -53,6 +54,18 @@ def expected() -> dict[str, str]:
 
 
 def test_every_key_with_its_default_and_no_other() -> None:
-    rows = re.findall(r"^\| `([^`]+)` \| (.*?) \| (.+) \|$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
-    assert {key: default for key, default, _ in rows} == expected()
-    assert all(meaning.strip() for _, _, meaning in rows)
+    columns = {f"{log}.{name}" for log, names in COLUMNS.items() for name in names}
+    assert {key: default for key, default, _ in rows() if key not in columns} == expected()
+
+
+def test_the_words_are_those_of_the_template() -> None:
+    columns = {f"{log}.{name}": words for log, names in COLUMNS.items() for name, words in names.items()}
+    said = {key: words for key, _, words in rows()}
+    assert {key: words for key, words in said.items() if key in columns} == columns
+    assert {key: words for key, words in said.items() if key not in columns} == {
+        key: item.text for key, item in KEYS.items()
+    }
+
+
+def rows() -> list[tuple[str, str, str]]:
+    return re.findall(r"^\| `([^`]+)` \| (.*?) \| (.+) \|$", PAGE.read_text(encoding="utf-8"), flags=re.MULTILINE)
