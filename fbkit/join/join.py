@@ -5,13 +5,13 @@ from datetime import datetime
 import polars as pl
 
 from fbkit.errors import ArgumentError, InputError
-from fbkit.join.assemble import account, arranged, attach, clean, decorate, with_closes
+from fbkit.join.assemble import account, arranged, attach, decorate, with_closes
 from fbkit.join.joined import Joined
 from fbkit.join.known import heard, known_actions, known_outcomes, known_predictions, newest_moment
 from fbkit.join.pair import number_statements, pair
 from fbkit.join.settle import ANY, CURRENT, settle
 from fbkit.join.states import assign_states, feed_watermark
-from fbkit.join.table import MemoryTable
+from fbkit.join.table import MemoryTable, clean
 from fbkit.join.watermark import feed_runs, row_watermark, stops
 from fbkit.load.loop import Logs
 from fbkit.schema.contract import Contract
@@ -83,6 +83,7 @@ def join(
         changes=_changes(logs, as_of=known_at),
         data_through=reach(made.frame, said.frame, as_of=known_at, watermark=watermark, runs=runs),
         feed=runs,
+        actions=pl.DataFrame() if acted is None else acted.frame,
         label_versions=label_versions,
     )
 

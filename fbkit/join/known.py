@@ -84,11 +84,15 @@ def heard(logs: Logs) -> pl.DataFrame:
 
 def newest_moment(logs: Logs) -> datetime | None:
     """The newest arrival in the outcome log, of whatever label, else the newest prediction; never the clock."""
+    made = logs.predictions.frame["ts_pred"].max()
+    return newest_arrival(logs) or (made if isinstance(made, datetime) else None)
+
+
+def newest_arrival(logs: Logs) -> datetime | None:
+    """The newest arrival in the outcome log, of whatever label."""
     moments = [heard(logs)["ts_arrival"].max()]
     rejects = logs.outcomes.rejects
     if RULE in rejects.columns and not rejects.is_empty():
         sound = (pl.col(RULE) == _OTHER) & (pl.col("ts_arrival") >= pl.col("ts_event")) & ~absurd("ts_arrival")
         moments.append(rejects.filter(sound)["ts_arrival"].max())
-    known = [moment for moment in moments if isinstance(moment, datetime)]
-    made = logs.predictions.frame["ts_pred"].max()
-    return max(known) if known else made if isinstance(made, datetime) else None
+    return max((moment for moment in moments if isinstance(moment, datetime)), default=None)

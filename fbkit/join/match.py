@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fbkit.join.pair import fate
 from fbkit.join.settle import other_definition
-from fbkit.join.slim import KEY, ROW
+from fbkit.join.slim import ENTITY, KEY, ROW
 from fbkit.schema.contract import Contract
 from fbkit.schema.label import CLOSES, LabelWindow
 from fbkit.schema.rules import OUTCOME_FATE
@@ -29,15 +29,22 @@ class Split:
 def split(predictions: pl.DataFrame, outcomes: pl.DataFrame) -> Split:
     """Find the rows that are not simple: a key that occurs twice in a log, or belongs to a repeated id; no key at all.
 
+    A statement without a key may belong to any prediction of its entity, so all of these are not simple either.
+
     Rows that a rule refuses are not simple either; who needs them finds them by their verdict.
     """
     made, said = predictions["verdict"].is_null(), outcomes["verdict"].is_null()
     twice = [_twice(predictions, made, name) for name in ("__id", KEY)]
     twice += [_twice(outcomes, said, name) for name in (KEY, "__statement") if name in outcomes.columns]
+    wanted = outcomes[ENTITY].filter(said & outcomes[KEY].is_null()).drop_nulls().unique()
+    claimed = _among(predictions[ENTITY], wanted) if ENTITY in predictions.columns else None
+    if claimed is not None:
+        twice.append(predictions[KEY].filter(made & claimed).drop_nulls())
     keys = pl.concat(twice).unique()
+    simple = made & ~_among(predictions[KEY], keys)
     # A prediction without a key pairs with nothing by key and is simple; a statement without one has to look further.
     return Split(
-        predictions=made & ~_among(predictions[KEY], keys),
+        predictions=simple if claimed is None else simple & ~claimed,
         outcomes=said & ~_among(outcomes[KEY], keys) & outcomes[KEY].is_not_null(),
     )
 

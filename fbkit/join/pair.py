@@ -58,7 +58,7 @@ def _by_window(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, contract: C
         return outcomes.clear().with_columns(
             pl.lit(None, dtype=pl.String).alias("prediction_id"), pl.lit(None, dtype=pl.String).alias("fate")
         )
-    entity = _entity_of(predictions, contract=contract).alias("__entity")
+    entity = entity_of(predictions, contract=contract).alias("__entity")
     label = LabelWindow.of(contract)
     pairs = window_pairs(
         predictions.select("prediction_id", "ts_pred", CLOSES, entity),
@@ -70,7 +70,8 @@ def _by_window(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, contract: C
     return pairs.with_columns(paired.alias("rule"))
 
 
-def _entity_of(predictions: pl.DataFrame, *, contract: Contract) -> pl.Expr:
+def entity_of(predictions: pl.DataFrame, *, contract: Contract) -> pl.Expr:
+    """The entity key of predictions for the fallback."""
     fallback = contract.join.fallback
     entity = list(fallback.entity) if fallback else []
     mapped = contract.predictions.columns.get("entity_id")

@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from fbkit.join.pair import entity_of
 from fbkit.load.columns import Casts
 from fbkit.load.outcomes import Notes, outcome_rules, prepare_outcomes
 from fbkit.load.predictions import prediction_rules, prepare_predictions
@@ -16,7 +17,7 @@ from fbkit.schema.contract_parts import FeaturesPart, SlicesPart, Source
 from fbkit.schema.rules import REFUSED
 
 BATCH = 1_000_000
-ROW, KEY, CHECK = "__row", "__key", "__check"
+ROW, KEY, CHECK, ENTITY = "__row", "__key", "__check", "__entity"
 # Hashes are drawn anew in every process: nobody can write ids that collide, and no result depends on them.
 _SEED, _OTHER_SEED = secrets.randbits(63), secrets.randbits(63)
 _SEPARATOR = "\x1f"
@@ -72,9 +73,12 @@ def key_check(keys: Sequence[str]) -> pl.Expr:
 def slim_predictions(scan: Scan, *, contract: Contract) -> Slim:
     """Read ids, times and scores of the prediction log.
 
-    Columns: ``__key``, ``__id`` (hash of prediction_id), verdict, ts_pred, known_at.
+    Columns: ``__key``, ``__id`` (hash of prediction_id), ``__entity`` (hash of the fallback's entity, if there is one),
+    verdict, ts_pred, known_at.
     """
-    names = ("prediction_id", *contract.join.keys, "ts_pred", "ts_logged", "score", "environment")
+    fallback = contract.join.fallback
+    entity = ("entity_id", *fallback.entity) if fallback else ()
+    names = ("prediction_id", *contract.join.keys, *entity, "ts_pred", "ts_logged", "score", "environment")
     narrow = contract.model_copy(
         update={
             "slices": SlicesPart(),
@@ -94,6 +98,7 @@ def slim_predictions(scan: Scan, *, contract: Contract) -> Slim:
                 # One hash serves both where the key is the id.
                 *([] if keys == ("prediction_id",) else [key_hash(keys)]),
                 pl.col("prediction_id").hash(_SEED).alias("__id"),
+                *([entity_of(frame, contract=narrow).hash(_SEED).alias(ENTITY)] if fallback else []),
                 _verdict(prediction_rules(frame.columns, contract=narrow)),
                 "ts_pred",
                 *logged,
@@ -109,7 +114,7 @@ def slim_outcomes(scan: Scan, *, contract: Contract) -> Slim:
     """Read keys, times and labels of the outcome log.
 
     Columns: ``__key``, ``__check`` (another hash of the same key), ``__statement`` (hash of outcome_id, if there is
-    one), verdict, ts_event, ts_arrival, label, source, label_version.
+    one), ``__entity`` (of rows without a key), verdict, ts_event, ts_arrival, label, source, label_version.
     """
     entity = contract.join.fallback.entity if contract.join.fallback else ()
     names = (
@@ -117,7 +122,7 @@ def slim_outcomes(scan: Scan, *, contract: Contract) -> Slim:
         "label_version", "label_name", "outcome_id",
     )  # fmt: skip
     narrow = contract.model_copy(update={"outcomes": _narrow(contract.outcomes, names)})
-    keys = contract.join.keys
+    keys, text = contract.join.keys, key_text(contract.join.keys)
     made: list[pl.DataFrame] = []
     casts: Casts = []
     notes: dict[tuple[str, str, str | None], int] = {}
@@ -133,6 +138,7 @@ def slim_outcomes(scan: Scan, *, contract: Contract) -> Slim:
                 key_hash(keys),
                 key_check(keys),
                 *([pl.col("outcome_id").hash(_SEED).alias("__statement")] if "outcome_id" in frame.columns else []),
+                pl.when(text.is_null()).then(pl.col(ENTITY).hash(_SEED)).alias(ENTITY),
                 _verdict(outcome_rules(contract, columns=frame.columns)),
                 "ts_event", "ts_arrival", "label",
                 # A handful of values, millions of times.

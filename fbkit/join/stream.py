@@ -7,24 +7,26 @@ from pathlib import Path
 
 import polars as pl
 
-from fbkit.join.assemble import arranged, clean, decorate, with_closes
+from fbkit.join.assemble import arranged, decorate, with_closes
 from fbkit.join.counts import Counts
 from fbkit.join.join import join, reach
 from fbkit.join.joined import Joined
-from fbkit.join.known import Known, known_actions, newest_moment
+from fbkit.join.known import Known, known_actions, newest_arrival
 from fbkit.join.match import Matched, Split, match, split
 from fbkit.join.pair import BY_ID
 from fbkit.join.parts import Writer, runs
 from fbkit.join.settle import ANY, CURRENT
 from fbkit.join.slim import CHECK, KEY, ROW, Slim, full_rows, key_check, key_text, slim_outcomes, slim_predictions
 from fbkit.join.states import CONFLICTED, assign_states, feed_watermark
-from fbkit.join.table import StoredTable
+from fbkit.join.table import StoredTable, clean
 from fbkit.load.loop import Logs
 from fbkit.load.outcomes import Rest, load_outcomes, prepare_outcomes
 from fbkit.load.predictions import load_predictions, prepare_predictions
 from fbkit.load.scan import Scan
 from fbkit.schema.contract import Contract
+from fbkit.schema.label import LabelWindow
 from fbkit.schema.logs import ActionLog, ChangeLog
+from fbkit.schema.period import format_instant, parse_instant
 
 
 class HashCollisionError(Exception):
@@ -54,6 +56,11 @@ class _Work:
     matched: Matched
     actions: Known | None
     watermark: datetime | None
+
+
+def can_stream(contract: Contract) -> bool:
+    """Whether rows can be joined one batch at a time: a session, and a feed that is judged, need all of them."""
+    return not LabelWindow.of(contract).session and contract.label.silence == "missing"
 
 
 def stream_join(
@@ -111,7 +118,7 @@ def stream_join(
         rows=rows,
         candidates=clean(candidates.sort("statement", "prediction_id", nulls_last=True)),
         audit=pl.concat([few.audit, audit]),
-        data_through=reach(_known(made.frame, known_at), heard, as_of=known_at, watermark=work.watermark),
+        data_through=_reach(work, careful=careful),
     )
 
 
@@ -144,15 +151,20 @@ def _careful_logs(logs: LazyLogs, *, said: Slim, parts: Split, contract: Contrac
 
 def _newest(few: Logs, *, made: pl.DataFrame, said: pl.DataFrame, parts: Split) -> datetime | None:
     """The newest arrival of either part, else the newest prediction; never the clock."""
-    if said.is_empty() or not (said["verdict"].is_null() | (said["verdict"] == "other_label")).any():
-        newest = made.filter(made["verdict"].is_null())["ts_pred"].max()
-        return newest if isinstance(newest, datetime) else None
-    found = [newest_moment(few) if few.outcomes.frame.height else None, said["ts_arrival"].filter(parts.outcomes).max()]
-    return max((moment for moment in found if isinstance(moment, datetime)), default=None)
+    found = [newest_arrival(few), said["ts_arrival"].filter(parts.outcomes).max()]
+    arrivals = [moment for moment in found if isinstance(moment, datetime)]
+    made_at = [few.predictions.frame["ts_pred"].max(), made["ts_pred"].filter(parts.predictions).max()]
+    return max(arrivals or [moment for moment in made_at if isinstance(moment, datetime)], default=None)
 
 
-def _known(made: pl.DataFrame, as_of: datetime) -> pl.DataFrame:
-    return made.filter(pl.col("verdict").is_null() & (pl.col("known_at") <= pl.lit(as_of)))
+def _reach(work: _Work, *, careful: Joined) -> dict[str, str | None]:
+    """How far each log reaches: the later of the rows in either part."""
+    made = work.made.filter(work.parts.predictions & (work.made["known_at"] <= work.as_of))
+    said = work.said.filter(work.parts.outcomes)
+    simple = reach(made, said, as_of=work.as_of, watermark=work.watermark)
+    both = {name: (careful.data_through[name], simple[name]) for name in ("predictions", "outcomes")}
+    newest = {name: [parse_instant(text) for text in pair if text is not None] for name, pair in both.items()}
+    return simple | {name: format_instant(max(moments)) if moments else None for name, moments in newest.items()}
 
 
 def _write(work: _Work, *, careful: Joined, folder: Path) -> tuple[StoredTable, pl.DataFrame, list[pl.DataFrame]]:
@@ -167,7 +179,7 @@ def _write(work: _Work, *, careful: Joined, folder: Path) -> tuple[StoredTable, 
             seen.append(idle)
             due = rest if before is None else rest.filter(pl.col("ts_pred") < before)
             rest = rest.slice(due.height)
-            writer.add(clean(_ordered(frame, due)))
+            writer.add(_ordered(frame, due))
         writer.add(rest)
     usable = work.made["verdict"].is_null()
     counts.add("after_as_of", int((work.parts.predictions & (work.made["known_at"] > work.as_of)).sum() or 0))
