@@ -1,12 +1,13 @@
 """How good is the model, by slice and by week: every metric with interval, worst-case bounds, counts and reason."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import polars as pl
 
 from fbkit.errors import ArgumentError
 from fbkit.measure.ordered import ordered_frames
-from fbkit.measure.registry import Measure, Ordered, Total, Y, choose
+from fbkit.measure.registry import FOR_ANY_TASK, Measure, Ordered, Total, Y, choose
 from fbkit.measure.scope import INSTANT, Scope, Slices, Stage, evaluation_id, open_scope, with_entities
 from fbkit.measure.totals import (
     CLUSTERED,
@@ -23,6 +24,7 @@ from fbkit.schema.period import Period
 from fbkit.schema.protocols import JoinedLike, check_joined
 
 _ORDER = "\0order"
+POSITIVES_ONLY: Final = "at this age only positives are known: provisional() corrects for those to come"
 
 
 def metrics(
@@ -101,17 +103,26 @@ def metrics(
     parts |= ordered_frames(scope, cells, ordered, level=level, weighted=weights is not None)
     if joined.contract.predictions.score_kind != "probability":
         parts |= {m.name: not_probabilities(parts[m.name]) for m in measures if m.probability}
+    if scope.stage.positives_only(joined):
+        parts |= {
+            m.name: without_numbers(parts[m.name], POSITIVES_ONLY) for m in measures if m.name not in FOR_ANY_TASK
+        }
     frame = assemble(scope, measures, parts, identity)
     return mark_incomplete(frame, joined, everything=period is None and every is None)
 
 
 def not_probabilities(part: pl.DataFrame) -> pl.DataFrame:
     """The same cells without numbers: a margin has no Brier score and no calibration."""
+    return without_numbers(part, "scores are not probabilities")
+
+
+def without_numbers(part: pl.DataFrame, reason: str) -> pl.DataFrame:
+    """The same cells without numbers, and why."""
     numbers = (results.VALUE, results.LOWER, results.UPPER, results.BOUND_LOWER, results.BOUND_UPPER)
     return part.with_columns(
         *(pl.lit(None, dtype=pl.Float64).alias(name) for name in numbers),
         pl.lit(None, dtype=pl.String).alias(results.METHOD),
-        pl.lit("scores are not probabilities").alias(results.REASON),
+        pl.lit(reason).alias(results.REASON),
     )
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError, nearest
+from fbkit.measure.latency import settled
 from fbkit.measure.registry import F, S, W, Y
 from fbkit.schema import results as names
 from fbkit.schema.durations import parse_duration
@@ -50,11 +51,18 @@ class Stage:
             return cls(name=str(text))
         raise ArgumentError("an unknown stage", got=text, allowed='"final", "any" or "provisional@30d"')
 
+    def positives_only(self, joined: JoinedLike) -> bool:
+        """Whether at this age silence cannot be a negative yet, though later it will be."""
+        label = joined.contract.label
+        if self.age is None or label.silence != "negative":
+            return False
+        return not isinstance(label.window, timedelta) or self.age < label.window + label.grace
+
     def expressions(self, joined: JoinedLike) -> tuple[pl.Expr, pl.Expr]:
         """Whether a row counts, and its label as this stage knows it (null = unlabelled)."""
         label = pl.col("label")
         if self.age is None:
-            return (pl.col("mature") if self.name == names.STAGE_FINAL else pl.lit(value=True)), label
+            return (settled(joined) if self.name == names.STAGE_FINAL else pl.lit(value=True)), label
         counts = pl.col("ts_pred") <= joined.as_of - self.age
         window = joined.contract.label.window
         closed = isinstance(window, timedelta) and self.age >= window + joined.contract.label.grace
