@@ -99,7 +99,12 @@ class Joined(JoinedTable):
     def _repr_html_(self) -> str:
         from fbkit.report.card import loop_html
 
-        return loop_html(f"joined as of {format_instant(self.as_of)}", joined_facts(self))
+        return loop_html(f"joined as of {format_instant(self.as_of)}", joined_facts(self), warnings=self.warnings)
+
+    def __str__(self) -> str:
+        from fbkit.report.card import loop_text
+
+        return loop_text(f"joined as of {format_instant(self.as_of)}", joined_facts(self), warnings=self.warnings)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -481,7 +486,7 @@ def triage(
 
     fixed = resolve(joined, comparison)
     facts = diagnose(joined, fixed, metric=metric, draws=draws, seed=seed)
-    incomplete = incomplete_warnings(joined, within=fixed.periods())
+    incomplete = (*incomplete_warnings(joined, within=fixed.periods()), *joined.definition_warnings)
     if facts.warnings and (comparison is None or comparison.current is None):
         instead = "No full period of that length is mature at the as-of time, so the newest full days stand in for it."
         facts = replace(facts, warnings=(instead, *facts.warnings))

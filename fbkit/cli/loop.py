@@ -5,22 +5,22 @@ from typing import Any
 import click
 
 from fbkit.cli.app import FINE, FIRED, cli
-from fbkit.cli.options import LOOP_OPTIONS, listed, open_given, with_options
-from fbkit.cli.output import audit_rows, print_json, remark, told
+from fbkit.cli.options import LABEL_OPTIONS, LOOP_OPTIONS, join_given, listed, open_given, with_options
+from fbkit.cli.output import audit_rows, print_json, remark, told, warned
 from fbkit.schema.period import format_instant
 from fbkit.schema.results import ESTIMATE_COLUMNS, PERIOD_END, PERIOD_START
 
 
 @cli.command()
-@with_options(*LOOP_OPTIONS)
+@with_options(*LOOP_OPTIONS, *LABEL_OPTIONS)
 def check(**given: Any) -> int:
     """Ask the pre-flight questions of a loop; exit status 1 when one fails."""
     loop = open_given(given)
-    joined = loop.join(as_of=given["as_of"])
+    joined = join_given(loop, given)
     from fbkit.diagnose.preflight import FAILED, preflight
 
     items = preflight(joined)
-    assumed = told(given, loop)
+    assumed = told(given, loop) | warned(given, joined)
     if given["as_json"]:
         print_json({"as_of": joined.as_of, "items": items.to_dicts(), "audit": audit_rows(joined.audit), **assumed})
     else:
@@ -36,7 +36,7 @@ def check(**given: Any) -> int:
 
 
 @cli.command()
-@with_options(*LOOP_OPTIONS)
+@with_options(*LOOP_OPTIONS, *LABEL_OPTIONS)
 @click.option("--metrics", "names", metavar="A,B", help="Metrics (default: the contract's report).")
 @click.option("--by", metavar="A,B", help="Slice columns.")
 @click.option("--every", type=click.Choice(["1h", "1d", "1w", "1mo"]), help="Time grain.")
@@ -47,11 +47,11 @@ def metrics(**given: Any) -> int:
     from fbkit.measure.metrics import metrics as measure
 
     loop = open_given(given)
-    joined = loop.join(as_of=given["as_of"])
+    joined = join_given(loop, given)
     names = listed(given["names"]) or list(joined.contract.metrics.report)
     by = listed(given["by"])
     frame = measure(joined, names, by=by or None, every=given["every"], period=given["period"], stage=given["stage"])
-    assumed = told(given, loop)
+    assumed = told(given, loop) | warned(given, joined)
     if given["as_json"]:
         columns = [name for name in ESTIMATE_COLUMNS if name in frame.columns]
         rows = [

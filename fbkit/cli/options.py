@@ -8,7 +8,7 @@ import click
 
 from fbkit.errors import ArgumentError
 from fbkit.schema.period import Comparison
-from fbkit.session import Loop, open_loop
+from fbkit.session import Joined, Loop, open_loop
 
 LOOP_OPTIONS = (
     click.argument("loop", required=False, type=click.Path(path_type=Path)),
@@ -26,6 +26,13 @@ LOOP_OPTIONS = (
     click.option("--as-of", metavar="TIME", help="As known at this time (default: the newest arrival in the logs)."),
     click.option("--json", "as_json", is_flag=True, help="The same facts as JSON on standard output."),
     click.option("--quiet", is_flag=True, help="Only the result, no remarks."),
+)  # fmt: skip
+LABEL_OPTIONS = (
+    click.option("--label", metavar="NAME", help="Which label: the primary (default), or a proxy by its name."),
+    click.option(
+        "--label-versions", type=click.Choice(["any", "current"]), default="any", show_default=True,
+        help="current: only labels of the contract's definition version.",
+    ),
 )  # fmt: skip
 COMPARISON_OPTIONS = (
     click.option("--metric", help="Metric to diagnose (default: the contract's primary)."),
@@ -65,6 +72,11 @@ def open_given(given: dict[str, Any]) -> Loop:
             )
         return open_loop(given["loop"], **options)
     return open_loop(**options)
+
+
+def join_given(loop: Loop, given: dict[str, Any]) -> Joined:
+    """Join as the options say."""
+    return loop.join(as_of=given["as_of"], label=given["label"], label_versions=given["label_versions"])
 
 
 def given_comparison(given: dict[str, Any]) -> Comparison:

@@ -28,6 +28,13 @@ def told(given: dict[str, Any], loop: Loop) -> dict[str, object]:
     return {**incomplete, **_guesses(given, loop)}
 
 
+def warned(given: dict[str, Any], joined: Joined) -> dict[str, object]:
+    """Print what must be said before a number is read; the same for ``--json``."""
+    for line in [] if given["as_json"] else joined.definition_warnings:
+        click.echo(f"warning: {line}", err=True)
+    return {"warnings": list(joined.warnings)} if joined.warnings else {}
+
+
 def _guesses(given: dict[str, Any], loop: Loop) -> dict[str, object]:
     if not loop.assumptions:
         return {}

@@ -23,7 +23,6 @@ from fbkit.diagnose.selection import Test
 from fbkit.diagnose.settings import RATES, Settings
 from fbkit.diagnose.version import VersionContrast
 from fbkit.schema.contract import Contract
-from fbkit.schema.label import LabelWindow
 from fbkit.schema.period import Period
 
 
@@ -31,6 +30,7 @@ from fbkit.schema.period import Period
 class Findings:
     """The measured facts; sentences, checks and the verdict are functions of them.
 
+    ``delay`` is label window plus grace, the longest one where windows differ.
     ``lost_nonrandom`` is the contribution of labels lost because of their outcome (per draw), or None
     when count conservation gives no reason to suspect it; ``other_world`` is then the true change if they
     were lost at random after all. ``reach`` is what label loss that follows the
@@ -43,6 +43,7 @@ class Findings:
     current: Period
     as_of: datetime
     contract: Contract
+    delay: timedelta
     settings: Settings
     rows: Rows
     arrival: Arrival
@@ -125,7 +126,7 @@ class Findings:
     @property
     def decidable(self) -> datetime:
         """When the last label window of the current period closes."""
-        return self.current.end + self.window
+        return self.current.end + self.delay
 
     @property
     def estimable(self) -> bool:
@@ -136,11 +137,6 @@ class Findings:
     def correctable(self) -> bool:
         """Both corrected values exist."""
         return bool(np.isfinite(self.ladder.corrected[0]).all())
-
-    @property
-    def window(self) -> timedelta:
-        """Label window plus grace."""
-        return LabelWindow.of(self.contract).delay
 
     def triple(self, draws: Floats) -> Triple:
         """Value, lower, upper at the diagnosis' level."""

@@ -40,7 +40,7 @@ from fbkit.diagnose.settings import NEEDS_DECISION, VALUE_LOSSES, Settings
 from fbkit.diagnose.version import VersionContrast, contrast
 from fbkit.join.joined import Joined
 from fbkit.measure.ranking import roc_auc
-from fbkit.schema.label import LabelWindow
+from fbkit.schema.label import longest_delay
 from fbkit.schema.period import Period
 
 
@@ -136,6 +136,7 @@ def measure(scene: Scene) -> Findings:
         current=scene.current,
         as_of=scene.joined.as_of,
         contract=scene.joined.contract,
+        delay=longest_delay(scene.joined),
         settings=settings,
         rows=scene.rows,
         arrival=scene.arrival,
@@ -177,7 +178,7 @@ def _labels(scene: Scene) -> tuple[list[selection.Test], Strata, dict[str, pl.Da
         rows,
         reference=scene.reference,
         current=scene.current,
-        until=scene.current.end + LabelWindow.of(scene.joined.contract).delay,
+        until=scene.current.end + longest_delay(scene.joined),
         settings=settings,
     )
     frames["orphans"] = evidence.orphans_frame(lost_keys)
@@ -217,7 +218,7 @@ def _explain(scene: Scene, cells: Cells) -> Explained:
 
 def _availability_frames(scene: Scene) -> dict[str, pl.DataFrame]:
     rows = scene.rows
-    days = LabelWindow.of(scene.joined.contract).delay.total_seconds() / 86_400
+    days = longest_delay(scene.joined).total_seconds() / 86_400
     return {
         "windows": evidence.windows_frame(rows),
         "availability_by_decision": localise.availability_by_decision(rows),

@@ -1,13 +1,14 @@
 """The pre-flight checklist: can these logs answer for themselves?"""
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import polars as pl
 
+from fbkit.diagnose.feed import QUESTION, feed_complete
 from fbkit.diagnose.trace import SEED, trace
 from fbkit.join.joined import Joined
 from fbkit.schema.durations import format_duration
+from fbkit.schema.label import longest_delay
 
 PASSED, FAILED, NOT_APPLICABLE = "passed", "failed", "not applicable"
 SCHEMA = {"id": pl.String, "question": pl.String, "status": pl.String, "evidence": pl.String, "fix": pl.String}
@@ -18,7 +19,7 @@ Answer = tuple[str, str, str | None]
 
 
 def preflight(joined: Joined) -> pl.DataFrame:
-    """Ask the ten questions that decide whether a verdict can be trusted.
+    """Ask the ten questions that decide whether a verdict can be trusted; one more where silence means negative.
 
     Returns
     -------
@@ -26,6 +27,9 @@ def preflight(joined: Joined) -> pl.DataFrame:
     when there is nothing to mend).
     """
     rows = [(key, question, *answer(joined)) for key, question, answer in _QUESTIONS]
+    if joined.contract.label.silence == "negative":
+        passed, evidence, fix = feed_complete(joined)
+        rows.append(("feed_complete", QUESTION, PASSED if passed else FAILED, evidence, fix))
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
@@ -170,6 +174,12 @@ def _versioned(joined: Joined) -> Answer:
     text = f"{versions} model version(s) in the log, label definition version {label or 'not stated'}; {schema}"
     if versions == 0:
         return FAILED, text, "log model_version with every prediction"
+    older, unknown = _rows(joined, "older_definition"), _rows(joined, "unknown_definition")
+    if older or unknown:
+        text = f"{text}; {older:,} labels of another definition, {unknown:,} of an unknown one"
+    if older:
+        fix = f'relabel them by definition {label}, or restrict to it: loop.join(label_versions="current")'
+        return FAILED, text, fix
     if label is None:
         return FAILED, text, "state label.version in the contract and label_version in the outcome log"
     if unversioned and not hashes:
@@ -183,10 +193,12 @@ def _versioned(joined: Joined) -> Answer:
 
 def _retention(joined: Joined) -> Answer:
     retention = joined.contract.privacy.retention
-    window = joined.contract.label.window
-    if retention is None or not isinstance(window, timedelta):
+    if retention is None:
         return NOT_APPLICABLE, "the contract states no retention", None
-    delay = window + joined.contract.label.grace
+    delay = longest_delay(joined)
+    if retention < delay:
+        text = f"retention {format_duration(retention)} ends before the longest session is final ({delay})"
+        return FAILED, text, "keep the logs longer, or end sessions earlier"
     return PASSED, f"retention {format_duration(retention)} covers the label delay {format_duration(delay)}", None
 
 

@@ -5,10 +5,11 @@ import polars as pl
 from fbkit.schema.contract import Contract
 
 
-def definition_warnings(frame: pl.DataFrame, *, audit: pl.DataFrame, contract: Contract) -> tuple[str, ...]:
+def definition_warnings(frame: pl.LazyFrame, *, audit: pl.DataFrame, contract: Contract) -> tuple[str, ...]:
     """Sentences on labels of other definition versions in a joined frame, and on those set aside for it; often none."""
-    labelled = frame.filter(pl.col("rule").is_not_null())
-    versions = labelled.group_by("label_version").len().sort("label_version", nulls_last=True).rows()
+    counted = frame.filter(pl.col("rule").is_not_null()).group_by("label_version").len().collect()
+    versions = counted.sort("label_version", nulls_last=True).rows()
+    labelled = int(counted["len"].sum())
     stated = contract.label.version
     if stated is None:
         return _unstated([(name, rows) for name, rows in versions if name is not None])
@@ -17,12 +18,12 @@ def definition_warnings(frame: pl.DataFrame, *, audit: pl.DataFrame, contract: C
     if other:
         which = ", ".join(f"{_in_force(name, contract=contract)}: {rows:,}" for name, rows in other)
         said.append(
-            f"{sum(rows for _, rows in other):,} of {labelled.height:,} labels follow another definition than version "
+            f"{sum(rows for _, rows in other):,} of {labelled:,} labels follow another definition than version "
             f'{stated} of {contract.label.name} ({which}): relabel them, or join with label_versions="current".'
         )
     unknown = dict(versions).get(None, 0)
-    if 0 < unknown < labelled.height:
-        said.append(f"{unknown:,} of {labelled.height:,} labels do not say by which definition version they were made.")
+    if 0 < unknown < labelled:
+        said.append(f"{unknown:,} of {labelled:,} labels do not say by which definition version they were made.")
     aside = audit.filter(pl.col("rule") == "other_definition")["rows"].sum()
     if aside:
         said.append(

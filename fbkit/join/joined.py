@@ -94,8 +94,12 @@ class Joined:
     @property
     def warnings(self) -> tuple[str, ...]:
         """What must be said before any number of this table is read, one sentence each."""
-        definitions = definition_warnings(self.frame, audit=self.audit, contract=self.contract)
-        return (*incomplete_warnings(self), *definitions)
+        return (*incomplete_warnings(self), *self.definition_warnings)
+
+    @property
+    def definition_warnings(self) -> tuple[str, ...]:
+        """Those of them that tell of labels of another definition than the contract's."""
+        return definition_warnings(self.rows.lazy(), audit=self.audit, contract=self.contract)
 
     @property
     def ambiguity(self) -> pl.DataFrame:

@@ -3,7 +3,7 @@
 from datetime import datetime, timedelta
 
 from fbkit.errors import ArgumentError, InputError
-from fbkit.schema.label import LabelWindow
+from fbkit.schema.label import longest_delay
 from fbkit.schema.period import Comparison, floor_day
 from fbkit.schema.protocols import JoinedLike, check_joined
 
@@ -20,12 +20,11 @@ def resolve(joined: JoinedLike, comparison: Comparison | None = None) -> Compari
         )
     if wanted.reference is not None and wanted.current is not None:
         return wanted
-    window = LabelWindow.of(joined.contract)
     first, newest = joined.frame["ts_pred"].min(), joined.frame["ts_pred"].max()
     if not isinstance(first, datetime) or not isinstance(newest, datetime):
         raise InputError("there are no predictions to compare")
     end_of_log = end_of_last_full_day(newest)
-    last_mature = min(end_of_log, floor_day(joined.as_of - window.delay))
+    last_mature = min(end_of_log, floor_day(joined.as_of - longest_delay(joined)))
     return wanted.resolve(last_mature=last_mature, first=first, latest=end_of_log)
 
 

@@ -12,6 +12,7 @@ from fbkit.measure.intervals import Array, wilson
 from fbkit.measure.metrics import check_level
 from fbkit.measure.scope import Slices, open_scope
 from fbkit.schema import results
+from fbkit.schema.label import longest_delay
 from fbkit.schema.period import Period
 from fbkit.schema.protocols import JoinedLike, check_joined
 
@@ -79,11 +80,8 @@ def _points(points: Sequence[float] | None, joined: JoinedLike, ages: pl.Series)
                 "ages must be finite and not negative", got=points, next_step="give days such as [1, 2, 7]"
             )
         return np.unique(asked) * _DAY
-    window = joined.contract.label.window
     oldest = float(ages.max() or 0)  # pyright: ignore[reportArgumentType]  # a microsecond count
-    end = (
-        (window + joined.contract.label.grace) / timedelta(microseconds=1) if isinstance(window, timedelta) else oldest
-    )
+    end = longest_delay(joined) / timedelta(microseconds=1)
     return np.linspace(0, min(end, max(oldest, 1.0)), _STEPS + 1)
 
 

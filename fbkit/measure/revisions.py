@@ -13,7 +13,7 @@ from fbkit.measure.registry import choose
 from fbkit.measure.scope import Slices, slice_columns
 from fbkit.schema import results
 from fbkit.schema.durations import parse_duration
-from fbkit.schema.label import LabelWindow
+from fbkit.schema.label import longest_delay
 from fbkit.schema.period import Period, parse_instant
 from fbkit.schema.protocols import JoinedLike, LoopLike, check_loop
 
@@ -117,7 +117,7 @@ def _times(
                 "a revision view needs some times to look at", got=len(asked), allowed=f"1 to {MOST_TIMES} times"
             )
         return asked
-    delay = LabelWindow.of(latest.contract).longest_delay(latest.frame)
+    delay = longest_delay(latest)
     step = _step(delay) if every is None else parse_duration(every)
     if step <= timedelta(0) or delay / step > MOST_TIMES:
         raise ArgumentError("the step between two looks does not fit the label delay", got=every, allowed="such as 1d")

@@ -206,18 +206,24 @@ def _clean(text: object) -> str:
     return terminal(text, limit=2000)
 
 
-def loop_html(title: str, facts: Mapping[str, object], *, missing: Sequence[str] = ()) -> str:
-    """The card of a loop or of a joined table: ``facts`` as tiles in their order, and sentences on what is missing."""
-    lines = "".join(f"<li>{html(item)}</li>" for item in missing)
-    listed = f"<h4>Not logged, or assumed</h4><ul>{lines}</ul>" if lines else ""
+def loop_html(
+    title: str, facts: Mapping[str, object], *, missing: Sequence[str] = (), warnings: Sequence[str] = ()
+) -> str:
+    """The card of a loop or of a joined table: ``facts`` as tiles in their order, then warnings and what is missing."""
+    listed = ""
+    for heading, said in (("Warnings", warnings), ("Not logged, or assumed", missing)):
+        lines = "".join(f"<li>{html(item)}</li>" for item in said)
+        listed += f"<h4>{heading}</h4><ul>{lines}</ul>" if lines else ""
     body = f'<p class="verdict">{html(title)}</p>{_tiles((name, str(value)) for name, value in facts.items())}{listed}'
     return f'<style>{CARD}</style><div class="fbkit-card" style="--mark:{words.FAMILY_COLOURS["total"]}">{body}</div>'
 
 
-def loop_text(title: str, facts: Mapping[str, object], *, missing: Sequence[str] = ()) -> str:
+def loop_text(
+    title: str, facts: Mapping[str, object], *, missing: Sequence[str] = (), warnings: Sequence[str] = ()
+) -> str:
     """The same card for a terminal."""
     first = max((len(_clean(name)) for name in facts), default=0)
     lines = [_clean(title), *(f"  {_clean(name):<{first}}  {_clean(value)}" for name, value in facts.items())]
-    if missing:
-        lines += ["  not logged, or assumed:", *(f"    - {_clean(item)}" for item in missing)]
+    for heading, said in (("warnings", warnings), ("not logged, or assumed", missing)):
+        lines += [f"  {heading}:", *(f"    - {_clean(item)}" for item in said)] if said else []
     return "\n".join(lines) + "\n"

@@ -58,6 +58,8 @@ def label_problems(label: "LabelPart") -> Iterator[str]:
             yield "every stage must be shorter than the window"
     elif label.session_gap <= timedelta(0):
         yield "session_gap must be longer than zero"
+    elif any(stage >= label.session_gap for stage in stages):
+        yield "every stage must be shorter than session_gap, the shortest window of a session"
     if "audit" in label.sources:
         yield 'sources names "audit", and audit rows never set the label'
     yield from repeated("changes", (change.version for change in label.changes), what="version")

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import polars as pl
 
-from fbkit.schema.label import LabelWindow
+from fbkit.schema.label import longest_delay
 from fbkit.schema.logs import UnreadablePart
 from fbkit.schema.period import Period
 from fbkit.schema.protocols import JoinedLike
@@ -60,7 +60,7 @@ def _of(joined: JoinedLike) -> list[tuple[UnreadablePart, Period | None]]:
     parts: Sequence[UnreadablePart] = getattr(joined, "incomplete", ())
     if not parts:
         return []
-    delay = LabelWindow.of(joined.contract).delay
+    delay = longest_delay(joined)
     return [(part, affected(part, delay=delay)) for part in parts if part.table in _COUNTED]
 
 

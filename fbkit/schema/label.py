@@ -6,6 +6,7 @@ from datetime import timedelta
 import polars as pl
 
 from fbkit.schema.contract import Contract
+from fbkit.schema.protocols import JoinedLike
 
 CLOSES = "__closes"
 
@@ -43,13 +44,6 @@ class LabelWindow:
         last = pl.when((session != "").fill_null(value=False)).then(made.max().over(session)).otherwise(made)
         return last + self.window
 
-    def longest_delay(self, frame: pl.DataFrame) -> timedelta:
-        """The longest time from prediction to maturity in a joined frame; a fixed window's is always the same."""
-        if not self.session or "closes" not in frame.columns:
-            return self.delay
-        longest = frame.select((pl.col("closes") - pl.col("ts_pred")).max()).item()
-        return self.delay if longest is None else longest + self.grace
-
     @classmethod
     def of(cls, contract: Contract) -> "LabelWindow":
         """The window of the contract's label."""
@@ -63,3 +57,12 @@ class LabelWindow:
             version=label.version,
             session=session,
         )
+
+
+def longest_delay(joined: JoinedLike) -> timedelta:
+    """The longest time from prediction to maturity in a joined table; a fixed window's is the same for all."""
+    window = LabelWindow.of(joined.contract)
+    if not window.session:
+        return window.delay
+    longest = joined.frame.select((pl.col("closes") - pl.col("ts_pred")).max()).item()
+    return window.delay if longest is None else longest + window.grace

@@ -200,3 +200,18 @@ def test_nothing_is_said_where_there_is_nothing_to_say() -> None:
     mixed = outcomes([("p0", 1, 2, 1.0, "3"), ("p1", 2, 9, 1.0, "2")], kind="label_version")
     (said,) = open_loop(mixed, label={"window": "4h"}).join().warnings
     assert "2 definitions (version 2: 1, version 3: 1)" in said
+
+
+def test_labels_of_another_definition_stand_on_the_card_and_fail_the_checklist() -> None:
+    rows = [("p0", 1, 2, 1.0, "3"), ("p1", 2, 9, 1.0, "2"), ("p2", 3, 9, 1.0, None)]
+    left = predictions(3, model_version=["a"] * 3)
+    loop = open_loop(outcomes(rows, kind="label_version"), label=VERSIONED, left=left)
+    joined = loop.join()
+    assert "version 2 until 2026-03-01: 1" in str(joined)
+    assert "<h4>Warnings</h4>" in joined._repr_html_()
+    item = next(row for row in loop.check().to_dicts() if row["id"] == "versioned")
+    assert (item["status"], "1 labels of another definition, 1 of an unknown one" in item["evidence"]) == (
+        "failed",
+        True,
+    )
+    assert 'label_versions="current"' in item["fix"]

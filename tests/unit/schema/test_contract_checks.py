@@ -31,7 +31,7 @@ IMPOSSIBLE: list[tuple[dict[str, Any], str]] = [
     ({"label": {"window": "7d", "stages": ["7d"]}}, "label: every stage must be shorter than the window"),
     ({"label": {"window": "7d", "stages": ["1d", "1d"]}}, "label: stages must grow"),
     ({"label": {"window": "7d", "stages": ["0d"]}}, "label: every stage must be longer than zero"),
-    ({"label": {"window": "session", "stages": ["2h", "1h"]}}, "label: stages must grow"),
+    ({"label": {"window": "session", "stages": ["20m", "10m"]}}, "label: stages must grow"),
     ({"label": {"window": "session", "session_gap": "0m"}}, "label: session_gap must be longer than zero"),
     ({"label": {"window": "7d", "grace": timedelta(days=-1)}}, "a duration cannot be negative"),
     ({"label": {"window": "7d", "sources": ["audit"]}}, 'label: sources names "audit"'),
@@ -226,6 +226,28 @@ def test_a_refused_key_is_not_told_again_as_missing() -> None:
     with pytest.raises(ContractError) as caught:
         Contract.from_dict(BARE | {"alerts": [ALERT | {"by": "lots"}, LEVEL | {"name": "b", "level": "low"}]})
     assert "has 2 problems" in caught.value.what
+
+
+def test_a_file_full_of_faults_is_told_line_by_line_and_in_full() -> None:
+    alerts = [{**ALERT, "name": f"a{number}", "by": "lots" * 100} for number in range(80)]
+    lines = problems(alerts=alerts).strip().splitlines()
+    assert [line.strip().split(" = ")[0] for line in lines] == [f"alerts.{number}.by" for number in range(80)]
+    assert max(map(len, lines)) < 300
+
+
+def test_names_of_a_user_cannot_move_the_cursor() -> None:
+    text = "\x1b[2J\u202e\nnext"
+    found = problems(slices={"critical": [{text: "x"}]}, features={"definitions": {text: {"version": "1"}}})
+    assert not [sign for sign in ("\x1b", "\u202e") if sign in found]
+    assert len(found.strip().splitlines()) == 2
+    assert "\\x1b[2J" in problems(**{text: 1})
+
+
+def test_a_path_that_is_nothing_is_the_default() -> None:
+    made = Contract.from_dict(BARE | {"changes": {"path": None}})
+    assert made.changes is not None
+    assert made.changes.path == "changes.csv"
+    assert Contract.from_toml(made.to_toml()) == made
 
 
 def test_a_connection_that_is_no_variable_name_is_refused_and_not_repeated() -> None:
