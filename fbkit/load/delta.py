@@ -1,6 +1,7 @@
 """A Delta table as a log: the rows of its newest version, identified by the table's own log and its files."""
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import polars as pl
 from fbkit.errors import InputError, MissingPartError
 from fbkit.load.files import UNREADABLE
 from fbkit.load.hashes import file_hash
+from fbkit.load.quiet import quiet
 from fbkit.load.scan import Scan, Sources
 from fbkit.schema.logs import SourceFile
 
@@ -43,13 +45,17 @@ def scan_delta(path: str, *, root: Path, table: str) -> Scan:
         if not remote:
             _check_sizes(files, folder=Path(where), name=name, table=table)
         frame = pl.scan_delta(opened)
-        frame.collect_schema()
+        with quiet():
+            frame.collect_schema()
     except (DeltaError, *UNREADABLE) as error:
         raise _unreadable(error, name=name, where=where, table=table) from error
 
     def identify(collected: pl.DataFrame | None) -> Sources:
-        rows = frame.select(pl.len()).collect().item() if collected is None else collected.height
-        digest = _hash(files, opened=opened, folder=None if remote else Path(where))
+        rows = counted.collect().item() if collected is None else collected.height
+        try:
+            digest = _hash(files, opened=opened, folder=None if remote else Path(where))
+        except OSError as error:
+            raise explain(error) from error
         return (SourceFile(name=f"{table}/{name} version {opened.version()}", sha256=digest, rows=int(rows)),)
 
     def explain(error: BaseException) -> InputError:
@@ -57,7 +63,11 @@ def scan_delta(path: str, *, root: Path, table: str) -> Scan:
             _check_sizes(files, folder=Path(where), name=name, table=table)
         return _unreadable(error, name=name, where=where, table=table)
 
-    return Scan(table=table, frame=frame, kind="delta", identify=identify, explain=explain)
+    errors = (DeltaError, *UNREADABLE)
+    counted = Scan(
+        table=table, frame=frame.select(pl.len()), kind="delta", identify=identify, explain=explain, errors=errors
+    )
+    return replace(counted, frame=frame)
 
 
 def _files(opened: "DeltaTable") -> list[dict[str, Any]]:

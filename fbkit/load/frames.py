@@ -9,6 +9,7 @@ from narwhals.dependencies import is_duckdb_relation
 from fbkit.errors import InputError
 from fbkit.load.files import UNREADABLE
 from fbkit.load.hashes import frame_hash
+from fbkit.load.quiet import quiet
 from fbkit.load.scan import Scan, Sources
 from fbkit.schema.logs import SourceFile
 
@@ -76,7 +77,8 @@ def _from_duckdb(relation: Any, *, table: str) -> pl.DataFrame:
     import duckdb
 
     try:
-        return pl.DataFrame(relation)
+        with quiet():
+            return pl.DataFrame(relation)
     except (duckdb.Error, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         raise InputError(
             f"the DuckDB relation of the {table} log could not be read",

@@ -11,6 +11,7 @@ import polars as pl
 
 from fbkit.errors import InputError, MissingPartError
 from fbkit.load.hashes import frame_hash
+from fbkit.load.quiet import quiet
 from fbkit.load.scan import Scan, Sources
 from fbkit.schema.logs import SourceFile
 
@@ -81,7 +82,8 @@ def _postgresql(query: str, *, url: str, variable: str, table: str) -> pl.DataFr
             with connection.cursor() as cursor:
                 cursor.execute("set session characteristics as transaction read only")
             connection.commit()
-            return pl.read_database(query, connection)
+            with quiet():
+                return pl.read_database(query, connection)
     except Error as error:
         state = str(getattr(error, "sqlstate", None) or "")
         if not state.startswith(_OF_THE_QUERY):
@@ -116,7 +118,8 @@ def _duckdb(query: str, *, file: Path, url: str, table: str) -> pl.DataFrame:
             relation = connection.sql(query)
             if relation is None:
                 _failed("the statement returns no rows", table=table)
-            return pl.DataFrame(relation)
+            with quiet():
+                return pl.DataFrame(relation)
     except (duckdb.Error, pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
         _failed(_masked(str(error), url=url, also=(str(file),)), table=table)
 

@@ -53,6 +53,7 @@ class Scan:
     incomplete: tuple[UnreadablePart, ...] = ()
     identify: Callable[[pl.DataFrame | None], Sources]
     explain: Callable[[BaseException], InputError]
+    errors: tuple[type[BaseException], ...] = UNREADABLE
 
     def collect(self) -> pl.DataFrame:
         """Read every row.
@@ -65,7 +66,7 @@ class Scan:
         try:
             with quiet():
                 return self.frame.collect()
-        except UNREADABLE as error:
+        except self.errors as error:
             raise self.explain(error) from error
 
     def sources(self, collected: pl.DataFrame | None = None) -> Sources:

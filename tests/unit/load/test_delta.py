@@ -69,6 +69,16 @@ def test_rows_committed_after_the_scan_do_not_slip_in(tmp_path: Path, table: Pat
     assert found.sources()[0].name.endswith("version 0")
 
 
+def test_a_file_that_vanishes_while_the_table_is_read_is_named(tmp_path: Path, table: Path) -> None:
+    found = scan(tmp_path)
+    rows = found.collect()
+    file = min(table.rglob("*.parquet"))
+    file.unlink()
+    for read in (lambda: found.sources(rows), found.sources, found.collect):
+        with pytest.raises(InputError, match=rf"{file.name} is missing"):
+            read()
+
+
 @pytest.mark.parametrize("keep", [0, 100, None])
 def test_a_file_that_was_cut_or_lost_is_named(tmp_path: Path, table: Path, keep: int | None) -> None:
     file = min(table.rglob("*.parquet"))
