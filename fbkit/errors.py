@@ -60,7 +60,7 @@ class ContractError(FbkitError):
     """The contract is unreadable, has an unknown key, or an impossible value."""
 
     code = "contract"
-    limit = 4000  # all problems of a file are told at once
+    limit = 16_000  # all problems of a file are told at once
 
 
 class InputError(FbkitError):

@@ -104,9 +104,10 @@ class Source(Part):
     @model_validator(mode="before")
     @classmethod
     def _query_alone(cls, content: Any) -> Any:
-        # The path that a log has by default gives way to a query.
-        if isinstance(content, dict) and content.get("query") is not None and "path" not in content:
-            return {**content, "path": None}
+        # The path that a log has by default gives way to a query; without one, no path means the default.
+        if isinstance(content, dict) and content.get("path") is None:
+            left = {key: value for key, value in content.items() if key != "path"}
+            return left if left.get("query") is None else {**left, "path": None}
         return content
 
     @model_validator(mode="after")

@@ -7,7 +7,7 @@ from typing import Any, Literal, get_args, get_origin
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from fbkit.errors import ContractError, nearest
+from fbkit.errors import ContractError, nearest, shorten
 from fbkit.schema.contract_checks import ProblemsError, cross_problems
 from fbkit.schema.contract_parts import Body
 
@@ -15,6 +15,7 @@ from fbkit.schema.contract_parts import Body
 _BRANCHES = ("str", "timedelta")
 _SECRET = ("connection_env",)
 _ROUNDS = 4
+_VALUE = 120
 
 
 def explain(content: Mapping[str, Any], error: ValidationError, *, name: str) -> ContractError:
@@ -39,7 +40,14 @@ def explain(content: Mapping[str, Any], error: ValidationError, *, name: str) ->
     for sentence in _between(rest):
         problems.setdefault(sentence, sentence)
     what = f"{name} has {len(problems)} problem{'s' if len(problems) > 1 else ''}"
-    return ContractError(what, got="; ".join(problems.values()), next_step="mend the keys that are named")
+    told = [_printable(sentence) for sentence in problems.values()]
+    got = told[0] if len(told) == 1 else "".join(f"\n    {sentence}" for sentence in told)
+    return ContractError(what, got=got, next_step="mend the keys that are named")
+
+
+def _printable(text: str) -> str:
+    """Keys are text of a user: nothing in them moves the cursor or breaks the line."""
+    return "".join(sign if sign.isprintable() else repr(sign)[1:-1] for sign in text)
 
 
 def _fault(content: Mapping[str, Any]) -> ValidationError | None:
@@ -140,7 +148,7 @@ def _sentence(item: dict[str, Any], *, path: str) -> str:
     shown = item.get("input")
     if isinstance(shown, dict) or location[-1] in _SECRET:
         return f"{path}: {message}"
-    return f"{path} = {shown!r}: {message}"
+    return f"{path} = {shorten(repr(shown), limit=_VALUE)}: {message}"
 
 
 def _message(item: dict[str, Any]) -> str:
