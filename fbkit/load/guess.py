@@ -49,7 +49,11 @@ def guess_contract(
         "model": {"name": "draft"},
         "predictions": {"columns": {"prediction_id": key[0], **left, **freed}},
         "outcomes": {"columns": {"prediction_id": key[1], **right}},
-        "label": {"name": right["label"], "window": format_duration(parse_duration(window)), "silence": silence},
+        "label": {
+            "name": _label_name(outcomes, right["label"], said=said),
+            "window": format_duration(parse_duration(window)),
+            "silence": silence,
+        },
         "decision": decision,
         "slices": {"columns": [renamed.get(name, name) for name in slices]},
         "features": {"columns": [renamed.get(name, name) for name in features]},
@@ -62,6 +66,20 @@ def guess_contract(
     length = format_duration(parse_duration(window))
     said.append(f"labels: window {length}, silence means {silence}, the latest statement counts")
     return Contract.from_dict(raw, name="the draft contract"), tuple(said)
+
+
+def _label_name(outcomes: pl.DataFrame, column: str, *, said: list[str]) -> str:
+    """What the log itself calls the label; of several the one that most rows are about."""
+    if "label_name" not in outcomes.columns or outcomes.schema["label_name"] != pl.String:
+        return column
+    names = outcomes["label_name"].str.strip_chars().drop_nulls().value_counts(sort=True)
+    names = names.filter(pl.col("label_name") != "").sort("count", "label_name", descending=[True, False])
+    if names.is_empty():
+        return column
+    name = str(names["label_name"][0])
+    more = f"; rows about {', '.join(names['label_name'][1:4])} are left out" if names.height > 1 else ""
+    said.append(f"labels: the label is {name}, by label_name{more}")
+    return name
 
 
 def _look_at(data: Any, *, table: str) -> pl.DataFrame:

@@ -110,6 +110,16 @@ def test_a_logged_decision_a_given_threshold_and_a_zone_are_used() -> None:
     assert "times without a zone are read as UTC" in said
 
 
+def test_the_log_says_what_its_label_is_called() -> None:
+    names = ["fraud"] * 20 + ["dispute"] * 9 + [" "]
+    made, said = guess(left(), right(label_name=names))
+    assert made.label.name == "fraud"
+    assert "labels: the label is fraud, by label_name; rows about dispute are left out" in said
+    assert guess(left(), right(label_name=[None] * N))[0].label.name == "is_fraud"
+    loop = fb.open_loop(predictions=left(), outcomes=right(label_name=names), window="7d")
+    assert loop.labels["statements"].to_list() == [21]
+
+
 def test_text_columns_are_read_like_typed_ones() -> None:
     text = left(flag=["true", "false"] * 15).with_columns(pl.all().cast(pl.String))
     text = text.with_columns(created_at=pl.lit("2024-05-06T00:00:00Z"), empty=pl.lit(None, dtype=pl.String))
