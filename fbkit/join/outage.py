@@ -15,8 +15,9 @@ LENGTHS: Final = (1, 2, 3, 5, 7, 10, 14, 21, 28)
 """Days that are looked at together: a thin feed needs several to tell."""
 FALSE_ALARMS: Final = 0.02
 """Nominal chance of a false stop, shared by all windows; they overlap, so the true one is far smaller."""
-SHORTFALL: Final = 0.6
-"""Only windows with less than this share of what was expected count: a feed that fails, not a world that changes."""
+SHORTFALL: Final = {1: 0.6, 10: 0.5, 21: 0.4}
+"""Only windows that bring less than this share of what was expected count, by least length in days: a feed that fails,
+not a world that changes, which over weeks it may do by more."""
 FEWEST_EXPECTED: Final = 8.0
 TRAILING: Final = 56
 _PRIOR: Final = 10.0
@@ -140,7 +141,8 @@ class _Windows:
         for length, (count, mean) in total.items():
             starts = count.shape[1]
             extra = spread[:, None] / length + _DRIFT + 1 / known[:, :starts]
-            low = told[length] & (count <= SHORTFALL * mean)
+            share = SHORTFALL[max(least for least in SHORTFALL if least <= length)]
+            low = told[length] & (count <= share * mean)
             chance = np.ones_like(mean)
             chance[low] = lower_tail(count[low], mean[low], extra[low])
             significant[length] = low & (chance < bar)

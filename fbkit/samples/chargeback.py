@@ -170,6 +170,7 @@ def chargebacks(config: ChargebackConfig | None = None, *, seed: int) -> Chargeb
             "ts_arrival": _times(config, arrival),
             "label": np.ones(rows, dtype=np.int8),
             "source": pl.Series(["auto"]).new_from_index(0, rows),
+            "label_version": pl.Series(["1"]).new_from_index(0, rows),
         }
     )
     lost = _lost(config, region=region, arrival=arrival, luck=rng.random(rows))
