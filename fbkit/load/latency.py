@@ -48,6 +48,11 @@ def latency_counts(columns: Collection[str]) -> list[pl.Expr]:
     return [item.sum().cast(pl.Int64).alias(name) for name, item in zip(_COUNTS, found, strict=True)]
 
 
+def count_latencies(frame: pl.DataFrame) -> dict[str, int]:
+    """The counts of a frame, empty where it lacks a column."""
+    return next(iter(frame.select(latency_counts(frame.columns)).to_dicts()), {})
+
+
 def latency_note(counts: Mapping[str, int]) -> list[tuple[str, str, int, str | None]]:
     """The line of the audit, if there is anything to say; the rows stay."""
     off = counts.get("off", 0)
@@ -61,10 +66,10 @@ def latency_note(counts: Mapping[str, int]) -> list[tuple[str, str, int, str | N
 
 def _looks(counts: Mapping[str, int]) -> str:
     most = counts["off"] / 2
-    if counts["thousandfold"] > most:
+    if counts.get("thousandfold", 0) > most:
         return "it looks as if the total were in seconds and its parts in milliseconds"
-    if counts["thousandth"] > most:
+    if counts.get("thousandth", 0) > most:
         return "it looks as if the parts were in seconds and the total in milliseconds"
-    if counts["short"] > most:
+    if counts.get("short", 0) > most:
         return "it looks as if a step between the parts were not logged"
     return "it looks as if the parts overlapped in time"

@@ -1,6 +1,7 @@
 """The prediction log: what was scored, when, and as what."""
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
@@ -8,7 +9,7 @@ from fbkit.errors import InputError
 from fbkit.load.checks import RULE, account, quarantine, split_duplicates
 from fbkit.load.columns import Casts, canonical, check_text_type, free_name
 from fbkit.load.keys import id_of_keys, whole_keys
-from fbkit.load.latency import latency_counts, latency_note
+from fbkit.load.latency import count_latencies, latency_note
 from fbkit.load.looks import hidden_columns
 from fbkit.load.times import absurd
 from fbkit.schema.contract import Contract
@@ -24,7 +25,12 @@ RESERVED = (
 
 
 def load_predictions(
-    frame: pl.DataFrame, *, contract: Contract, sources: tuple[SourceFile, ...], besides: int = 0
+    frame: pl.DataFrame,
+    *,
+    contract: Contract,
+    sources: tuple[SourceFile, ...],
+    besides: int = 0,
+    latencies: Mapping[str, int] | None = None,
 ) -> PredictionLog:
     """Check a prediction log; see :mod:`fbkit.schema.rules` for the rules.
 
@@ -34,6 +40,8 @@ def load_predictions(
     ----------
     besides
         Rows that passed every rule elsewhere; the audit counts them too.
+    latencies
+        What :func:`fbkit.load.latency.latency_counts` finds in those rows.
 
     Raises
     ------
@@ -50,8 +58,8 @@ def load_predictions(
     audit = account(
         table=TABLE, rows_in=rows_in, used=used.height + besides, rejects=refused, casts=casts, hidden=hidden
     )
-    counts = used.select(latency_counts(used.columns)).to_dicts()
-    audit = pl.concat([audit, audit_frame(latency_note(counts[0] if counts else {}))])
+    counts = Counter(count_latencies(used)) + Counter(latencies or {})
+    audit = pl.concat([audit, audit_frame(latency_note(counts))])
     everything = pl.concat([rejects, repeated, rekeyed], how="diagonal_relaxed")
     return PredictionLog(frame=used.sort("ts_pred", "prediction_id"), rejects=everything, audit=audit, sources=sources)
 
