@@ -10,17 +10,17 @@ import polars as pl
 from fbkit.diagnose.preflight import preflight
 from fbkit.diagnose.trace import COUNT, SEED, trace
 from fbkit.errors import ArgumentError, InputError
-from fbkit.join.feedback import with_feedback
-from fbkit.join.join import join
 from fbkit.join.joined import Joined as JoinedTable
+from fbkit.join.opened import OpenLogs
 from fbkit.join.periods import resolve
 from fbkit.join.receipt import Receipt as ReceiptFacts
-from fbkit.load.loop import Logs, load_logs
-from fbkit.load.outcomes import outcomes_of_label, statements_about
+from fbkit.load.loop import Logs, scan_logs
+from fbkit.load.outcomes import statements_about
 from fbkit.schema.contract import Contract
 from fbkit.schema.diagnosis import Diagnosis as DiagnosisFacts
 from fbkit.schema.incomplete import incomplete_warnings
 from fbkit.schema.period import Comparison, format_instant, parse_instant
+from fbkit.schema.rules import REFUSED
 
 if TYPE_CHECKING:
     from fbkit.report.contract_page import ContractPage
@@ -186,13 +186,18 @@ class Loop:
 
     name: str
     contract: Contract
-    logs: Logs = field(repr=False)
+    source: OpenLogs = field(repr=False)
     assumptions: tuple[str, ...] = ()
+
+    @property
+    def logs(self) -> Logs:
+        """Every log, read and checked as a whole; of a long log, :meth:`join` reads a batch at a time instead."""
+        return self.source.logs
 
     @property
     def audit(self) -> pl.DataFrame:
         """What was read, used and refused, by log and rule."""
-        return self.logs.audit
+        return self.source.account()
 
     @property
     def labels(self) -> pl.DataFrame:
@@ -241,11 +246,7 @@ class Loop:
         0
         """
         at = None if as_of is None else parse_instant(as_of)
-        contract, logs = self.contract, self.logs
-        if label is not None and label != contract.label.name:
-            contract = contract.for_label(label)
-            logs = replace(logs, outcomes=outcomes_of_label(logs.outcomes, contract=contract))
-        table = with_feedback(join(logs, contract=contract, as_of=at, label_versions=label_versions), logs)
+        table = self.source.join(as_of=at, label=label, label_versions=label_versions)
         return Joined(**{item.name: getattr(table, item.name) for item in fields(table)})
 
     def check(self, *, as_of: str | datetime | None = None) -> pl.DataFrame:
@@ -338,41 +339,41 @@ def open_loop(
         return _guessed(frames, paths=paths, skip_unreadable=skip_unreadable, **how)
     root, made = _contract(path, contract)
     made = with_paths(made, {name: str(Path(item).absolute()) for name, item in paths.items()})
-    logs = load_logs(made, root=root, frames=frames, skip_unreadable=skip_unreadable)
-    return Loop(name=made.model.name, contract=made, logs=logs)
+    return _opened(made, root=root, frames=frames, skip_unreadable=skip_unreadable)
 
 
 def loop_facts(loop: Loop) -> tuple[dict[str, str], list[str]]:
     """What a loop logs, in order, and what it does not, with what that costs."""
-    frame, outcomes = loop.logs.predictions.frame, loop.logs.outcomes.frame
-    refused = sum(log.rejects.height for log in loop.logs.all)
+    rows, audit = loop.source.predictions(), loop.source.account()
+    first, last = rows.select(first=pl.col("ts_pred").min(), last=pl.col("ts_pred").max()).collect().row(0)
+    used = dict(audit.filter(pl.col("rule") == "used").select("table", "rows").iter_rows())
     facts = {
-        "predictions": f"{frame.height:,}",
-        "outcomes": f"{outcomes.height:,}",
-        "set aside": f"{refused:,}",
-        "from": f"{frame['ts_pred'].min():%Y-%m-%d}" if frame.height else "none",
-        "to": f"{frame['ts_pred'].max():%Y-%m-%d}" if frame.height else "none",
+        "predictions": f"{used['predictions']:,}",
+        "outcomes": f"{used['outcomes']:,}",
+        "set aside": f"{audit.filter(pl.col('rule').is_in(list(REFUSED)))['rows'].sum():,}",
+        "from": f"{first:%Y-%m-%d}" if first else "none",
+        "to": f"{last:%Y-%m-%d}" if last else "none",
         "label window": loop.contract.label.window_text,
     }
-    if loop.logs.incomplete:
-        facts["left out as unreadable"] = ", ".join(part.file for part in loop.logs.incomplete)
+    if loop.source.scans.incomplete:
+        facts["left out as unreadable"] = ", ".join(part.file for part in loop.source.scans.incomplete)
     missing = [cost for logged, cost in _costs(loop) if not logged]
     return facts, missing
 
 
 def _costs(loop: Loop) -> list[tuple[bool, str]]:
-    frame = loop.logs.predictions.frame
-    arrivals_logged = loop.audit.filter(pl.col("rule") == "arrival_is_event_time").is_empty()
+    logged, scans = loop.source.columns(), loop.source.scans
+    arrivals_logged = loop.source.account().filter(pl.col("rule") == "arrival_is_event_time").is_empty()
     return [
-        (loop.logs.actions is not None, "actions with propensities: whether actions hide outcomes cannot be told"),
+        (scans.actions is not None, "actions with propensities: whether actions hide outcomes cannot be told"),
         (arrivals_logged, "arrival times: delay and loss of labels look alike"),
         (
             bool(loop.contract.features.columns),
             "features as served: drift of inputs cannot be told from drift of the concept",
         ),
-        ("model_version" in frame.columns, "model version: a version that regressed cannot be named"),
-        ("entity_id" in frame.columns, "entity: repeated customers make intervals too narrow"),
-        (loop.logs.changes is not None, "changes (deploys, features, incidents): no date to hold the drop against"),
+        ("model_version" in logged, "model version: a version that regressed cannot be named"),
+        ("entity_id" in logged, "entity: repeated customers make intervals too narrow"),
+        (scans.changes is not None, "changes (deploys, features, incidents): no date to hold the drop against"),
     ]
 
 
@@ -439,8 +440,21 @@ def _guessed(
         looked_at[name] = scan.collect()
     contract, assumptions = guess_contract(looked_at, window=window, threshold=threshold, timezone=timezone)
     contract = with_paths(contract, paths)
-    logs = load_logs(contract, root=Path(), frames=frames, skip_unreadable=skip_unreadable)
-    return Loop(name=contract.model.name, contract=contract, logs=logs, assumptions=assumptions)
+    return _opened(contract, root=Path(), frames=frames, skip_unreadable=skip_unreadable, assumptions=assumptions)
+
+
+def _opened(
+    contract: Contract,
+    *,
+    root: Path,
+    frames: dict[str, Any],
+    skip_unreadable: bool,
+    assumptions: tuple[str, ...] = (),
+) -> Loop:
+    """Short logs are read at once, so that what is wrong with them is said here; of long ones the columns are."""
+    source = OpenLogs(scan_logs(contract, root=root, frames=frames, skip_unreadable=skip_unreadable), contract=contract)
+    source.check()
+    return Loop(name=contract.model.name, contract=contract, source=source, assumptions=assumptions)
 
 
 def triage(

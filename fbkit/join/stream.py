@@ -9,6 +9,7 @@ import polars as pl
 
 from fbkit.join.assemble import arranged, decorate, with_closes
 from fbkit.join.counts import Counts
+from fbkit.join.feedback import with_feedback
 from fbkit.join.join import join, reach
 from fbkit.join.joined import Joined
 from fbkit.join.known import Known, known_actions, newest_arrival
@@ -25,7 +26,7 @@ from fbkit.load.predictions import load_predictions, prepare_predictions
 from fbkit.load.scan import Scan
 from fbkit.schema.contract import Contract
 from fbkit.schema.label import LabelWindow
-from fbkit.schema.logs import ActionLog, ChangeLog
+from fbkit.schema.logs import ActionLog, ChangeLog, FeedbackLog
 from fbkit.schema.period import format_instant, parse_instant
 
 
@@ -39,8 +40,9 @@ class LazyLogs:
 
     predictions: Scan
     outcomes: Scan
-    actions: ActionLog | None
-    changes: ChangeLog | None
+    actions: ActionLog | None = None
+    changes: ChangeLog | None = None
+    feedback: FeedbackLog | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,13 +115,14 @@ def stream_join(
     )
     rows, audit, seen = _write(work, careful=careful, folder=folder)
     candidates = pl.concat([careful.candidates, *seen, _orphans(work)], how="diagonal_relaxed")
-    return replace(
+    joined = replace(
         careful,
         rows=rows,
         candidates=clean(candidates.sort("statement", "prediction_id", nulls_last=True)),
         audit=pl.concat([few.audit, audit]),
         data_through=_reach(work, careful=careful),
     )
+    return with_feedback(joined, few)
 
 
 def _with_one_careful(parts: Split, made: pl.DataFrame, said: pl.DataFrame, *, as_of: datetime | None) -> Split:
@@ -146,7 +149,13 @@ def _careful_logs(logs: LazyLogs, *, said: Slim, parts: Split, contract: Contrac
         sources=logs.outcomes.sources(),
         rest=Rest(rows=int(parts.outcomes.sum() or 0), notes=said.notes, names=said.names),
     )
-    return Logs(predictions=predictions, outcomes=outcomes, actions=logs.actions, changes=logs.changes)
+    return Logs(
+        predictions=predictions,
+        outcomes=outcomes,
+        actions=logs.actions,
+        changes=logs.changes,
+        feedback=logs.feedback,
+    )
 
 
 def _newest(few: Logs, *, made: pl.DataFrame, said: pl.DataFrame, parts: Split) -> datetime | None:

@@ -13,7 +13,7 @@ from fbkit.load.feedback import load_feedback
 from fbkit.load.frames import scan_frame
 from fbkit.load.outcomes import load_outcomes
 from fbkit.load.predictions import load_predictions
-from fbkit.load.scan import scan_source
+from fbkit.load.scan import Scan, scan_source
 from fbkit.schema.contract import Contract
 from fbkit.schema.contract_parts import ActionsPart, ChangesPart, FeedbackPart, Source
 from fbkit.schema.logs import (
@@ -58,10 +58,31 @@ class Logs:
         return tuple(source for log in self.all for source in log.sources)
 
 
-def load_logs(
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scans:
+    """The logs of one loop, found but not read; None where the contract names none."""
+
+    predictions: Scan
+    outcomes: Scan
+    actions: Scan | None
+    changes: Scan | None
+    feedback: Scan | None
+
+    @property
+    def all(self) -> tuple[Scan, ...]:
+        given = (self.predictions, self.outcomes, self.actions, self.feedback, self.changes)
+        return tuple(scan for scan in given if scan is not None)
+
+    @property
+    def incomplete(self) -> tuple[UnreadablePart, ...]:
+        """Parts that could not be read and were left out on request."""
+        return tuple(part for scan in self.all for part in scan.incomplete)
+
+
+def scan_logs(
     contract: Contract, *, root: Path, frames: Mapping[str, Any] | None = None, skip_unreadable: bool = False
-) -> Logs:
-    """Read and check the logs that stand under ``root``, or the frames handed in.
+) -> Scans:
+    """Find the logs that stand under ``root``, or take the frames handed in.
 
     Parameters
     ----------
@@ -74,46 +95,72 @@ def load_logs(
     Raises
     ------
     InputError
-        A required log is missing or unusable.
+        A required log is missing, or a file of a log cannot be read.
     """
     given = dict(frames or {})
     unknown = sorted(set(given) - {*TABLES})
     if unknown:
         raise InputError("there is no such log", got=", ".join(unknown), allowed=", ".join(TABLES))
-    incomplete: list[UnreadablePart] = []
 
-    def read(source: Source, table: str) -> tuple[pl.DataFrame, tuple[SourceFile, ...]]:
+    def scan(source: Source, table: str) -> Scan:
         if table in given:
-            scan = scan_frame(given[table], table=table)
-        else:
-            zoned = source.model_copy(update={"timezone": source.timezone or contract.time.timezone})
-            scan = scan_source(zoned, root=root, table=table, skip_unreadable=skip_unreadable)
-        incomplete.extend(scan.incomplete)
-        frame = scan.collect()
-        return frame, scan.sources(frame)
+            return scan_frame(given[table], table=table)
+        zoned = source.model_copy(update={"timezone": source.timezone or contract.time.timezone})
+        return scan_source(zoned, root=root, table=table, skip_unreadable=skip_unreadable)
 
-    frame, sources = read(contract.predictions, "predictions")
-    predictions = load_predictions(frame, contract=contract, sources=sources)
-    frame, sources = read(contract.outcomes, "outcomes")
-    outcomes = load_outcomes(frame, contract=contract, sources=sources)
-    actions = feedback = changes = None
-    if "actions" in given or contract.actions is not None:
-        frame, sources = read(contract.actions or ActionsPart(), "actions")
-        actions = load_actions(frame, contract=contract, sources=sources)
-    if "feedback" in given or contract.feedback is not None:
-        frame, sources = read(contract.feedback or FeedbackPart(), "feedback")
-        feedback = load_feedback(frame, contract=contract, sources=sources)
-    if "changes" in given or contract.changes is not None:
-        frame, sources = read(contract.changes or ChangesPart(), "changes")
-        changes = load_changes(frame, contract=contract, sources=sources)
-    return Logs(
-        predictions=predictions,
-        outcomes=outcomes,
-        actions=actions,
-        changes=changes,
-        feedback=feedback,
-        incomplete=tuple(incomplete),
+    def optional(source: Source | None, default: type[Source], table: str) -> Scan | None:
+        return scan(source or default(), table) if table in given or source is not None else None
+
+    return Scans(
+        predictions=scan(contract.predictions, "predictions"),
+        outcomes=scan(contract.outcomes, "outcomes"),
+        actions=optional(contract.actions, ActionsPart, "actions"),
+        changes=optional(contract.changes, ChangesPart, "changes"),
+        feedback=optional(contract.feedback, FeedbackPart, "feedback"),
     )
+
+
+def load_scans(scans: Scans, *, contract: Contract) -> Logs:
+    """Read and check every log.
+
+    Raises
+    ------
+    InputError
+        A log is unusable.
+    """
+    frame, sources = _read(scans.predictions)
+    predictions = load_predictions(frame, contract=contract, sources=sources)
+    frame, sources = _read(scans.outcomes)
+    outcomes = load_outcomes(frame, contract=contract, sources=sources)
+    return Logs(predictions=predictions, outcomes=outcomes, incomplete=scans.incomplete, **short_logs(scans, contract))
+
+
+def short_logs(scans: Scans, contract: Contract) -> dict[str, Any]:
+    """Actions, changes and feedback, read and checked, by the names that :class:`Logs` has for them."""
+    made: dict[str, Any] = {"actions": None, "changes": None, "feedback": None}
+    if scans.actions is not None:
+        frame, sources = _read(scans.actions)
+        made["actions"] = load_actions(frame, contract=contract, sources=sources)
+    if scans.feedback is not None:
+        frame, sources = _read(scans.feedback)
+        made["feedback"] = load_feedback(frame, contract=contract, sources=sources)
+    if scans.changes is not None:
+        frame, sources = _read(scans.changes)
+        made["changes"] = load_changes(frame, contract=contract, sources=sources)
+    return made
+
+
+def _read(scan: Scan) -> tuple[pl.DataFrame, tuple[SourceFile, ...]]:
+    frame = scan.collect()
+    return frame, scan.sources(frame)
+
+
+def load_logs(
+    contract: Contract, *, root: Path, frames: Mapping[str, Any] | None = None, skip_unreadable: bool = False
+) -> Logs:
+    """Find, read and check the logs: :func:`scan_logs`, then :func:`load_scans`."""
+    scans = scan_logs(contract, root=root, frames=frames, skip_unreadable=skip_unreadable)
+    return load_scans(scans, contract=contract)
 
 
 def _left_out(parts: tuple[UnreadablePart, ...]) -> pl.DataFrame:

@@ -1,0 +1,158 @@
+"""Joined tables on disk, found again by the content they were made of, so that no command joins the same logs twice."""
+
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, Final
+
+import polars as pl
+
+import fbkit
+from fbkit.join.joined import Joined
+from fbkit.join.parts import Writer
+from fbkit.join.slim import BATCH
+from fbkit.join.table import StoredTable
+from fbkit.schema.contract import Contract
+from fbkit.schema.logs import SourceFile
+from fbkit.schema.period import format_instant, parse_instant
+
+VARIABLE: Final = "FBKIT_CACHE"
+_LIMIT_BYTES: Final = 20 * 2**30
+_STALE: Final = timedelta(days=1)
+_FORMAT: Final = 1
+_MANIFEST: Final = "manifest.json"
+
+
+def cache_folder() -> Path | None:
+    """Where joined tables are kept: ``FBKIT_CACHE``, else the user's cache folder; None when it is ``off``."""
+    stated = os.environ.get(VARIABLE, "").strip()
+    if stated.lower() in ("off", "none", "0", "false"):
+        return None
+    if stated:
+        return Path(stated)
+    base = os.environ.get("XDG_CACHE_HOME", "").strip()
+    return (Path(base) if base else Path.home() / ".cache") / "fbkit"
+
+
+def cache_key(contract: Contract, *, sources: Mapping[str, str], view: Mapping[str, object]) -> str:
+    """Hash of everything a joined table follows from: contract, content of the logs, the view, this version."""
+    said = {"format": _FORMAT, "fbkit": fbkit.__version__, "polars": pl.__version__, "contract": contract.hash}
+    said |= {"sources": sorted(sources.items()), "view": dict(view)}
+    return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+
+class Cache:
+    """One folder of joined tables. A table that is damaged, or that cannot be written, is as good as none."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def find(self, key: str, *, contract: Contract) -> Joined | None:
+        """The table stored under this key, its rows still on disk."""
+        entry = self.folder / key
+        try:
+            told = json.loads((entry / _MANIFEST).read_text(encoding="utf-8"))
+            if any((entry / name).stat().st_size != size for name, size in told["files"].items()):
+                return None
+            os.utime(entry / _MANIFEST)
+            return _joined(entry, told, contract=contract)
+        except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError):
+            return None
+
+    def room(self) -> Path | None:
+        """A new folder for a table that is being written; None when none can be made here."""
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+            _sweep(self.folder)
+            room = self.folder / f".new-{os.getpid()}-{secrets.token_hex(6)}"
+            room.mkdir(mode=0o700)
+        except OSError:
+            return None
+        return room
+
+    def keep(self, key: str, joined: Joined, room: Path) -> Joined:
+        """Put a table whose parts were written to ``room`` in its place; the same table, read from there."""
+        try:
+            _describe(joined, room)
+            target = self.folder / key
+            if not target.exists():
+                room.rename(target)
+            else:
+                shutil.rmtree(room, ignore_errors=True)
+        except (OSError, pl.exceptions.PolarsError):
+            # The rows are in the room all the same, and go with the table.
+            if isinstance(joined.rows, StoredTable):
+                joined.rows.tidy_up(room)
+            return joined
+        return self.find(key, contract=joined.contract) or joined
+
+
+def _describe(joined: Joined, room: Path) -> None:
+    """Write everything but the rows, and at last the manifest, without which a folder is no table."""
+    if not isinstance(joined.rows, StoredTable):
+        _write_rows(joined.frame, room)
+    frames = {"candidates": joined.candidates, "audit": joined.audit, "changes": joined.changes, "feed": joined.feed}
+    frames |= {"feedback": joined.feedback} | {f"rejects-{name}": rows for name, rows in joined.rejects.items()}
+    for name, frame in frames.items():
+        frame.write_ipc(room / f"{name}.arrow", compression="zstd")
+    parts = sorted(room.glob("part-*.parquet"))
+    told = {
+        "height": joined.rows.height,
+        "parts": [part.name for part in parts],
+        "rejects": sorted(joined.rejects),
+        "as_of": format_instant(joined.as_of),
+        "data_through": dict(joined.data_through),
+        "label_versions": joined.label_versions,
+        "sources": [asdict(source) for source in joined.sources],
+        "files": {file.name: file.stat().st_size for file in sorted(room.iterdir())},
+    }
+    (room / _MANIFEST).write_text(json.dumps(told), encoding="utf-8")
+
+
+def _write_rows(frame: pl.DataFrame, room: Path) -> None:
+    with Writer(room) as writer:
+        for start in range(0, max(frame.height, 1), BATCH):
+            writer.add(frame.slice(start, BATCH))
+
+
+def _joined(entry: Path, told: Mapping[str, Any], *, contract: Contract) -> Joined:
+    def frame(name: str) -> pl.DataFrame:
+        return pl.read_ipc(entry / f"{name}.arrow")
+
+    return Joined(
+        rows=StoredTable([entry / name for name in told["parts"]], height=told["height"]),
+        candidates=frame("candidates"),
+        contract=contract,
+        as_of=parse_instant(told["as_of"]),
+        audit=frame("audit"),
+        rejects={name: frame(f"rejects-{name}") for name in told["rejects"]},
+        sources=tuple(SourceFile(**source) for source in told["sources"]),
+        changes=frame("changes"),
+        data_through=told["data_through"],
+        label_versions=told["label_versions"],
+        feed=frame("feed"),
+        feedback=frame("feedback"),
+    )
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed process left half-written, and what was not used for longest if there is too much."""
+    now = time.time()
+    entries = [entry for entry in folder.iterdir() if entry.is_dir() and not entry.is_symlink()]
+    for entry in entries:
+        if entry.name.startswith(".new-") and now - entry.stat().st_mtime > _STALE.total_seconds():
+            shutil.rmtree(entry, ignore_errors=True)
+    kept = [entry for entry in entries if (entry / _MANIFEST).is_file()]
+    kept.sort(key=lambda entry: (entry / _MANIFEST).stat().st_mtime, reverse=True)
+    total = 0
+    for entry in kept:
+        total += sum(file.stat().st_size for file in entry.iterdir())
+        if total > _LIMIT_BYTES:
+            shutil.rmtree(entry, ignore_errors=True)
