@@ -9,6 +9,7 @@ import polars as pl
 
 from fbkit.join.pair import entity_of
 from fbkit.load.columns import Casts
+from fbkit.load.files import UNREADABLE
 from fbkit.load.outcomes import Notes, outcome_rules, prepare_outcomes
 from fbkit.load.predictions import prediction_rules, prepare_predictions
 from fbkit.load.scan import Scan
@@ -43,15 +44,18 @@ class Slim:
 def batches(scan: Scan, *, columns: Sequence[str] | None = None) -> Iterator[pl.DataFrame]:
     """The rows of a log in order, some columns of them, a million at a time; a log without rows is one empty batch."""
     frame = scan.frame if columns is None else scan.frame.select(columns)
-    empty = True
+    read = 0
     try:
+        whole = int(scan.frame.select(pl.len()).collect().item())
         for batch in frame.collect_batches(chunk_size=BATCH, maintain_order=True):
-            empty = False
+            read += batch.height
             yield batch
-        if empty:
+        if read == 0:
             yield frame.collect_schema().to_frame()
-    except (pl.exceptions.PolarsError, OSError) as error:
+    except UNREADABLE as error:
         raise scan.explain(error) from error
+    if read != whole:  # where a damaged page defeats Polars the batches just end
+        raise scan.explain(OSError(f"{read:,} of {whole:,} rows can be read"))
 
 
 def key_text(keys: Sequence[str]) -> pl.Expr:

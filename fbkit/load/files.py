@@ -158,10 +158,12 @@ def check_readable(frame: pl.LazyFrame, *, file: Path, table: str) -> None:
     """
     try:
         with quiet():
-            for _ in frame.collect_batches(maintain_order=False):
-                pass
+            whole = int(frame.select(pl.len()).collect().item())
+            read = sum(batch.height for batch in frame.collect_batches(maintain_order=False))
     except UNREADABLE as error:
         raise unreadable(file, table=table, error=error) from error
+    if read != whole:  # where a damaged page defeats Polars the batches just end
+        raise unreadable(file, table=table, error=OSError(f"{read:,} of {whole:,} rows can be read"))
     check_pages(file, table=table)
 
 

@@ -8,13 +8,16 @@ import threading
 import time
 from collections.abc import Generator
 
+import polars as pl
+
+_GAVE_UP = b"panicked at"
 _lock = threading.RLock()
 _depth = [0]
 
 
 @contextlib.contextmanager
 def quiet() -> Generator[None]:
-    """Hold back what is written to standard error below Python; it is passed on unless the body raises.
+    """Hold back what is written to standard error below Python; it is passed on unless a thread gave up.
 
     Examples
     --------
@@ -24,16 +27,12 @@ def quiet() -> Generator[None]:
     with _lock:
         kept = _redirected() if not _depth[0] else None
         _depth[0] += 1
-        whole = False
         try:
             yield
-            whole = True
         finally:
             _depth[0] -= 1
             if kept is not None:
-                if not whole:
-                    _settle(kept[1])
-                _restore(*kept, pass_on=whole)
+                _restore(*kept)
 
 
 def _redirected() -> tuple[int, int] | None:
@@ -49,21 +48,29 @@ def _redirected() -> tuple[int, int] | None:
     return error, caught
 
 
-def _settle(caught: int) -> None:
-    """Wait until the threads that were still at work have had their say: nothing new for 50 ms, half a second at most."""
-    size = -1
-    for _ in range(10):
-        if os.fstat(caught).st_size == size:
-            return
-        size = os.fstat(caught).st_size
-        time.sleep(0.05)
-
-
-def _restore(error: int, caught: int, *, pass_on: bool) -> None:
+def _restore(error: int, caught: int) -> None:
+    told = _read(caught)
+    if _GAVE_UP in told or isinstance(sys.exc_info()[1], pl.exceptions.PanicException):
+        _settle(caught)
+        told = b""
     os.dup2(error, 2)
-    size = os.lseek(caught, 0, os.SEEK_END)
-    if pass_on and size:
-        os.lseek(caught, 0, os.SEEK_SET)
-        os.write(error, os.read(caught, size))
+    os.write(error, told)
     os.close(caught)
     os.close(error)
+
+
+def _read(caught: int) -> bytes:
+    os.lseek(caught, 0, os.SEEK_SET)
+    return os.read(caught, os.fstat(caught).st_size)
+
+
+def _settle(caught: int) -> None:
+    """Wait until other threads of the same failure have had their say: nothing new for 0.4 s, two seconds at most."""
+    size, still = -1, 0
+    for _ in range(20):
+        now = os.fstat(caught).st_size
+        still = still + 1 if now == size else 0
+        if still == 4:
+            return
+        size = now
+        time.sleep(0.1)
