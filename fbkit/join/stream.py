@@ -13,6 +13,7 @@ from fbkit.join.feedback import with_feedback
 from fbkit.join.join import join, reach
 from fbkit.join.joined import Joined
 from fbkit.join.known import Known, known_actions, newest_arrival
+from fbkit.join.latencies import latencies_in
 from fbkit.join.match import Matched, Split, match, split
 from fbkit.join.pair import BY_ID
 from fbkit.join.parts import Writer, runs
@@ -140,7 +141,11 @@ def _careful_logs(logs: LazyLogs, *, said: Slim, parts: Split, contract: Contrac
     """The rows that are not simple as checked logs, whose audit counts all rows."""
     rows = full_rows(logs.predictions, (~parts.predictions).arg_true())
     predictions = load_predictions(
-        rows.drop(ROW), contract=contract, sources=logs.predictions.sources(), besides=int(parts.predictions.sum() or 0)
+        rows.drop(ROW),
+        contract=contract,
+        sources=logs.predictions.sources(),
+        besides=int(parts.predictions.sum() or 0),
+        latencies=latencies_in(logs.predictions, keep=parts.predictions, contract=contract),
     )
     rows = full_rows(logs.outcomes, (~parts.outcomes).arg_true())
     outcomes = load_outcomes(
