@@ -25,7 +25,7 @@ class Step:
 
 def _replaced(pattern: str, by: str = "", *, every: bool = False) -> tuple[Callable[[pl.Expr], pl.Expr], str]:
     method = "replace_all" if every else "replace"
-    return lambda text: getattr(text.str, method)(pattern, by), f".str.{method}(r{pattern!r}, {by!r})"
+    return lambda text: getattr(text.str, method)(pattern, by), f".str.{method}({pattern!r}, {by!r})"
 
 
 def _step(name: str, words: str, made: tuple[Callable[[pl.Expr], pl.Expr], str]) -> Step:

@@ -91,6 +91,28 @@ class Receipt:
         """A value as it may be shown: a personal one only as a short hash when masked."""
         return _hashed(value, salt=self.prediction_id) if mask and name in self.personal and value != "none" else value
 
+    def to_dict(self, *, mask: bool = True) -> dict[str, object]:
+        """The same facts under fixed keys, for JSON; ``mask`` as in :meth:`lines`."""
+        hidden = self.personal if mask else frozenset[str]()
+        rivals, features = self.rivals.to_dicts(), self.features.to_dicts()
+        for row in rivals:
+            row["prediction_id"] = self.shown("prediction_id", row["prediction_id"], mask=mask)
+        for row in features:
+            row["value"] = self.shown(row["feature"], row["value"], mask=mask)
+        facts = [
+            {"section": section, "name": name, "value": self.shown(name, value, mask=mask)}
+            for section, name, value in self.facts
+        ]
+        return {
+            "prediction_id": self.shown("prediction_id", self.prediction_id, mask=mask),
+            "facts": facts,
+            "features": features,
+            "statements": self.statements,
+            "rivals": rivals,
+            "timeline": self.timeline,
+            "feedback": self.feedback.drop([name for name in self.feedback.columns if name in hidden]),
+        }
+
     def lines(self, *, mask: bool = True) -> Iterator[str]:
         """The receipt as text; ``mask`` replaces personal values by hashes, for what leaves the machine."""
         name = self.shown("prediction_id", self.prediction_id, mask=mask)
