@@ -50,8 +50,9 @@ def _guesses(given: dict[str, Any], loop: Loop) -> dict[str, object]:
 def _write_draft(loop: Loop, wanted: Path) -> Path:
     """Write the guessed contract without touching another file that stands there."""
     from fbkit.report.files import write_file
+    from fbkit.schema.contract_template import template
 
-    text = loop.contract.to_toml().encode()
+    text = template(loop.contract, remarks=loop.assumptions).encode()
     wanted = wanted / "contract.draft.toml" if wanted.is_dir() else wanted
     target, number = wanted, 1
     while target.exists() and not (target.is_file() and target.read_bytes() == text):

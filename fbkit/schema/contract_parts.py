@@ -191,7 +191,7 @@ class ProxyLabelPart(LabelPart):
 
 
 class PrimaryLabelPart(LabelPart):
-    """The label that counts, and the proxies beside it; a contract made for one of the proxies has that role."""
+    """The label that counts, and the proxies beside it."""
 
     role: Literal["primary", "proxy"] = "primary"
     also: tuple[ProxyLabelPart, ...] = ()

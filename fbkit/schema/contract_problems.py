@@ -40,9 +40,9 @@ def explain(content: Mapping[str, Any], error: ValidationError, *, name: str) ->
     for sentence in _between(rest):
         problems.setdefault(sentence, sentence)
     what = f"{name} has {len(problems)} problem{'s' if len(problems) > 1 else ''}"
-    told = [_printable(sentence) for sentence in problems.values()]
-    got = told[0] if len(told) == 1 else "".join(f"\n    {sentence}" for sentence in told)
-    return ContractError(what, got=got, next_step="mend the keys that are named")
+    # One a line, under each other where the error shows what it got.
+    told = f"\n{' ' * 7}".join(_printable(sentence) for sentence in problems.values())
+    return ContractError(what, got=told, next_step="mend the keys that are named")
 
 
 def _printable(text: str) -> str:
