@@ -17,20 +17,22 @@ _TIME = pl.Datetime("us", "UTC")
 PREDICTIONS = {
     "prediction_id": pl.String, "ts_pred": _TIME, "score": pl.Float64, "account": pl.String,
     "threshold": pl.Float64, "decision": pl.Boolean, "model_version": pl.String, "ts_logged": _TIME,
-    "session_id": pl.String,
+    "session_id": pl.String, "request_id": pl.String, "item_id": pl.String, "position": pl.String,
 }  # fmt: skip
 OUTCOMES = {
     "prediction_id": pl.String, "account": pl.String, "ts_event": _TIME, "ts_arrival": _TIME, "label": pl.Float64,
     "source": pl.String, "label_version": pl.String, "label_name": pl.String, "outcome_id": pl.String,
+    "request_id": pl.String, "item_id": pl.String, "position": pl.String,
 }  # fmt: skip
 ACTIONS = {"prediction_id": pl.String, "action": pl.String, "propensity": pl.Float64, "ts_action": _TIME}
 CONTRACTS = {
     "world": pl.Int64, "label_asked": pl.String, "is_primary": pl.Boolean, "names_labels": pl.Boolean,
-    "strict": pl.Boolean, "session": pl.Boolean, "window_us": pl.Int64, "grace_us": pl.Int64, "silence": pl.String,
-    "corrections": pl.String, "combine": pl.String, "fallback": pl.String, "complete_through": _TIME, "as_of": _TIME,
-    "threshold": pl.Float64, "version": pl.String, "sources": pl.Int64,
+    "logs_ids": pl.Boolean, "several_keys": pl.Boolean, "strict": pl.Boolean, "session": pl.Boolean,
+    "window_us": pl.Int64, "grace_us": pl.Int64, "silence": pl.String, "corrections": pl.String, "combine": pl.String,
+    "fallback": pl.String, "complete_through": _TIME, "as_of": _TIME, "threshold": pl.Float64, "version": pl.String,
+    "sources": pl.Int64,
 }  # fmt: skip
-TIMES = ("ts_pred", "ts_event", "ts_arrival")
+TIMES = ("ts_pred", "ts_event", "ts_arrival", "closes")
 SPANS = ("lag", "arrival_lag")
 
 
@@ -121,6 +123,8 @@ def _contract(number: int, case: Case) -> dict[str, Any]:
         "label_asked": contract.label.name,
         "is_primary": contract.label.role == "primary",
         "names_labels": "label_name" in case.frames["outcomes"].columns,
+        "logs_ids": "prediction_id" in case.frames["predictions"].columns,
+        "several_keys": len(contract.join.keys) > 1,
         "strict": case.label_versions == "current",
         "session": window == "session",
         "window_us": (window if isinstance(window, timedelta) else contract.label.session_gap) // microsecond,

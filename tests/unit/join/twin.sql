@@ -6,6 +6,17 @@
 
 -- ---- predictions: each row breaks at most one rule, the first one -------------------------------------------------
 
+-- A log without ids is named by its join keys, written together so that they can be told apart again.
+create or replace temp table p_named as
+select p.* exclude (prediction_id),
+    case when c.logs_ids then p.prediction_id
+      when trim(p.request_id) <> '' and trim(p.item_id) <> '' and trim(p.position) <> '' then
+        replace(replace(p.request_id, '\', '\\'), '|', '\|') || '|' ||
+        replace(replace(p.item_id, '\', '\\'), '|', '\|') || '|' || p.position
+    end as prediction_id,
+    case when c.several_keys then p.request_id || chr(31) || p.item_id || chr(31) || p.position end as shared_key
+from predictions p join contracts c using (world);
+
 create or replace temp table p_checked as
 select *, case
     when prediction_id is null or trim(prediction_id) = '' then 'null_id'
@@ -14,7 +25,7 @@ select *, case
     when not isfinite(score) then 'score_not_finite'
     when score < 0 or score > 1 then 'score_out_of_range'
   end as rule
-from predictions;
+from p_named;
 
 -- Identical rows are one content; an id with two contents stands for nothing.
 create or replace temp table p_contents as
@@ -22,12 +33,20 @@ select *, count(*) over (partition by world, prediction_id) as contents,
     greatest(ts_pred, coalesce(ts_logged, ts_pred)) as known_at
 from (select * exclude (rule), count(*) as copies from p_checked where rule is null group by all);
 
+-- Of several keys together only one prediction may speak.
+create or replace temp table p_usual as
+select *, case when shared_key is null then 1 else count(*) over (partition by world, shared_key) end as sharing
+from p_contents where contents = 1;
+
 -- ---- outcomes -----------------------------------------------------------------------------------------------------
 
 create or replace temp table o_complete as
 select
-    o.* exclude (prediction_id, ts_arrival, source, label_version),
+    o.* exclude (prediction_id, request_id, item_id, position, ts_arrival, source, label_version),
     case when trim(o.prediction_id) <> '' then o.prediction_id end as prediction_id,
+    case when trim(o.request_id) <> '' then o.request_id end as request_id,
+    case when trim(o.item_id) <> '' then o.item_id end as item_id,
+    case when trim(o.position) <> '' then o.position end as position,
     coalesce(o.ts_arrival, o.ts_event) as ts_arrival,
     coalesce(o.source, 'auto') as source,
     nullif(trim(o.label_version), '') as label_version,
@@ -37,16 +56,23 @@ select
     o.ts_arrival is null as arrival_unknown
 from outcomes o join contracts c using (world);
 
+create or replace temp table o_keyed as
+select o.*, case
+    when c.several_keys then o.request_id || chr(31) || o.item_id || chr(31) || o.position
+    else o.prediction_id
+  end as key
+from o_complete o join contracts c using (world);
+
 create or replace temp table o_checked as
 select o.*, case
     when not o.about then 'other_label'
-    when o.prediction_id is null and o.entity is null then 'no_key'
+    when o.key is null and o.entity is null then 'no_key'
     when o.ts_event is null then 'null_time'
     when o.ts_arrival < o.ts_event then 'arrival_before_event'
     when o.label is null or not isfinite(o.label) then 'null_label'
     when c.combine not in ('sum', 'count') and o.label not in (0, 1) then 'label_not_binary'
   end as rule
-from o_complete o join contracts c using (world);
+from o_keyed o join contracts c using (world);
 
 create or replace temp table o_contents as
 select *, case
@@ -73,11 +99,14 @@ from (select * exclude (rule), count(*) as copies from a_checked where rule is n
 -- ---- the account of the load, and what is refused as a whole -----------------------------------------------------
 
 create or replace temp table load_account as
+select world, "table", rule, sum("rows") as "rows" from (
 select world, 'predictions' as "table", rule, count(*) as "rows" from p_checked where rule is not null group by all
 union all
 select world, 'predictions', case when contents > 1 then 'conflicting_id' else 'duplicate_row' end,
     sum(case when contents > 1 then copies else copies - 1 end)
 from p_contents where copies > 1 or contents > 1 group by all
+union all
+select world, 'predictions', 'conflicting_id', count(*) from p_usual where sharing > 1 group by all
 union all
 select world, 'outcomes', rule, count(*) from o_checked where rule is not null group by all
 union all
@@ -89,7 +118,8 @@ select world, 'actions', rule, count(*) from a_checked where rule is not null gr
 union all
 select world, 'actions', case when contents > 1 then 'conflicting_id' else 'duplicate_row' end,
     sum(case when contents > 1 then copies else copies - 1 end)
-from a_contents where copies > 1 or contents > 1 group by all;
+from a_contents where copies > 1 or contents > 1 group by all
+) group by all;
 
 create or replace temp table sizes as
 select c.world, t."table", count(x.world) as total
@@ -123,7 +153,7 @@ left join (
     where rule is null or (rule = 'other_label' and ts_arrival >= ts_event)
     group by world
 ) o using (world)
-left join (select world, max(ts_pred) as newest from p_contents where contents = 1 group by world) p using (world);
+left join (select world, max(ts_pred) as newest from p_usual where sharing = 1 group by world) p using (world);
 
 -- Two contents of one id clash from the moment on at which the second is known, not before.
 create or replace temp table p_then as
@@ -131,13 +161,19 @@ select p.*, count(*) over (partition by p.world, p.prediction_id) as contents_th
 from p_contents p join views v using (world)
 where p.known_at <= v.as_of;
 
+create or replace temp table p_single as
+select *, case when shared_key is null then 1 else count(*) over (partition by world, shared_key) end as sharing
+from p_then where contents_then = 1;
+
 create or replace temp table known as
-select p.*, nullif(trim(p.account), '') as entity, v.window_us + case
-    when v.session and trim(p.session_id) <> '' then max(p.ts_pred) over (partition by p.world, trim(p.session_id))
-    else p.ts_pred
-  end as closes
-from p_then p join views v using (world)
-where p.contents_then = 1;
+select p.*, nullif(trim(p.account), '') as entity, coalesce(p.shared_key, p.prediction_id) as key,
+    v.window_us + case
+        when v.session and trim(p.session_id) <> ''
+          then max(p.ts_pred) over (partition by p.world, v.session and trim(p.session_id) <> '', trim(p.session_id))
+        else p.ts_pred
+    end as closes
+from p_single p join views v using (world)
+where p.sharing = 1;
 
 create or replace temp table o_then as
 select o.world, o.outcome_id, count(*) as contents_then
@@ -160,8 +196,9 @@ where a.ts_action is null or a.ts_action <= v.as_of;
 create or replace temp table statements as
 select * exclude (copies, contents), row_number() over (
     partition by world
-    order by prediction_id is null, ts_event, entity nulls last, account nulls last, label, label_name nulls last, label_version nulls last,
-        outcome_id nulls last, prediction_id nulls last, source, ts_arrival
+    order by key is null, ts_event, entity nulls last, account nulls last, item_id nulls last, label, label_name nulls last, label_version nulls last,
+        outcome_id nulls last, position nulls last,
+        prediction_id nulls last, request_id nulls last, source, ts_arrival
   ) - 1 as statement
 from told;
 
@@ -180,8 +217,8 @@ create or replace temp table by_id as
 select s.*, k.prediction_id as claimed, k.ts_pred, k.closes,
     case when k.prediction_id is not null then 'by_id' end as pairing, 0 as n_rivals,
     case when k.prediction_id is null then 'orphan' end as lost
-from statements s left join known k using (world, prediction_id)
-where s.prediction_id is not null;
+from statements s left join known k using (world, key)
+where s.key is not null;
 
 create or replace temp table holding as
 select s.*, k.prediction_id as claimed, k.ts_pred, k.closes,
@@ -189,7 +226,7 @@ select s.*, k.prediction_id as claimed, k.ts_pred, k.closes,
     row_number() over (partition by s.world, s.statement order by k.ts_pred, k.prediction_id) as place
 from statements s join known k
   on k.world = s.world and k.entity = s.entity and s.ts_event between k.ts_pred and k.closes
-where s.prediction_id is null;
+where s.key is null;
 
 create or replace temp table by_fallback as
 select h.* exclude (place, n_rivals), 'by_fallback' as pairing, h.n_rivals, case
@@ -201,7 +238,7 @@ from holding h join views v using (world)
 union all by name
 select s.*, null as claimed, null as ts_pred, null as closes, null as pairing, 0 as n_rivals, 'no_candidate' as lost
 from statements s anti join holding h using (world, statement)
-where s.prediction_id is null;
+where s.key is null;
 
 create or replace temp table pairs as
 select p.*, coalesce(r.rank, v.sources) as source_rank, case
@@ -310,7 +347,7 @@ from views v left join o_contents s using (world)
 group by v.world, v.as_of, v.complete_through;
 
 create or replace temp table looked as
-select k.*, v.silence, v.combine, a.action, a.propensity, coalesce(a.blocked, false) as blocked,
+select k.*, v.silence, v.combine, v.session, a.action, a.propensity, coalesce(a.blocked, false) as blocked,
     coalesce(nullif(k.threshold, 'nan'::double), v.threshold) as limit_used,
     k.closes + v.grace_us as final_at, k.closes + v.grace_us <= v.as_of as mature,
     case when v.silence = 'negative' then coalesce(k.closes + v.grace_us <= w.watermark, false)
@@ -350,7 +387,8 @@ select world, prediction_id, ts_pred, score, limit_used as threshold, coalesce(d
     case when has_label then label_version end as label_version,
     mature, has_label and heard_at > final_at as late, n_outcomes,
     case when has_label then n_rivals else 0 end as n_rivals,
-    action, propensity, blocked, by_score, decision
+    action, propensity, blocked, by_score, decision,
+    case when session then closes end as closes
 from spoken;
 
 -- ---- the account of the join --------------------------------------------------------------------------------------
@@ -378,14 +416,18 @@ select world, 'join', 'late', count(*) filter (where late) from joined group by 
 union all
 select world, 'join', 'mature', count(*) filter (where mature) from joined group by world
 union all
-select p.world, 'join', 'after_as_of', count(*) from p_contents p join views v using (world)
-where p.contents = 1 and p.known_at > v.as_of group by p.world
+select p.world, 'join', 'after_as_of', count(*) from p_usual p join views v using (world)
+where p.sharing = 1 and p.known_at > v.as_of group by p.world
 union all
 select world, 'join', 'clash_still_unknown', count(*) from (
-    select world from p_then where contents > 1 and contents_then = 1
+    select world from known anti join (select * from p_usual where sharing = 1) using (world, prediction_id)
     union all select world from told where contents > 1
     union all select world from a_then where contents > 1 and contents_then = 1
   ) group by world
+union all
+select p.world, 'join', 'clash_then', count(*)
+from p_usual p join views v using (world) anti join known k using (world, prediction_id)
+where p.sharing = 1 and p.known_at <= v.as_of group by p.world
 union all
 select world, 'join', 'feed_incomplete', count(*) from joined where mature and state = 'pending' group by world
 union all
