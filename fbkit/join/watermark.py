@@ -99,6 +99,26 @@ def count_feed(predictions: Frame, pairs: Frame, *, contract: Contract, base: da
     return FeedCounts(columns=columns, made=made, arrived=arrived, backfilled=backfilled, delays=delays)
 
 
+def merge_counts(parts: Sequence[FeedCounts]) -> FeedCounts:
+    """The counts of all rows from the counts of disjoint parts of them; columns that one part lacks are given up."""
+    shared = [name for name in parts[0].columns if all(name in part.columns for part in parts)]
+    made = pl.concat([part.made.select(*shared, "__day", "__n", "__n_mature") for part in parts])
+    columns = tuple(name for name in shared if made[name].n_unique() <= MOST_VALUES)
+
+    def added(name: str, *keys: str) -> pl.DataFrame:
+        frames: list[pl.DataFrame] = [getattr(part, name) for part in parts]
+        numbers = [column for column in ("__n", "__n_mature") if column in frames[0].columns]
+        return pl.concat([part.select(*keys, *numbers) for part in frames]).group_by(keys).agg(pl.col(numbers).sum())
+
+    return FeedCounts(
+        columns=columns,
+        made=added("made", *columns, "__day"),
+        arrived=added("arrived", *columns, "__day", "__at"),
+        backfilled=added("backfilled", *columns, "__event"),
+        delays=added("delays", "__days"),
+    )
+
+
 def _told_apart(rows: pl.LazyFrame, *, contract: Contract) -> tuple[str, ...]:
     names = rows.collect_schema().names()
     listed = [name for name in contract.slices.columns if name in names]

@@ -9,7 +9,7 @@ import pytest
 
 from fbkit.join.join import join
 from fbkit.join.joined import Joined
-from fbkit.join.watermark import FEED_SCHEMA, row_watermark
+from fbkit.join.watermark import FEED_SCHEMA, count_feed, incomplete_feed, merge_counts, row_watermark
 from fbkit.load.loop import load_logs
 from fbkit.samples.chargeback import ChargebackConfig, Chargebacks, Outage, chargebacks
 from fbkit.schema.contract import Contract
@@ -178,3 +178,22 @@ def test_the_watermark_of_a_row_is_the_least_of_its_slices_lazily_too() -> None:
     expression = row_watermark(feed, base=base).alias("watermark")
     assert rows.select(expression)["watermark"].to_list() == expected
     assert rows.lazy().select(expression).collect()["watermark"].to_list() == expected
+
+
+def test_counts_of_parts_add_up_to_the_counts_of_the_whole() -> None:
+    made, base = world(), day(175)
+    contract = Contract.from_toml(made.contract_toml)
+    rows = made.predictions.with_columns(
+        pl.lit(value=False).alias("blocked"), (pl.col("ts_pred") + timedelta(days=90)).alias("__closes")
+    )
+    pairs = made.outcomes.filter(pl.col("ts_arrival") <= base).with_columns(pl.lit("used").alias("fate"))
+    whole = count_feed(rows, pairs, contract=contract, base=base)
+    halves = [
+        count_feed(rows.filter(part).lazy(), pairs.lazy(), contract=contract, base=base)
+        for part in (pl.col("device") == "web", pl.col("device") != "web")
+    ]
+    added = merge_counts(halves)
+    for name in ("made", "arrived", "backfilled", "delays"):
+        one, other = getattr(whole, name), getattr(added, name)
+        assert one.sort(pl.all()).equals(other.select(one.columns).sort(pl.all()))
+    assert incomplete_feed(added, base=base).equals(incomplete_feed(whole, base=base))
