@@ -78,5 +78,6 @@ def _window(contract: Contract, frames: Mapping[str, pl.DataFrame]) -> tuple[str
 
 
 def _rounded(span: timedelta) -> str:
-    unit = timedelta(hours=1) if span >= timedelta(hours=1) else timedelta(minutes=1)
+    units = (timedelta(days=1), timedelta(hours=1), timedelta(minutes=1))
+    unit = next((item for item in units if span >= 2 * item), units[-1])
     return format_duration(-(-span // unit) * unit)
