@@ -9,6 +9,7 @@ from fbkit.cli.options import LABEL_OPTIONS, LOOP_OPTIONS, join_given, listed, o
 from fbkit.cli.output import audit_rows, print_json, remark, told, warned
 from fbkit.schema.period import format_instant
 from fbkit.schema.results import ESTIMATE_COLUMNS, PERIOD_END, PERIOD_START
+from fbkit.session import Joined
 
 
 @cli.command()
@@ -30,9 +31,22 @@ def check(**given: Any) -> int:
             click.echo(f"{row['status']:<14} {row['question']}\n{'':<14} {row['evidence']}")
             if row["fix"]:
                 click.echo(f"{'':<14} fix: {row['fix']}")
+            if row["id"] == "traceable" and not given["quiet"]:
+                _show_traced(joined)
         remark(given, f"\nas of {format_instant(joined.as_of)}; every row accounted for:")
         remark(given, table_text(joined.audit))
     return FIRED if FAILED in items["status"] else FINE
+
+
+def _show_traced(joined: Joined) -> None:
+    """The predictions behind the last question, to be followed by hand with ``fbkit receipt``."""
+    from fbkit.report.terminal import table_text
+
+    rows = joined.trace()
+    hidden = [name for name in ("prediction_id",) if name in joined.contract.privacy.personal]
+    shown = rows.select("prediction_id", "state", "rule", "source", "ts_arrival", "n_rivals", "why").drop(hidden)
+    if rows.height:
+        click.echo("\n".join(f"{'':<14} {line}" for line in table_text(shown).splitlines()))
 
 
 @cli.command()
