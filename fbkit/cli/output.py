@@ -20,7 +20,7 @@ def told(given: dict[str, Any], loop: Loop) -> dict[str, object]:
             "period": None if part.period is None else str(part.period),
             "reason": part.reason,
         }
-        for part in loop.logs.incomplete
+        for part in loop.source.scans.incomplete
     ]
     for part in [] if given["as_json"] else left_out:
         remark(given, f"left out, because it could not be read: {part['file']} ({part['period'] or 'unknown period'})")
