@@ -14,7 +14,7 @@ SCHEMA: Final = {"what": pl.String, "rule": pl.String, "number": pl.String, "row
 _NUMBERS = ("none", "0", "1", "2", "3+")
 
 
-def ambiguity(candidates: pl.DataFrame, *, predictions: pl.Series, contract: Contract) -> pl.DataFrame:
+def ambiguity(candidates: pl.DataFrame, *, predictions: int, contract: Contract) -> pl.DataFrame:
     """How many predictions could claim each outcome without a key, and how many such outcomes each prediction claims.
 
     Parameters
@@ -22,28 +22,29 @@ def ambiguity(candidates: pl.DataFrame, *, predictions: pl.Series, contract: Con
     candidates
         The pairings of a joined table, one row per statement and prediction.
     predictions
-        The ids of all predictions.
+        How many predictions there are.
 
     Returns
     -------
     what (``rivals per outcome``, ``outcomes per prediction``), rule, number, rows, in_use (the contract's rule). Rivals
     are other predictions of the entity whose window holds the event, ``none``: no prediction could claim it at all;
     they do not depend on the rule (null). Outcomes that had not arrived by the as-of time are left out. Without a
-    fallback the frame is empty. Where an entity is so busy that only the claiming pairings are listed, the outcomes
-    under the rules that are not in use are a lower bound.
+    fallback the frame is empty. An entity may be so busy that only the pairings that claim are listed: such outcomes
+    are left out under the rules that are not in use.
     """
     fallback = contract.join.fallback
     if fallback is None:
         return pl.DataFrame(schema=SCHEMA)
     arrived = candidates.filter(pl.col("fate") != "not_yet_arrived")
     paired = arrived.filter(pl.col("rule") == BY_FALLBACK)
-    alone = arrived.filter(pl.col("fate") == "no_candidate").height
     rivals = paired.group_by("statement").agg(pl.col("n_rivals").first())["n_rivals"]
+    paired = paired.filter(pl.col("prediction_id").is_not_null())
+    alone = arrived.filter(pl.col("fate") == "no_candidate").height
     parts = [_counted(rivals, what=RIVALS, rule=None, none=alone)]
     for rule in RULES:
-        claimed = paired.filter(_claims(rule)).group_by("prediction_id").len()["len"]
-        missing = len(predictions) - len(claimed)
-        parts.append(_counted(claimed.extend_constant(0, missing), what=CLAIMED, rule=rule))
+        known = paired if rule == fallback.rule else paired.filter(pl.len().over("statement") == pl.col("n_rivals") + 1)
+        claims = known.filter(_claims(rule)).group_by("prediction_id").len()["len"]
+        parts.append(_counted(claims.extend_constant(0, predictions - len(claims)), what=CLAIMED, rule=rule))
     frame = pl.concat(parts)
     return frame.with_columns((pl.col("rule") == fallback.rule).alias("in_use")).select(list(SCHEMA))
 

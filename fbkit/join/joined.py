@@ -104,7 +104,7 @@ class Joined:
     @property
     def ambiguity(self) -> pl.DataFrame:
         """How clearly outcomes without a key name their prediction: see :func:`fbkit.join.ambiguity.ambiguity`."""
-        return ambiguity(self.candidates, predictions=self.frame["prediction_id"], contract=self.contract)
+        return ambiguity(self.candidates, predictions=self.rows.height, contract=self.contract)
 
     def orphans(self) -> Orphans:
         """Outcomes whose key matches no prediction: what their ids look like, and repairs that are only proposed.

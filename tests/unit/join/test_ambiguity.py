@@ -57,3 +57,24 @@ def test_without_a_fallback_nothing_is_ambiguous() -> None:
     contract = {"model": {"name": "m"}, "predictions": {}, "outcomes": {}, "label": {"window": "2h"}}
     loop = fb.open_loop(predictions=left, outcomes=right, contract=fb.Contract.from_dict(contract))
     assert loop.join().ambiguity.is_empty()
+
+
+@pytest.mark.parametrize("rule", ["earliest", "unique"])
+def test_a_busy_entity_is_counted_without_its_unlisted_pairings(rule: str) -> None:
+    """More candidates than are listed: rivals are known all the same, other rules' claims of them are not."""
+    n = 150
+    made = [T0 + timedelta(seconds=i) for i in range(n)]
+    left = pl.DataFrame({"prediction_id": [f"p{i:03d}" for i in range(n)], "ts_pred": made, "account": ["a"] * n})
+    right = pl.DataFrame({"account": ["a", "a"], "ts_event": [T0, T0 + HOUR], "label": [1, 1]})
+    parts = {"model": {"name": "m"}, "predictions": {}, "outcomes": {}, "label": {"window": "2h"}}
+    contract = fb.Contract.from_dict(parts | {"join": {"fallback": {"entity": "account", "rule": rule}}})
+    joined = fb.open_loop(contract=contract, predictions=left.with_columns(score=0.5), outcomes=right).join()
+    frame = joined.ambiguity
+    rivals = dict(frame.filter(pl.col("what") == "rivals per outcome").select("number", "rows").iter_rows())
+    assert (rivals["0"], rivals["3+"]) == (1, 1)
+    used = dict(frame.filter("in_use").select("number", "rows").iter_rows())
+    assert used == (
+        {"0": n - 1, "1": 0, "2": 1, "3+": 0} if rule == "earliest" else {"0": n - 1, "1": 1, "2": 0, "3+": 0}
+    )
+    other = dict(frame.filter(pl.col("rule") == "latest").select("number", "rows").iter_rows())
+    assert other == {"0": n - 1, "1": 1, "2": 0, "3+": 0}
