@@ -87,6 +87,8 @@ COMPACT: Final = """
 body.compact{max-width:80rem;padding-bottom:32px}
 .compact main{column-gap:44px}
 @media (min-width:60rem){.compact main{columns:2}}
+@media (max-width:640px){.compact dl{grid-template-columns:9rem 1fr}
+.compact dt{border-bottom:1px solid var(--fbkit-line)}}
 .compact section{break-inside:avoid;overflow:hidden}
 .compact h2{font-size:16.5px;margin:24px 0 2px;padding-bottom:3px}
 .compact p{font-size:13.5px;margin:6px 0}
