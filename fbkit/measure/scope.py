@@ -13,6 +13,7 @@ import polars as pl
 from fbkit.errors import ArgumentError, nearest
 from fbkit.measure.latency import settled
 from fbkit.measure.registry import F, S, W, Y
+from fbkit.measure.rows import lazy_rows, no_rows
 from fbkit.schema import results as names
 from fbkit.schema.durations import parse_duration
 from fbkit.schema.period import Period, floor_day
@@ -115,16 +116,17 @@ def open_scope(
     window is still open appears as "window open" instead of vanishing. Slice values become text; null stays null.
     """
     check_joined(joined)
-    slices = slice_columns(joined.frame, by)
+    columns = no_rows(joined)
+    slices = slice_columns(columns, by)
     _check_every(every)
     wanted = None if period is None else Period.parse(period)
     chosen = Stage.parse(stage)
-    rows = joined.frame
+    rows = lazy_rows(joined)
+    limits = wanted or _span(rows)
     if wanted is not None:
         rows = rows.filter((pl.col("ts_pred") >= wanted.start) & (pl.col("ts_pred") < wanted.end))
-    limits = wanted or _span(joined.frame)
     counts, label = chosen.expressions(joined)
-    frame = rows.select(
+    made = rows.select(
         *(pl.col(name).cast(pl.String) for name in slices),
         _cell_start(every, limits).alias(names.PERIOD_START),
         counts.alias(IN),
@@ -132,11 +134,11 @@ def open_scope(
         label.alias(Y),
         pl.col("flagged").cast(pl.Float64).alias(F),
         pl.col("score").alias(S),
-        _weight(joined.frame, weights).alias(W),
+        _weight(rows, columns, weights).alias(W),
         pl.col("entity").alias(ENTITY),
         *(expression.alias(name) for name, expression in (extra or {}).items()),
     )
-    return Scope(frame=frame, by=slices, every=every, limits=limits, stage=chosen)
+    return Scope(frame=made.collect(), by=slices, every=every, limits=limits, stage=chosen)
 
 
 def slice_columns(frame: pl.DataFrame, by: Slices) -> tuple[str, ...]:
@@ -176,8 +178,9 @@ def _check_every(every: str | None) -> None:
         raise ArgumentError("an unknown time grain", got=every, allowed=", ".join(EVERY))
 
 
-def _span(frame: pl.DataFrame) -> Period | None:
-    first, last = frame.select(pl.col("ts_pred").min().alias("first"), pl.col("ts_pred").max().alias("last")).row(0)
+def _span(rows: pl.LazyFrame) -> Period | None:
+    times = rows.select(pl.col("ts_pred").min().alias("first"), pl.col("ts_pred").max().alias("last")).collect()
+    first, last = times.row(0)
     if not isinstance(first, datetime) or not isinstance(last, datetime):
         return None
     return Period(start=floor_day(first), end=floor_day(last) + timedelta(days=1))
@@ -189,12 +192,12 @@ def _cell_start(every: str | None, limits: Period | None) -> pl.Expr:
     return pl.lit(limits.start if limits else None, dtype=INSTANT)
 
 
-def _weight(frame: pl.DataFrame, weights: str | None) -> pl.Expr:
+def _weight(rows: pl.LazyFrame, columns: pl.DataFrame, weights: str | None) -> pl.Expr:
     if weights is None:
         return pl.lit(1.0)
-    if weights not in frame.columns:
-        raise ArgumentError("the weight column does not exist", got=weights, allowed=", ".join(frame.columns))
-    values = frame.get_column(weights)
+    if weights not in columns.columns:
+        raise ArgumentError("the weight column does not exist", got=weights, allowed=", ".join(columns.columns))
+    values = rows.select(weights).collect().to_series()
     if (
         not values.dtype.is_numeric()
         or values.null_count()
