@@ -87,7 +87,7 @@ COMPACT: Final = """
 body.compact{max-width:80rem;padding-bottom:32px}
 .compact main{column-gap:44px}
 @media (min-width:60rem){.compact main{columns:2}}
-@media (max-width:640px){.compact dl{grid-template-columns:9rem 1fr}
+@media (max-width:640px){
 .compact dt{border-bottom:1px solid var(--fbkit-line)}}
 .compact section{break-inside:avoid;overflow:hidden}
 .compact h2{font-size:16.5px;margin:24px 0 2px;padding-bottom:3px}
