@@ -140,12 +140,14 @@ def _common(first: str, last: str) -> str:
 
 
 def nearest_ids(ids: pl.Series, wanted: str, *, most: int = 3) -> list[str]:
-    """Ids that differ from the wanted one only in how they are written; else those that begin most like it."""
+    """Ids that differ from the wanted one only in how they are written; else that end with it, or begin like it."""
     if ids.is_empty():
         return []
     frame = ids.alias("id").to_frame()
     core = pl.select(applied(pl.lit(wanted), STEPS)).item()
     alike = frame.filter(applied(pl.col("id"), STEPS) == core)["id"]
+    if alike.is_empty() and wanted:
+        alike = frame.filter(pl.col("id").str.ends_with(wanted))["id"]
     length = len(wanted)
     while alike.is_empty() and length:
         alike = frame.filter(pl.col("id").str.starts_with(wanted[:length]))["id"]

@@ -69,6 +69,8 @@ class Receipt:
         The feedback rows linked to this prediction (empty when none is logged).
     personal
         Names of facts and features that the contract calls personal; :meth:`lines` masks them.
+    unlisted
+        Rivals beyond ``rivals``: of a statement that more than 100 predictions could claim only the winner is listed.
     """
 
     prediction_id: str
@@ -80,6 +82,7 @@ class Receipt:
     timeline: pl.DataFrame
     feedback: pl.DataFrame
     personal: frozenset[str] = frozenset()
+    unlisted: int = 0
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -148,6 +151,8 @@ class Receipt:
         for row in self.rivals.iter_rows(named=True):
             name = self.shown("prediction_id", row["prediction_id"], mask=mask)
             yield f"  {name} of {_text(row['ts_pred'])}: {row['why']}"
+        if self.unlisted:
+            yield f"  {self.unlisted:,} more that are not listed"
         if self.feedback.height:
             yield f"feedback: {counted(self.feedback.height, 'row')}"
         for row in self.feedback.iter_rows(named=True):
@@ -182,16 +187,18 @@ def make_receipt(table: JoinedRows, prediction_id: str) -> Receipt:
     row, said = world.own, world.said
     fate_text = pl.col("fate").replace_strict(OUTCOME_FATE, default=pl.col("fate"), return_dtype=pl.String)
     columns = [*_STATEMENT, *(name for name in _MORE if name in said.columns)]
+    rivals = _rivals(table, prediction_id=prediction_id, said=said)
     return Receipt(
         prediction_id=prediction_id,
         as_of=table.as_of,
         facts=tuple(_facts({**world.action, **row}, contract=contract)),
         features=_features(row, contract=contract),
         statements=said.select(*columns).insert_column(9, said.select(fate_text.alias("why")).to_series()),
-        rivals=_rivals(table, prediction_id=prediction_id, said=said),
+        rivals=rivals,
         timeline=timeline(world),
         feedback=_feedback(table, prediction_id),
         personal=personal_names(contract),
+        unlisted=int(said["n_rivals"].sum()) - rivals.height,
     )
 
 

@@ -132,7 +132,7 @@ def _rivals(receipt: Receipt) -> str:
         return ""
     names = ["statement", "prediction_id", "ts_pred", "fate", "why"]
     table = _table(names, frame.head(_MOST).select(names).rows())
-    return f"<h4>Who else could have claimed it</h4>{table}{_rest(frame.height)}"
+    return f"<h4>Who else could have claimed it</h4>{table}{_rest(frame.height + receipt.unlisted, shown=frame.height)}"
 
 
 def _feedback(frame: pl.DataFrame) -> str:
@@ -156,8 +156,9 @@ def _moment(row: dict[str, Any]) -> str:
     return f'<div class="line{later}" style="--state:{colour}">{when}{state}<span>{html(row["what"])}</span></div>'
 
 
-def _rest(height: int) -> str:
-    return f'<p class="none">and {height - _MOST:,} more: see the frame</p>' if height > _MOST else ""
+def _rest(height: int, *, shown: int = _MOST) -> str:
+    left = height - min(shown, _MOST)
+    return f'<p class="none">and {left:,} more</p>' if left > 0 else ""
 
 
 def _table(names: Sequence[str], rows: Iterable[Sequence[object]], *, marks: Sequence[str] = ()) -> str:

@@ -46,7 +46,7 @@ REWRITES: dict[str, tuple[list[str], Callable[[str], str], set[str], str]] = {
     "lower case of mixed ids": (MIXED, str.lower, {"written in lower case"}, "predictions"),
     "leading zeros lost": (NUMBERS, lambda name: name.lstrip("0"), {"padded with zeros to 8 digits"}, "outcomes"),
     "zeros added": (NUMBERS, lambda name: f"0000{name}", {"padded with zeros to 8 digits"}, "outcomes"),
-    "zeros lost behind p-": (PLAIN, lambda name: f"p-{int(name[2:])}", {"leading zeros of numbers removed"}, "predictions"),
+    "zeros lost behind": (PLAIN, lambda key: f"p-{int(key[2:])}", {"leading zeros of numbers removed"}, "predictions"),
     "prefix added": (NUMBERS, lambda name: f"tx_{name}", {"tx_ in front removed"}, "outcomes"),
     "prefix lost": (PLAIN, lambda name: name[2:], {"p- put in front"}, "outcomes"),
     "another prefix": (PLAIN, lambda name: f"q/{name[2:]}", {"q/ in front removed", "p- put in front"}, "outcomes"),
@@ -209,7 +209,13 @@ def test_steps_leave_what_they_do_not_concern() -> None:
 
 @pytest.mark.parametrize(
     ("wanted", "nearest"),
-    [("P-000007", ["p-000007"]), ("7", ["p-000001"]), ("p-00000", ["p-000001"]), ("p-7", ["p-000007"])],
+    [
+        ("P-000007", ["p-000007"]),
+        ("37", ["p-000037"]),
+        ("p-00001x", ["p-000010"]),
+        ("p-00000", ["p-000001"]),
+        ("p-7", ["p-000007"]),
+    ],
 )
 def test_the_nearest_ids_are_the_same_written_otherwise_else_the_same_beginning(
     wanted: str, nearest: list[str]
