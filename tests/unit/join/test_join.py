@@ -117,6 +117,21 @@ def test_an_id_that_clashes_later_still_stood_alone_before() -> None:
     assert (column(after, "action"), rows_of(after, "clash_still_unknown")) == (["allow", None], 0)
 
 
+def test_a_statement_that_clashes_has_arrived_all_the_same() -> None:
+    """It says nothing about its prediction, but that the feed was alive, and when the log ends."""
+    rows = [
+        ("p1", HOUR, HOUR, 1),
+        ("p2", 2 * HOUR, 9 * HOUR, 1),
+        ("p2", 2 * HOUR, 9 * HOUR, 0),
+        ("p1", HOUR, 2 * HOUR, 1),
+    ]
+    right = outcomes(*rows, outcome_id=pl.Series(["a", "b", "b", "c"]))
+    table = joined(predictions(), right, label={"window": "2h", "silence": "negative"})
+    assert table.as_of == T0 + 9 * HOUR
+    assert table.data_through["feed_complete"] == "2024-05-06T09:00:00Z"
+    assert column(table, "state") == ["negative", "positive", "negative"]
+
+
 def test_join_keys_that_clash_are_judged_as_known_then() -> None:
     """At 1 h "a" has no clash of its id yet, so it shares its keys with "b"; later its id clashes, and "b" is alone."""
     keys = ["request_id", "item_id"]
