@@ -15,7 +15,7 @@ from fbkit.join.opened import OpenLogs
 from fbkit.join.periods import resolve
 from fbkit.join.receipt import Receipt as ReceiptFacts
 from fbkit.load.loop import Logs, scan_logs
-from fbkit.load.outcomes import statements_about
+from fbkit.load.outcomes import label_table
 from fbkit.schema.contract import Contract
 from fbkit.schema.diagnosis import Diagnosis as DiagnosisFacts
 from fbkit.schema.incomplete import incomplete_warnings
@@ -201,21 +201,8 @@ class Loop:
 
     @property
     def labels(self) -> pl.DataFrame:
-        """The label definitions of the contract, the primary first: name, role, version, window, silence, statements.
-
-        ``statements`` counts the rows of the outcome log that are about the label, refused ones included.
-        """
-        outcomes = self.logs.outcomes
-        rows = [
-            (part.name, role, part.version, part.window_text, part.silence, statements_about(outcomes, part.name, role))
-            for part, role in [
-                (self.contract.label, "primary"),
-                *((also, "proxy") for also in self.contract.label.also),
-            ]
-        ]
-        names = ("name", "role", "version", "window", "silence", "statements")
-        kinds = (*[pl.String] * 5, pl.Int64)
-        return pl.DataFrame(rows, schema=dict(zip(names, kinds, strict=True)), orient="row")
+        """Each label's name, role, version, window, silence and statements (outcome rows about it, refused ones too)."""
+        return label_table(self.logs.outcomes, contract=self.contract)
 
     def join(
         self, *, as_of: str | datetime | None = None, label: str | None = None, label_versions: str = "any"

@@ -174,8 +174,18 @@ def _complete(frame: pl.DataFrame, *, contract: Contract) -> tuple[pl.DataFrame,
     return frame.with_columns(_fallback_key(frame, contract=contract).alias("__entity")), notes
 
 
-def statements_about(log: OutcomeLog, label: str, role: str) -> int:
-    """How many rows of the log are about a label; those that name none are about the primary."""
+def label_table(log: OutcomeLog, *, contract: Contract) -> pl.DataFrame:
+    """The label definitions of a contract, the primary first, and how many statements of the log are about each."""
+    label = contract.label
+    rows = [
+        (part.name, part.role, part.version, part.window_text, part.silence, _statements(log, part.name, part.role))
+        for part in (label, *label.also)
+    ]
+    names = ("name", "role", "version", "window", "silence")
+    return pl.DataFrame(rows, schema=dict.fromkeys(names, pl.String) | {"statements": pl.Int64}, orient="row")
+
+
+def _statements(log: OutcomeLog, label: str, role: str) -> int:
     frames = (log.frame, log.rejects)
     if "label_name" not in log.frame.columns:
         return sum(frame.height for frame in frames) if role == "primary" else 0
