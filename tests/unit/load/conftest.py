@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 import pytest
@@ -24,12 +25,13 @@ def _program(name: str) -> str | None:
     return next((str(folder / "bin" / name) for folder in folders if (folder / "bin" / name).exists()), None)
 
 
-def _unprivileged() -> dict[str, str]:
+def _unprivileged() -> dict[str, Any]:
     """The server refuses to run as root."""
     if os.geteuid() != 0:
         return {}
-    known = {entry.pw_name for entry in pwd.getpwall()}
-    return {"user": "postgres" if "postgres" in known else "nobody"}
+    known = {entry.pw_name: entry.pw_gid for entry in pwd.getpwall()}
+    name = "postgres" if "postgres" in known else "nobody"
+    return {"user": name, "group": known[name], "extra_groups": []}
 
 
 @pytest.fixture(scope="session")
@@ -45,7 +47,7 @@ def postgres() -> Iterator[Callable[[str], str]]:
         shutil.chown(folder, who["user"])
 
     def run(*command: str | Path) -> None:
-        subprocess.run(command, check=True, capture_output=True, cwd=folder, **who)  # type: ignore[call-overload]
+        subprocess.run(command, check=True, capture_output=True, cwd=folder, **who)
 
     data, options = folder / "data", f"-F -k {folder} -c listen_addresses="
     try:
@@ -58,5 +60,5 @@ def postgres() -> Iterator[Callable[[str], str]]:
 
         yield execute
     finally:
-        subprocess.run([control, "-D", data, "-m", "immediate", "stop"], check=False, capture_output=True, **who)  # type: ignore[call-overload]
+        subprocess.run([control, "-D", data, "-m", "immediate", "stop"], check=False, capture_output=True, **who)
         shutil.rmtree(folder, ignore_errors=True)
