@@ -201,7 +201,7 @@ class Loop:
 
     @property
     def labels(self) -> pl.DataFrame:
-        """Each label's name, role, version, window, silence and statements (outcome rows about it, refused ones too)."""
+        """Each label's name, role, version, window, silence and statements (rows about it, refused ones too)."""
         return label_table(self.logs.outcomes, contract=self.contract)
 
     def join(
