@@ -63,15 +63,17 @@ def window_pairs(
     pairs = _listed(known, statements, places=places, held=held)
     if width is None:
         pairs = pairs.filter(pl.col("ts_event") <= pl.col(CLOSES)).with_columns(
-            pl.col(_ROW).min().over("statement").alias(_FIRST), (pl.col(_ROW).max().over("statement") + 1).alias(_END)
+            pl.col(_ROW).min().over(_AT).alias(_FIRST),
+            (pl.col(_ROW).max().over(_AT) + 1).alias(_END),
+            (pl.len().over(_AT) - 1).alias("n_rivals"),
         )
-        pairs = pairs.with_columns((pl.len().over("statement") - 1).alias("n_rivals"))
     pairs = pairs.with_columns(_lost(rule).alias("fate"))
     alone = _claimed(known, statements, places=places, crowded=crowded, rule=rule)
     found = pl.concat([pairs.select(alone.columns), alone])
-    nobody = statements.join(found.select("statement").unique(), on="statement", how="anti")
+    lonely = pl.repeat(value=True, n=statements.height, dtype=pl.Boolean, eager=True).scatter(found[_AT], values=False)
+    nobody = statements.filter(lonely)
     nobody = nobody.with_columns(pl.lit("no_candidate").alias("fate"), pl.lit(0, dtype=pl.UInt32).alias("n_rivals"))
-    return pl.concat([found, nobody], how="diagonal")
+    return pl.concat([found.drop(_AT), nobody], how="diagonal")
 
 
 def fate_counts(pairs: pl.DataFrame) -> pl.DataFrame:
@@ -145,7 +147,7 @@ def _paired(known: pl.DataFrame, statements: pl.DataFrame, *, places: pl.Series,
     rows = places.gather(ranks[_ROW])
     facts = known.select("prediction_id", "ts_pred", CLOSES).select(pl.all().gather(rows))
     rivals = ranks.select((pl.col(_END) - pl.col(_FIRST) - 1).cast(pl.UInt32).alias("n_rivals"))
-    return statements.select(pl.all().gather(ranks[_AT])).hstack(facts).hstack(rivals)
+    return statements.select(pl.all().gather(ranks[_AT])).hstack([ranks[_AT]]).hstack(facts).hstack(rivals)
 
 
 def _lost(rule: str) -> pl.Expr:
