@@ -12,6 +12,7 @@ from fbkit.measure.metrics import check_level
 from fbkit.measure.registry import S, Y
 from fbkit.measure.scope import IN, Scope, Slices, Stage, open_scope
 from fbkit.schema import results
+from fbkit.schema.incomplete import mark_within
 from fbkit.schema.period import Period
 from fbkit.schema.protocols import JoinedLike, check_joined
 
@@ -120,7 +121,8 @@ def calibration_summary(
         pl.lit(scope.stage.name).alias(results.STAGE),
         reason.otherwise(pl.lit("no labelled rows")).alias(results.REASON),
     )
-    return frame.select(*keys, *SUMMARY_COLUMNS).sort(keys or "n", nulls_last=True)
+    frame = frame.select(*keys, *SUMMARY_COLUMNS).sort(keys or "n", nulls_last=True)
+    return mark_within(frame, joined, within=() if period is None else (Period.parse(period),))
 
 
 def _probabilities(joined: JoinedLike, by: Slices, period: str | Period | None, stage: str | Stage) -> Scope:

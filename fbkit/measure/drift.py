@@ -12,6 +12,7 @@ from fbkit.errors import ArgumentError, nearest
 from fbkit.join.periods import resolve
 from fbkit.measure.intervals import Array, benjamini_hochberg, homogeneity
 from fbkit.schema import results
+from fbkit.schema.incomplete import mark_within
 from fbkit.schema.period import Comparison, Period
 from fbkit.schema.protocols import JoinedLike
 
@@ -88,7 +89,7 @@ def drift(joined: JoinedLike, comparison: Comparison, *, columns: str | Sequence
     frame = pl.DataFrame(lines, schema=_schema())
     tested = frame.get_column("ks_p_value").fill_null(frame.get_column("chi2_p_value")).cast(pl.Float64).to_numpy()
     adjusted = pl.Series("p_adjusted", benjamini_hochberg(tested), nan_to_null=True)
-    return frame.with_columns(adjusted).select(COLUMNS)
+    return mark_within(frame.with_columns(adjusted).select(COLUMNS), joined, within=comparison.periods())
 
 
 def drift_bins(joined: JoinedLike, comparison: Comparison, *, column: str) -> pl.DataFrame:

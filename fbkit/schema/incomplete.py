@@ -29,13 +29,12 @@ def incomplete_warnings(joined: JoinedLike, *, within: Sequence[Period] = ()) ->
     """One sentence per part that is missing from a table, or only those that touch some periods."""
     said: list[str] = []
     for part, period in _of(joined):
-        if within and period is not None and not any(_touch(period, other) for other in within):
-            continue
-        whom = "all predictions" if period is None else f"predictions of {period}"
-        said.append(
-            f"A part of the {part.table} log could not be read and was left out ({part.file}): the numbers of {whom} "
-            "are incomplete."
-        )
+        if _concerns(period, within):
+            whom = "all predictions" if period is None else f"predictions of {period}"
+            said.append(
+                f"A part of the {part.table} log could not be read and was left out ({part.file}): the numbers of "
+                f"{whom} are incomplete."
+            )
     return tuple(said)
 
 
@@ -50,10 +49,27 @@ def mark_incomplete(frame: pl.DataFrame, joined: JoinedLike, *, everything: bool
             before_end = pl.col(PERIOD_START).is_null() | (pl.col(PERIOD_START) < pl.lit(period.end))
             after_start = pl.col(PERIOD_END).is_null() | (pl.col(PERIOD_END) > pl.lit(period.start))
             touched = before_end & after_start
-        said = pl.lit(f"incomplete: {part.file} could not be read")
-        told = pl.concat_str(pl.col(REASON), said, separator="; ", ignore_nulls=True)
-        frame = frame.with_columns(pl.when(touched).then(told).otherwise(REASON).alias(REASON))
+        frame = frame.with_columns(pl.when(touched).then(_told(part)).otherwise(REASON).alias(REASON))
     return frame
+
+
+def mark_within(frame: pl.DataFrame, joined: JoinedLike, *, within: Sequence[Period]) -> pl.DataFrame:
+    """Result rows that all rest on the same periods (on everything, if none is given) say which part is missing."""
+    for part, period in _of(joined):
+        if _concerns(period, within):
+            frame = frame.with_columns(_told(part).alias(REASON))
+    return frame
+
+
+def _told(part: UnreadablePart) -> pl.Expr:
+    said = pl.lit(f"incomplete: {part.file} could not be read")
+    return pl.concat_str(pl.col(REASON).cast(pl.String), said, separator="; ", ignore_nulls=True)
+
+
+def _concerns(period: Period | None, within: Sequence[Period]) -> bool:
+    return (
+        not within or period is None or any(period.start < other.end and other.start < period.end for other in within)
+    )
 
 
 def _of(joined: JoinedLike) -> list[tuple[UnreadablePart, Period | None]]:
@@ -62,7 +78,3 @@ def _of(joined: JoinedLike) -> list[tuple[UnreadablePart, Period | None]]:
         return []
     delay = longest_delay(joined)
     return [(part, affected(part, delay=delay)) for part in parts if part.table in _COUNTED]
-
-
-def _touch(one: Period, other: Period) -> bool:
-    return one.start < other.end and other.start < one.end

@@ -200,10 +200,14 @@ def test_the_gap_is_said_in_audit_metrics_availability_triage_and_card(loop: Pat
     assert fb.metrics(joined, "accuracy", stage="any")["reason"][0] == said
     shares = fb.availability(joined, every="1w")["reason"]
     assert shares.to_list() == [None, said]
+    assert fb.calibration_summary(joined)["reason"].to_list() == [said]
+    assert fb.calibration_summary(joined, period="2026-05-01..2026-05-03")["reason"].to_list() == [None]
     touching = fb.Comparison(reference="2026-05-01..2026-05-05", current="2026-05-05..2026-05-09")
     beside = fb.Comparison(reference="2026-05-01..2026-05-03", current="2026-05-03..2026-05-05")
     assert "2026-05-07.parquet" in fb.triage(joined, touching, draws=0).warnings[0]
     assert not any("could not be read" in line for line in fb.triage(joined, beside, draws=0).warnings)
+    assert fb.drift(joined, touching, columns="score")["reason"].to_list() == [said]
+    assert fb.drift(joined, beside, columns="score")["reason"].to_list() == [None]
     assert "2026-05-07.parquet" in str(opened)
     assert any("2026-05-07.parquet" in line for line in joined.warnings)
 
