@@ -10,6 +10,7 @@ import polars as pl
 from fbkit.diagnose.preflight import preflight
 from fbkit.diagnose.trace import COUNT, SEED, trace
 from fbkit.errors import ArgumentError, InputError
+from fbkit.join.facts import joined_facts, loop_facts
 from fbkit.join.joined import Joined as JoinedTable
 from fbkit.join.opened import OpenLogs
 from fbkit.join.periods import resolve
@@ -20,7 +21,6 @@ from fbkit.schema.contract import Contract
 from fbkit.schema.diagnosis import Diagnosis as DiagnosisFacts
 from fbkit.schema.incomplete import incomplete_warnings
 from fbkit.schema.period import Comparison, format_instant, parse_instant
-from fbkit.schema.rules import REFUSED
 
 if TYPE_CHECKING:
     from fbkit.report.contract_page import ContractPage
@@ -266,13 +266,13 @@ class Loop:
     def _repr_html_(self) -> str:
         from fbkit.report.card import loop_html
 
-        facts, missing = loop_facts(self)
+        facts, missing = loop_facts(self.source)
         return loop_html(self.name, facts, missing=missing)
 
     def __str__(self) -> str:
         from fbkit.report.card import loop_text
 
-        facts, missing = loop_facts(self)
+        facts, missing = loop_facts(self.source)
         return loop_text(self.name, facts, missing=missing)
 
 
@@ -327,52 +327,6 @@ def open_loop(
     root, made = _contract(path, contract)
     made = with_paths(made, {name: str(Path(item).absolute()) for name, item in paths.items()})
     return _opened(made, root=root, frames=frames, skip_unreadable=skip_unreadable)
-
-
-def loop_facts(loop: Loop) -> tuple[dict[str, str], list[str]]:
-    """What a loop logs, in order, and what it does not, with what that costs."""
-    rows, audit = loop.source.predictions(), loop.source.account()
-    first, last = rows.select(first=pl.col("ts_pred").min(), last=pl.col("ts_pred").max()).collect().row(0)
-    used = dict(audit.filter(pl.col("rule") == "used").select("table", "rows").iter_rows())
-    facts = {
-        "predictions": f"{used['predictions']:,}",
-        "outcomes": f"{used['outcomes']:,}",
-        "set aside": f"{audit.filter(pl.col('rule').is_in(list(REFUSED)))['rows'].sum():,}",
-        "from": f"{first:%Y-%m-%d}" if first else "none",
-        "to": f"{last:%Y-%m-%d}" if last else "none",
-        "label window": loop.contract.label.window_text,
-    }
-    if loop.source.scans.incomplete:
-        facts["left out as unreadable"] = ", ".join(part.file for part in loop.source.scans.incomplete)
-    missing = [cost for logged, cost in _costs(loop) if not logged]
-    return facts, missing
-
-
-def _costs(loop: Loop) -> list[tuple[bool, str]]:
-    logged, scans = loop.source.columns(), loop.source.scans
-    arrivals_logged = loop.source.account().filter(pl.col("rule") == "arrival_is_event_time").is_empty()
-    return [
-        (scans.actions is not None, "actions with propensities: whether actions hide outcomes cannot be told"),
-        (arrivals_logged, "arrival times: delay and loss of labels look alike"),
-        (
-            bool(loop.contract.features.columns),
-            "features as served: drift of inputs cannot be told from drift of the concept",
-        ),
-        ("model_version" in logged, "model version: a version that regressed cannot be named"),
-        ("entity_id" in logged, "entity: repeated customers make intervals too narrow"),
-        (scans.changes is not None, "changes (deploys, features, incidents): no date to hold the drop against"),
-    ]
-
-
-def joined_facts(joined: JoinedTable) -> dict[str, str]:
-    """The account of a joined table for its card."""
-    counts = joined.frame.group_by("state").len().sort("state")
-    facts = {"predictions": f"{joined.frame.height:,}"}
-    facts |= {str(state): f"{rows:,}" for state, rows in counts.iter_rows()}
-    labelled = joined.frame["label"].is_not_null().mean()
-    if isinstance(labelled, float):
-        facts["labelled"] = f"{labelled:.1%}"
-    return facts
 
 
 def _contract(path: str | Path | None, contract: Contract | str | Path | None) -> tuple[Path, Contract]:

@@ -9,12 +9,12 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
-import fbkit
 from fbkit.join.joined import Joined
 from fbkit.join.parts import Writer
 from fbkit.join.slim import BATCH
@@ -42,10 +42,18 @@ def cache_folder() -> Path | None:
 
 
 def cache_key(contract: Contract, *, sources: Mapping[str, str], view: Mapping[str, object]) -> str:
-    """Hash of everything a joined table follows from: contract, content of the logs, the view, this version."""
-    said = {"format": _FORMAT, "fbkit": fbkit.__version__, "polars": pl.__version__, "contract": contract.hash}
+    """Hash of everything a joined table follows from: contract, content of the logs, the view, this code."""
+    said = {"format": _FORMAT, "code": _code(), "polars": pl.__version__, "contract": contract.hash}
     said |= {"sources": sorted(sources.items()), "view": dict(view)}
     return hashlib.sha256(json.dumps(said, sort_keys=True, default=str).encode()).hexdigest()
+
+
+@cache
+def _code() -> str:
+    """Hash of the layers that make the table, so that none made by other code is ever shown."""
+    package = Path(__file__).parent.parent
+    files = sorted(file for layer in ("schema", "load", "join") for file in (package / layer).glob("*.py"))
+    return hashlib.sha256(b"\0".join(file.read_bytes() for file in files)).hexdigest()
 
 
 class Cache:

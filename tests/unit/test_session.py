@@ -10,8 +10,9 @@ import pytest
 
 import fbkit as fb
 from fbkit.errors import ArgumentError, ContractError, InputError
+from fbkit.join.facts import joined_facts, loop_facts
 from fbkit.join.periods import end_of_last_full_day, resolve
-from fbkit.session import joined_facts, loop_facts, with_paths
+from fbkit.session import with_paths
 
 T0 = datetime(2024, 5, 6, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -82,7 +83,7 @@ def test_what_is_not_there_is_told(tmp_path: Path) -> None:
 
 def test_the_card_says_what_is_logged_and_what_is_missing(folder: Path) -> None:
     loop = fb.open_loop(folder)
-    facts, missing = loop_facts(loop)
+    facts, missing = loop_facts(loop.source)
     assert facts["predictions"] == "120"
     assert facts["label window"] == "1d"
     assert len(missing) == 6
@@ -101,12 +102,12 @@ def test_the_card_says_what_is_logged_and_what_is_missing(folder: Path) -> None:
         actions=pl.DataFrame({"prediction_id": ["p1"], "action": ["x"]}),
         changes=pl.DataFrame({"ts": [T0], "kind": ["deploy"], "what": ["v2"]}),
     )
-    assert loop_facts(rich)[1] == []
+    assert loop_facts(rich.source)[1] == []
     assert rich.join().changes.height == 1
     session = fb.open_loop(
         contract=fb.Contract.from_toml(TOML.replace('"1d"', '"session"')), predictions=left(), outcomes=right()
     )
-    assert loop_facts(session)[0]["label window"] == "session"
+    assert loop_facts(session.source)[0]["label window"] == "session"
 
 
 def test_a_moment_without_a_zone_is_refused(folder: Path) -> None:
