@@ -291,12 +291,12 @@ COLUMNS: Final[dict[str, dict[str, str]]] = {
         "explored": "Whether it was chosen at random.",
     },
     "feedback": {
-        "prediction_id": "Required: which prediction it reacts to.",
         "ts_feedback": "Required: when.",
-        "rating": "A number,",
-        "comment": "or words: one of both is required.",
-        "rater": "Who.",
-        "response_id": "Which answer it reacts to.",
+        "prediction_id": "Which prediction it reacts to; else the join keys,",
+        "response_id": "or which response.",
+        "rating": "A number (a thumb is 1 or 0),",
+        "comment": "or words: one of both is required. Personal in every contract.",
+        "rater": "Who. Personal too.",
     },
     "changes": {
         "ts": "Required: when.",
