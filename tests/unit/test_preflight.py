@@ -54,6 +54,10 @@ def test_a_good_loop_passes_everything_and_needs_no_fix() -> None:
     assert len(items) == 10
 
 
+def with_amount(**columns: Any) -> dict[str, pl.DataFrame]:
+    return logs(predictions=logs()["predictions"].with_columns(amount=pl.lit(1.0), **columns))
+
+
 def outcomes(**columns: Any) -> dict[str, pl.DataFrame]:
     return logs(outcomes=logs()["outcomes"].with_columns(**columns))
 
@@ -76,6 +80,8 @@ LATE = pl.col("ts_event") + timedelta(days=2)
         ("times_utc", outcomes(ts_event=pl.when(pl.int_range(pl.len()) > 3).then("ts_event")), {}),
         ("versioned", logs(predictions=logs()["predictions"].drop("model_version")), {}),
         ("versioned", logs(), {"label": {"window": "1d"}}),
+        ("versioned", with_amount(), {"features": {"columns": ["amount"]}}),
+        ("actions_logged", logs(actions=logs()["actions"].with_columns(propensity=pl.Series([0.5, None]))), {}),
         ("traceable", outcomes(prediction_id=pl.lit("x")), {}),
     ],
 )  # fmt: skip
@@ -101,3 +107,62 @@ def test_rivals_make_a_trace_unclear() -> None:
     frames["predictions"] = frames["predictions"].with_columns(account=pl.lit("a"))
     item = ask(frames, join={"fallback": {"entity": "account", "rule": "latest"}})["traceable"]
     assert (item["status"], "receipt" in item["fix"]) == ("failed", True)
+
+
+def many(*, flagged_known: float, blocked: int = 0) -> dict[str, pl.DataFrame]:
+    """A hundred mature predictions, half of them flagged; labels of the first share of those, of all the others."""
+    ids = [f"p{i}" for i in range(100)]
+    made = [T0 + timedelta(minutes=i) for i in range(100)]
+    said = [i for i in range(100) if i % 2 or i < 100 * flagged_known]
+    return {
+        "predictions": pl.DataFrame(
+            {"prediction_id": ids, "ts_pred": made, "score": [0.1 if i % 2 else 0.9 for i in range(100)]}
+        ),
+        "outcomes": pl.DataFrame(
+            {
+                "prediction_id": [ids[i] for i in said],
+                "ts_event": [made[i] for i in said],
+                "ts_arrival": [T0 + timedelta(days=3)] * len(said),
+                "label": [1.0] * len(said),
+            }
+        ),
+        "actions": pl.DataFrame(
+            {"prediction_id": ids[:blocked], "action": ["block"] * blocked, "propensity": [0.5] * blocked},
+            schema={"prediction_id": pl.String, "action": pl.String, "propensity": pl.Float64},
+        ),
+    }
+
+
+def test_labels_that_are_rare_among_flagged_cases_look_like_an_action_nobody_logs() -> None:
+    def asked(share: float) -> dict[str, Any]:
+        frames = {key: frame for key, frame in many(flagged_known=share).items() if key != "actions"}
+        return ask(frames, actions=None, decision={"threshold": 0.5})["actions_change"]
+
+    hidden, seen = asked(0.2), asked(1.0)
+    assert (hidden["status"], "20% of flagged and 100% of other" in hidden["evidence"]) == ("failed", True)
+    assert seen["status"] == "not applicable"
+
+
+def test_outcomes_of_cases_whose_action_hides_them_contradict_the_contract() -> None:
+    item = ask(many(flagged_known=1.0, blocked=40), decision={"threshold": 0.5})["actions_change"]
+    assert (item["status"], "40 outcomes of such predictions were seen" in item["evidence"]) == ("failed", True)
+
+
+@pytest.mark.parametrize(
+    "mended",
+    [
+        {"features": {"columns": ["amount"], "definitions": {"amount": {"version": "1"}}}},
+        {"features": {"columns": ["amount"]}, "hash": True},
+    ],
+)
+def test_features_are_versioned_by_the_log_or_by_the_contract(mended: dict[str, Any]) -> None:
+    frames = with_amount(schema_hash=pl.lit("9f")) if mended.pop("hash", False) else with_amount()
+    assert ask(frames, **mended)["versioned"]["status"] == "passed"
+
+
+def test_personal_ids_do_not_stand_in_the_evidence() -> None:
+    frames = outcomes(prediction_id=pl.lit(None, dtype=pl.String), account=pl.lit("a"))
+    frames["predictions"] = frames["predictions"].with_columns(account=pl.lit("a"))
+    fallback = {"fallback": {"entity": "account", "rule": "latest"}}
+    item = ask(frames, join=fallback, privacy={"personal": ["prediction_id"]})["traceable"]
+    assert (item["status"], "p1" in item["evidence"]) == ("failed", False)
