@@ -67,7 +67,7 @@ def join(
     frame, disagree = decorate(predictions, actions=acted, contract=contract)
     frame, pairs = attach(frame, pairs=pairs, labels=labels)
     watermark = feed_watermark(heard(logs) if feed is None else feed, contract=contract, as_of=known_at)
-    runs = feed_runs(frame, pairs, contract=contract, base=watermark) if runs is None else runs
+    runs = feed_runs(frame, pairs, contract=contract, base=watermark, as_of=known_at) if runs is None else runs
     by_row = None if watermark is None else row_watermark(runs, base=watermark)
     frame = assign_states(frame, contract=contract, as_of=known_at, watermark=by_row)
     frame = arranged(frame, contract=contract)

@@ -72,7 +72,7 @@ def predict(made: Array, rates: Array) -> Array:
     """Arrivals that the curve predicts, by cell and day: earlier days' predictions times the rate at that lag."""
     days = made.shape[1]
     expected = np.zeros_like(made, dtype=np.float64)
-    for lag, rate in enumerate(rates[:days]):
+    for lag, rate in enumerate(np.trim_zeros(rates[:days], "b")):
         expected[:, lag:] += rate * made[:, : days - lag]
     return expected
 

@@ -27,6 +27,8 @@ SEEN: Final = ("used", "superseded", "duplicate_statement", "conflicting_label")
 """Fates of statements that reached their prediction inside the window."""
 MOST_VALUES: Final = 200
 """A column with more values has too few labels in each to tell an outage from chance."""
+MOST_CELLS: Final = 4_000_000
+"""Combinations of slice values times days that are held at once; the column with most values is given up first."""
 _HEALED: Final = 0.01
 _SLACK: Final = 0.01
 _DAY: Final = timedelta(days=1)
@@ -137,14 +139,16 @@ def no_runs() -> pl.DataFrame:
     return pl.DataFrame(schema=FEED_SCHEMA)
 
 
-def feed_runs(predictions: Frame, pairs: Frame, *, contract: Contract, base: datetime | None) -> pl.DataFrame:
+def feed_runs(
+    predictions: Frame, pairs: Frame, *, contract: Contract, base: datetime | None, as_of: datetime
+) -> pl.DataFrame:
     """The runs of :func:`incomplete_feed` for rows and pairings; none where silence does not mean negative."""
     if contract.label.silence != "negative" or base is None:
         return no_runs()
-    return incomplete_feed(count_feed(predictions, pairs, contract=contract, base=base), base=base)
+    return incomplete_feed(count_feed(predictions, pairs, contract=contract, base=base), as_of=as_of)
 
 
-def incomplete_feed(counts: FeedCounts, *, base: datetime) -> pl.DataFrame:
+def incomplete_feed(counts: FeedCounts, *, as_of: datetime) -> pl.DataFrame:
     """The runs of days on which the feed fell short, by slice.
 
     Returns
@@ -158,7 +162,7 @@ def incomplete_feed(counts: FeedCounts, *, base: datetime) -> pl.DataFrame:
     if not isinstance(first, date) or not mature:
         return no_runs()
     # The last day is not over: what is missing of it may still come.
-    days = (floor_day(base).date() - first).days
+    days = (floor_day(as_of).date() - first).days
     if days < 1:
         return no_runs()
     table = _Table.of(counts, first=first, days=days)
@@ -185,7 +189,7 @@ class _Table:
 
     @classmethod
     def of(cls, counts: FeedCounts, *, first: date, days: int) -> "_Table":
-        columns = list(counts.columns)
+        columns = _affordable(counts, days=days)
         cells = counts.made.select(columns).unique().sort(columns) if columns else pl.DataFrame({"": [0]})
         series: list[tuple[str | None, str | None]] = [(None, None)]
         members = [np.ones(cells.height, dtype=bool)]
@@ -220,6 +224,13 @@ class _Table:
         rates = arrival_rates(np.array([mature]), curve)
         weekday = (np.arange(self.made.shape[1]) + self.first.weekday()) % 7
         return Feed(arrived=self.arrived, predicted=predict(self.made, rates), members=self.members, weekday=weekday)
+
+
+def _affordable(counts: FeedCounts, *, days: int) -> list[str]:
+    columns = list(counts.columns)
+    while columns and counts.made.select(columns).n_unique() * days > MOST_CELLS:
+        columns.remove(max(columns, key=lambda name: counts.made[name].n_unique()))
+    return columns
 
 
 def _spread(

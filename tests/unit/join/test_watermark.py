@@ -133,6 +133,15 @@ def test_the_last_day_is_not_judged_before_it_is_over() -> None:
     assert joined.feed.is_empty()
 
 
+def test_a_feed_that_died_is_short_from_then_on_and_its_watermark_stays_at_its_last_word() -> None:
+    made = world(None)
+    joined = join_world(made, outcomes=made.outcomes.filter(pl.col("ts_arrival") < day(150)), as_of=day(178))
+    assert joined.feed.select("slice", "complete").rows() == [(None, False)]
+    assert abs((joined.feed["start"][0] - day(150)).days) <= 3
+    late = joined.frame.filter(pl.col("ts_pred") + timedelta(days=90) >= day(150))
+    assert set(late["state"]) <= {"positive", "pending"}
+
+
 def test_the_order_of_rows_changes_nothing() -> None:
     made = world()
     shuffled = join_world(
@@ -196,4 +205,15 @@ def test_counts_of_parts_add_up_to_the_counts_of_the_whole() -> None:
     for name in ("made", "arrived", "backfilled", "delays"):
         one, other = getattr(whole, name), getattr(added, name)
         assert one.sort(pl.all()).equals(other.select(one.columns).sort(pl.all()))
-    assert incomplete_feed(added, base=base).equals(incomplete_feed(whole, base=base))
+    assert incomplete_feed(added, as_of=base).equals(incomplete_feed(whole, as_of=base))
+
+
+def test_columns_of_very_many_values_are_given_up_before_memory_is() -> None:
+    made = world()
+    many = made.predictions.with_columns(
+        (pl.int_range(pl.len()) % 190).cast(pl.String).alias("shop"), (pl.int_range(pl.len()) % 5000).alias("customer")
+    )
+    joined = join_world(
+        made, predictions=many, change={"slices": {"columns": ["shop", "customer", "region", "device"]}}
+    )
+    assert joined.feed.select("slice", "value").rows() == [("region", "EU")]
