@@ -8,7 +8,7 @@ from typing import Any, Final, Protocol, Self
 import polars as pl
 
 from fbkit.join.table import Table
-from fbkit.join.window import LISTED
+from fbkit.join.window import unlisted
 from fbkit.load.checks import RULE
 from fbkit.load.loop import Logs
 from fbkit.load.predictions import RESERVED
@@ -68,7 +68,7 @@ class SmallWorld:
         said = known_statements(table.candidates, prediction_id)
         clashing = _clashing_outcomes(table, own=own)
         # A busy entity's rivals are not all listed, and a statement that clashes lists none.
-        whole = (said["n_rivals"] >= LISTED).any() or clashing["__entity"].is_not_null().any()
+        whole = unlisted(_same_statements(table, said)).height > 0 or clashing["__entity"].is_not_null().any()
         rivals = _rivals(table, own=own, said=said, by_entity=whole)
         frame = table.rows.lazy().filter(rivals | _session(table, rivals, own=own)).collect()
         made = _predictions(frame, rivals=rivals, contract=table.contract)
@@ -113,9 +113,13 @@ class SmallWorld:
         return contract
 
 
+def _same_statements(table: JoinedRows, said: pl.DataFrame) -> pl.DataFrame:
+    return table.candidates.filter(pl.col("statement").is_in(said["statement"].implode()))
+
+
 def _rivals(table: JoinedRows, *, own: dict[str, Any], said: pl.DataFrame, by_entity: bool) -> pl.Expr:
     """The prediction and those that could claim one of its statements."""
-    rivals = table.candidates.filter(pl.col("statement").is_in(said["statement"].implode()))["prediction_id"]
+    rivals = _same_statements(table, said)["prediction_id"]
     mine = pl.col("prediction_id").is_in([own["prediction_id"], *rivals.drop_nulls()])
     if by_entity and own["entity"] is not None:
         mine |= (pl.col("entity") == own["entity"]).fill_null(value=False)
