@@ -7,6 +7,7 @@ import polars as pl
 
 from fbkit.join.assemble import TABLE
 from fbkit.schema.logs import audit_frame
+from fbkit.schema.results import PENDING
 from fbkit.schema.rules import NOTES, OUTCOME_FATE, PAIRED
 
 _USED_IN_VIEW: Final = "used in this view"
@@ -45,6 +46,7 @@ class Counts(Counter[str]):
             self[name] += rows
         for name in _ALWAYS:
             self[name] += int(frame[name].sum())
+        self["feed_incomplete"] += int((frame["mature"] & (frame["state"] == PENDING)).sum())
         if version is not None:
             said = frame["label_version"].filter(paired)
             self["older_definition"] += int((said != version).sum() or 0)

@@ -35,7 +35,8 @@ def runs(scan: Scan, *, keep: pl.Series, times: pl.Series, folder: Path) -> Iter
     return _by_bucket(scan, keep=keep, times=times, folder=folder)
 
 
-def _numbered(scan: Scan, *, keep: pl.Series) -> Iterator[pl.DataFrame]:
+def numbered(scan: Scan, *, keep: pl.Series) -> Iterator[pl.DataFrame]:
+    """Batches of the kept rows as they stand in the log, with their number in ``__row``."""
     start = 0
     for batch in batches(scan):
         mask = keep.slice(start, batch.height)
@@ -47,7 +48,7 @@ def _numbered(scan: Scan, *, keep: pl.Series) -> Iterator[pl.DataFrame]:
 def _in_order(scan: Scan, *, keep: pl.Series, times: pl.Series) -> Iterator[Run]:
     """A row whose time the next batch may share waits for it."""
     waiting: pl.DataFrame | None = None
-    for batch in _numbered(scan, keep=keep):
+    for batch in numbered(scan, keep=keep):
         if batch.is_empty():
             continue
         rows = batch if waiting is None else pl.concat([waiting, batch])
@@ -66,7 +67,7 @@ def _by_bucket(scan: Scan, *, keep: pl.Series, times: pl.Series, folder: Path) -
     wanted = times.filter(keep).sort()
     limits = wanted.gather(list(range(BATCH, wanted.len(), BATCH))).unique(maintain_order=True)
     pieces: dict[int, list[Path]] = {}
-    for number, batch in enumerate(_numbered(scan, keep=keep)):
+    for number, batch in enumerate(numbered(scan, keep=keep)):
         bucket = limits.search_sorted(times.gather(batch[ROW]), side="right")
         for (key,), rows in batch.group_by(bucket.alias("bucket"), maintain_order=True):
             file = folder / f"piece-{int(str(key)):05}-{number:05}.parquet"  # type: ignore[call-overload]

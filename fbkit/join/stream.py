@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -16,11 +17,12 @@ from fbkit.join.known import Known, known_actions, newest_arrival
 from fbkit.join.latencies import latencies_in
 from fbkit.join.match import Matched, Split, match, split
 from fbkit.join.pair import BY_ID
-from fbkit.join.parts import Writer, runs
+from fbkit.join.parts import Writer, numbered, runs
 from fbkit.join.settle import ANY, CURRENT
 from fbkit.join.slim import CHECK, KEY, ROW, Slim, full_rows, key_check, key_text, slim_outcomes, slim_predictions
 from fbkit.join.states import CONFLICTED, assign_states, feed_watermark
 from fbkit.join.table import StoredTable, clean
+from fbkit.join.watermark import count_feed, incomplete_feed, merge_counts, no_runs, row_watermark
 from fbkit.load.loop import Logs
 from fbkit.load.outcomes import Rest, load_outcomes, prepare_outcomes
 from fbkit.load.predictions import load_predictions, prepare_predictions
@@ -59,11 +61,16 @@ class _Work:
     matched: Matched
     actions: Known | None
     watermark: datetime | None
+    runs: pl.DataFrame
+
+    @property
+    def by_row(self) -> pl.Expr | None:
+        return None if self.watermark is None else row_watermark(self.runs, base=self.watermark)
 
 
 def can_stream(contract: Contract) -> bool:
-    """Whether rows can be joined one batch at a time: a session, and a feed that is judged, need all of them."""
-    return not LabelWindow.of(contract).session and contract.label.silence == "missing"
+    """Whether rows can be joined one batch at a time; the end of a session depends on all of its rows."""
+    return not LabelWindow.of(contract).session
 
 
 def stream_join(
@@ -100,7 +107,8 @@ def stream_join(
         join(few, contract=contract, as_of=known_at, label_versions=label_versions)  # says what is wrong
         raise AssertionError("nothing was known, and nobody said so")
     heard = said.frame.filter(pl.col("verdict").is_null())
-    careful = join(few, contract=contract, as_of=known_at, label_versions=label_versions, feed=heard)
+    view: dict[str, Any] = {"as_of": known_at, "label_versions": label_versions, "feed": heard}
+    careful = join(few, contract=contract, runs=no_runs(), **view)
     work = _Work(
         logs=logs,
         contract=contract,
@@ -113,7 +121,11 @@ def stream_join(
         ),
         actions=known_actions(few, as_of=known_at),
         watermark=feed_watermark(heard, contract=contract, as_of=known_at),
+        runs=no_runs(),
     )
+    if contract.label.silence == "negative" and work.watermark is not None:
+        work = replace(work, runs=_judged_feed(work, careful=careful, base=work.watermark))
+        careful = join(few, contract=contract, runs=work.runs, **view)
     rows, audit, seen = _write(work, careful=careful, folder=folder)
     candidates = pl.concat([careful.candidates, *seen, _orphans(work)], how="diagonal_relaxed")
     joined = replace(
@@ -175,7 +187,7 @@ def _reach(work: _Work, *, careful: Joined) -> dict[str, str | None]:
     """How far each log reaches: the later of the rows in either part."""
     made = work.made.filter(work.parts.predictions & (work.made["known_at"] <= work.as_of))
     said = work.said.filter(work.parts.outcomes)
-    simple = reach(made, said, as_of=work.as_of, watermark=work.watermark)
+    simple = reach(made, said, as_of=work.as_of, watermark=work.watermark, runs=work.runs)
     both = {name: (careful.data_through[name], simple[name]) for name in ("predictions", "outcomes")}
     newest = {name: [parse_instant(text) for text in pair if text is not None] for name, pair in both.items()}
     return simple | {name: format_instant(max(moments)) if moments else None for name, moments in newest.items()}
@@ -216,12 +228,8 @@ def _ordered(frame: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
 def _finish(rows: pl.DataFrame, *, work: _Work, counts: Counts) -> tuple[pl.DataFrame, pl.DataFrame]:
     """A batch of simple rows as the joined table has them, and their statements that do not count."""
     contract = work.contract
-    prepared, _ = prepare_predictions(rows.drop(ROW), contract=contract)
-    found = _statements(prepared, rows[ROW], work=work)
-    frame = with_closes(prepared, contract=contract)
-    frame, disagree = decorate(frame, actions=work.actions, contract=contract)
-    frame, idle = _attach(frame, found, keys=contract.join.keys)
-    frame = assign_states(frame, contract=contract, as_of=work.as_of, watermark=work.watermark)
+    frame, idle, disagree = _paired(rows, work=work)
+    frame = assign_states(frame, contract=contract, as_of=work.as_of, watermark=work.by_row)
     frame = arranged(frame, contract=contract, ordered=False)
     counts.add_rows(frame, version=contract.label.version)
     counts.add("decision_disagrees", disagree)
@@ -229,6 +237,30 @@ def _finish(rows: pl.DataFrame, *, work: _Work, counts: Counts) -> tuple[pl.Data
     counts.add("contradicts_action", hidden)
     counts.add("used", -hidden)
     return frame, idle
+
+
+def _paired(rows: pl.DataFrame, *, work: _Work) -> tuple[pl.DataFrame, pl.DataFrame, int]:
+    """A batch of simple rows with what was done and the statement that counts, before any state."""
+    prepared, _ = prepare_predictions(rows.drop(ROW), contract=work.contract)
+    found = _statements(prepared, rows[ROW], work=work)
+    frame = with_closes(prepared, contract=work.contract)
+    frame, disagree = decorate(frame, actions=work.actions, contract=work.contract)
+    frame, idle = _attach(frame, found, keys=work.contract.join.keys)
+    return frame, idle, disagree
+
+
+def _judged_feed(work: _Work, *, careful: Joined, base: datetime) -> pl.DataFrame:
+    """The days on which the feed fell short, counted in a pass of its own."""
+    rows = with_closes(careful.frame, contract=work.contract)
+    counts = [count_feed(rows, careful.candidates, contract=work.contract, base=base)]
+    keep = work.parts.predictions & (work.made["known_at"] <= work.as_of)
+    for batch in numbered(work.logs.predictions, keep=keep):
+        frame, _, _ = _paired(batch, work=work)
+        pairs = frame.filter(pl.col("rule").is_not_null()).select(
+            "prediction_id", "source", "ts_event", "ts_arrival", pl.lit("used").alias("fate")
+        )
+        counts.append(count_feed(frame, pairs, contract=work.contract, base=base))
+    return incomplete_feed(merge_counts(counts), as_of=work.as_of)
 
 
 def _statements(prepared: pl.DataFrame, rows: pl.Series, *, work: _Work) -> pl.DataFrame:
