@@ -50,6 +50,12 @@ def other_definition(version: str, *, strict: bool) -> pl.Expr:
 
 def _one(competing: pl.DataFrame, *, contract: Contract) -> pl.DataFrame:
     """Statements about one outcome: the newest (or the first) arrival counts, ties by rank of source."""
+    alone = competing["prediction_id"].is_unique()
+    single = competing.filter(alone).with_columns(pl.lit("used").alias("fate"))
+    return pl.concat([single, _several(competing.filter(~alone), contract=contract)])
+
+
+def _several(competing: pl.DataFrame, *, contract: Contract) -> pl.DataFrame:
     keep_first = contract.label.corrections == "keep_first"
     ranks = {name: rank for rank, name in enumerate(contract.label.sources)}
     rank = pl.col("source").replace_strict(ranks, default=len(ranks), return_dtype=pl.Int64)
