@@ -29,8 +29,8 @@ NUMBERS = {
 }
 _ROW = "__row"
 TEXTS = (
-    "prediction_id", "outcome_id", "request_id", "session_id", "item_id", "model_version", "policy_id", "action",
-    "source", "label_version", "label_name", "environment", "status", "kind", "what", "owner", "ref",
+    "prediction_id", "outcome_id", "request_id", "response_id", "session_id", "item_id", "model_version", "policy_id",
+    "action", "source", "label_version", "label_name", "environment", "status", "kind", "what", "owner", "ref",
 )  # fmt: skip
 
 Casts = list[tuple[str, str]]

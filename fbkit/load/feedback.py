@@ -5,6 +5,7 @@ import polars as pl
 from fbkit.errors import InputError
 from fbkit.load.checks import RULE, account, quarantine, split_identical
 from fbkit.load.columns import Casts, canonical, free_name, to_text
+from fbkit.load.keys import whole_keys
 from fbkit.load.looks import hidden_columns
 from fbkit.load.times import absurd
 from fbkit.schema.contract import Contract
@@ -85,6 +86,7 @@ def _complete(frame: pl.DataFrame, *, contract: Contract, casts: Casts) -> pl.Da
             allowed=f"a column {' or '.join(keys)}",
             next_step=f'map one: [{TABLE}.columns] prediction_id = "NAME IN THE FILE"',
         )
+    frame = whole_keys(frame, keys=contract.join.keys, table=TABLE, casts=casts)
     for name in dict.fromkeys([*keys, *_TEXTS]):
         if name not in frame.columns:
             frame = frame.with_columns(pl.lit(None, dtype=pl.String).alias(name))

@@ -16,8 +16,8 @@ from fbkit.load.scan import Scan, Sources
 from fbkit.schema.logs import SourceFile
 
 _SCHEMES = "postgresql://..., sqlite:///FILE or duckdb:///FILE"
-# The classes of SQLSTATE that speak of the query and the data; the others speak of the connection.
-_OF_THE_QUERY = ("21", "22", "23", "25", "42", "44")
+# The classes of SQLSTATE that speak of the connection: it broke, it was refused, there is no such database, no room.
+_OF_THE_CONNECTION = ("08", "28", "3D", "53", "57P")
 
 
 def scan_query(query: str, *, variable: str, root: Path, table: str) -> Scan:
@@ -70,7 +70,7 @@ def scan_query(query: str, *, variable: str, root: Path, table: str) -> Scan:
 
 def _postgresql(query: str, *, url: str, variable: str, table: str) -> pl.DataFrame:
     try:
-        from adbc_driver_manager import Error
+        from adbc_driver_manager import Error, OperationalError
         from adbc_driver_postgresql import dbapi
     except ImportError as error:
         raise MissingPartError(
@@ -86,11 +86,11 @@ def _postgresql(query: str, *, url: str, variable: str, table: str) -> pl.DataFr
                 return pl.read_database(query, connection)
     except Error as error:
         state = str(getattr(error, "sqlstate", None) or "")
-        if not state.startswith(_OF_THE_QUERY):
+        if state.startswith(_OF_THE_CONNECTION) or (not state and isinstance(error, OperationalError)):
             _unreachable(variable, table=table, state=state)
         _failed(_masked(str(error), url=url), table=table)
-    except pl.exceptions.PanicException as error:
-        _failed(str(error), table=table)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        _failed(_masked(str(error), url=url), table=table)
 
 
 def _sqlite(query: str, *, file: Path, url: str, table: str) -> pl.DataFrame:
@@ -162,8 +162,9 @@ def _masked(text: str, *, url: str, also: tuple[str, ...] = ()) -> str:
     split = urlsplit(url)
     pieces = {url, split.netloc, split.path, split.path.strip("/"), *re.split(r"[:@/?&=,;]+", url.partition("://")[2])}
     pieces |= {unquote(piece) for piece in pieces} | set(also)
-    for piece in sorted((piece for piece in pieces if len(piece) > 2), key=len, reverse=True):
-        text = text.replace(piece, "***")
+    for piece in sorted(filter(None, pieces), key=len, reverse=True):
+        # Two letters alone would blacken half a sentence; as a name they stand in quotation marks.
+        text = text.replace(piece, "***") if len(piece) > 2 else text.replace(f'"{piece}"', '"***"')
     return text
 
 

@@ -115,22 +115,36 @@ def scan_source(source: Source, *, root: Path, table: str, skip_unreadable: bool
         from fbkit.load.delta import scan_delta
 
         return scan_delta(source.path, root=root, table=table)
-    _refuse_iceberg(source, root=root, table=table)
+    if source.format == "iceberg":
+        raise _iceberg(source, table=table)
     found = find_files(source.path, root=root, table=table)
+    if source.format is None:
+        _refuse_parts_of_tables(found, source=source, table=table)
     files = describe(found, path=source.path, root=root, table=table)
     return _scan_files(files, table=table, source=source, skip_unreadable=skip_unreadable)
 
 
-def _refuse_iceberg(source: Source, *, root: Path, table: str) -> None:
-    """The files of an Iceberg table hold deleted rows too, and only its catalogue tells which."""
-    folder = root / source.path if source.path else root
-    if source.format == "iceberg" or (folder.is_dir() and any((folder / "metadata").glob("*.metadata.json"))):
+def _refuse_parts_of_tables(found: Sequence[Path], *, source: Source, table: str) -> None:
+    """The files of a lake table hold deleted rows too, and only the table's own log tells which."""
+    folders = {folder for file in found for folder in [*file.absolute().parents][:5]}
+    if any((folder / "_delta_log").is_dir() for folder in folders):
         raise InputError(
-            f"the {table} log is an Iceberg table, which fbkit does not read by itself",
+            f"the files of the {table} log belong to a Delta table, and may hold rows that were deleted",
             got=source.path,
-            allowed="Parquet, CSV, NDJSON, a Delta table, or a database query",
-            next_step=f"hand it in as a lazy frame: open_loop(folder, {table}=pl.scan_iceberg(...))",
+            allowed="the folder of the table",
+            next_step=f'set path under [{table}] to the folder that holds _delta_log, or format = "parquet" to insist',
         )
+    if any(next((folder / "metadata").glob("*.metadata.json"), None) for folder in folders):
+        raise _iceberg(source, table=table)
+
+
+def _iceberg(source: Source, *, table: str) -> InputError:
+    return InputError(
+        f"the {table} log is an Iceberg table, which fbkit does not read by itself",
+        got=source.path,
+        allowed="Parquet, CSV, NDJSON, a Delta table, or a database query",
+        next_step=f"hand it in as a lazy frame: open_loop(folder, {table}=pl.scan_iceberg(...))",
+    )
 
 
 def _scan_files(files: Sequence[File], *, table: str, source: Source, skip_unreadable: bool) -> Scan:

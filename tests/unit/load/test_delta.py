@@ -42,6 +42,14 @@ def test_a_delta_table_gives_its_rows_by_name_by_full_path_and_unasked(tmp_path:
         assert [(item.name, item.rows) for item in found.sources()] == [("predictions/predictions version 0", 3)]
 
 
+@pytest.mark.parametrize("path", ["predictions/*/*.parquet", "predictions/region=a", "*/*/*.parquet"])
+def test_files_picked_out_of_a_table_are_refused_unless_insisted_on(tmp_path: Path, table: Path, path: str) -> None:
+    for given in (path, str(tmp_path / path)):
+        with pytest.raises(InputError, match=r"belong to a Delta table[\s\S]*_delta_log"):
+            scan(tmp_path, given, None)
+    assert scan(tmp_path, path, "parquet").collect().height > 0
+
+
 def test_deleted_and_overwritten_rows_are_not_read(tmp_path: Path, table: Path) -> None:
     from deltalake import DeltaTable
 

@@ -117,6 +117,15 @@ def test_what_the_server_sends_and_polars_cannot_hold_is_our_error(
         scan("select interval '1 day' as lag")
 
 
+def test_a_query_that_takes_too_long_is_the_querys_fault(
+    postgres: Callable[[str], str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = postgres("select 1") + "&options=-c%20statement_timeout%3D20"
+    monkeypatch.setenv("FBKIT_TEST_DB", url)
+    with pytest.raises(InputError, match=r"query of the predictions log failed[\s\S]*statement timeout"):
+        scan("select pg_sleep(5)")
+
+
 @pytest.mark.parametrize(
     "url",
     [
