@@ -11,7 +11,8 @@ from pathlib import Path
 from typing import Any
 
 from fbkit import __version__
-from fbkit.errors import MissingPartError, OutputError
+from fbkit.errors import MissingPartError
+from fbkit.report.files import write_file
 from fbkit.session import open_loop
 
 # name, required, what for, how to get it
@@ -65,7 +66,12 @@ def template() -> Path:
     ):
         if place.is_file():
             return place
-    raise MissingPartError("the triage notebook is not installed", next_step="install fbkit again")
+    raise MissingPartError(
+        "the triage notebook is not installed",
+        got=f"nothing beside {Path(__file__).parent.name}",
+        allowed="triage.ipynb, which comes with the kit",
+        next_step="install fbkit again: pip install --force-reinstall fbkit",
+    )
 
 
 def prepare_notebook(loop: Path | None) -> Path:
@@ -84,23 +90,22 @@ def prepare_notebook(loop: Path | None) -> Path:
             cell["source"] = f"LOOP = {str(loop.absolute())!r}"
     safe = "".join(letter if letter.isalnum() else "-" for letter in name)[:60] or "loop"
     target, number = Path(f"triage-{safe}.ipynb"), 1
-    while target.exists():
+    while os.path.lexists(target):
         number += 1
         target = Path(f"triage-{safe}-{number}.ipynb")
     content["cells"] = cells
-    try:
-        target.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise OutputError(
-            "the notebook could not be written", got=str(error), next_step="go to a folder you may write to"
-        ) from error
-    return target
+    return write_file(target, (json.dumps(content, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def start(notebook: Path, lab_args: tuple[str, ...]) -> int:
     """Run JupyterLab on a notebook until it is stopped; its exit status."""
     if _version("jupyterlab") is None:
-        raise MissingPartError("JupyterLab is not installed", next_step='pip install "fbkit[lab]"')
+        raise MissingPartError(
+            "JupyterLab is not installed",
+            got=f"no jupyterlab in {sys.prefix}",
+            allowed="jupyterlab 4.4 or newer",
+            next_step='pip install "fbkit[lab]"',
+        )
     beside = Path(sys.executable).with_name("jupyter-lab")
     program = str(beside) if beside.exists() else shutil.which("jupyter-lab")
     command = [program] if program else [sys.executable, "-m", "jupyterlab"]

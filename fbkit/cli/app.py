@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import NoReturn
 
 import click
+import polars as pl
 
 from fbkit import __version__
 from fbkit.errors import ArgumentError, FbkitError, InputError
@@ -21,18 +22,38 @@ def main(argv: list[str] | None = None) -> None:
     except FbkitError as error:
         _fail(error, as_json="--json" in arguments)
     except click.ClickException as error:
-        wrong = ArgumentError(error.format_message(), next_step="see fbkit --help, or --help after the command")
+        wrong = ArgumentError(
+            error.format_message(),
+            got=" ".join(["fbkit", *arguments]),
+            allowed="the commands and options that --help lists",
+            next_step="see fbkit --help, or --help after the command",
+        )
         _fail(wrong, as_json="--json" in arguments)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("interrupted", err=True)
-        sys.exit(130)
+        _interrupted()
+    except pl.exceptions.PanicException as error:
+        # An interrupt that arrives while Polars calls back into Python comes out as its panic.
+        if "KeyboardInterrupt" not in str(error):
+            raise
+        _interrupted()
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(0)
     except OSError as error:
         reason = f"{error.strerror or error}: {Path(str(error.filename)).name[:100]}" if error.filename else str(error)
-        _fail(InputError("a file or folder cannot be used", got=reason), as_json="--json" in arguments)
+        unusable = InputError(
+            "a file or folder cannot be used",
+            got=reason,
+            allowed="a file or folder that is there and that you may read",
+            next_step="look whether it exists, and who may read it",
+        )
+        _fail(unusable, as_json="--json" in arguments)
     sys.exit(status if isinstance(status, int) else FINE)
+
+
+def _interrupted() -> NoReturn:
+    click.echo("interrupted", err=True)
+    sys.exit(130)
 
 
 def _fail(error: FbkitError, *, as_json: bool) -> NoReturn:

@@ -1,5 +1,6 @@
 """The logs behind an open loop: read when they are needed, short ones as a whole, long ones in batches."""
 
+import shutil
 import tempfile
 from dataclasses import replace
 from datetime import datetime
@@ -108,9 +109,13 @@ class OpenLogs:
         if found is not None:
             return found
         room = (None if cache is None else cache.room()) or Path(tempfile.mkdtemp(prefix="fbkit-"))
-        joined = self._joined(contract, room, as_of=as_of, label_versions=label_versions)
-        if cache is not None and room.parent == cache.folder:
-            return cache.keep(key, joined, room)
+        try:
+            joined = self._joined(contract, room, as_of=as_of, label_versions=label_versions)
+            if cache is not None and room.parent == cache.folder:
+                return cache.keep(key, joined, room)
+        except BaseException:  # an interrupt too leaves nothing behind
+            shutil.rmtree(room, ignore_errors=True)
+            raise
         if isinstance(joined.rows, StoredTable):
             joined.rows.tidy_up(room)
         return joined

@@ -29,6 +29,11 @@ def quiet() -> Generator[None]:
         _depth[0] += 1
         try:
             yield
+        except pl.exceptions.PanicException as error:
+            # An interrupt that arrives while Polars calls back into Python comes out as its panic.
+            if "KeyboardInterrupt" in str(error):
+                raise KeyboardInterrupt from error
+            raise
         finally:
             _depth[0] -= 1
             if kept is not None:

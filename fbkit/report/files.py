@@ -1,5 +1,6 @@
 """Files and folders that appear whole or not at all."""
 
+import contextlib
 import ctypes
 import errno
 import hashlib
@@ -43,7 +44,7 @@ def write_file(path: str | Path, content: bytes) -> Path:
     except OSError as error:
         raise _failed(target, error) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        _clear(temporary)
     return target
 
 
@@ -76,25 +77,36 @@ def write_folder(folder: str | Path, files: Mapping[str, bytes]) -> Path:
     except OSError as error:
         raise _failed(target, error) from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        _clear(temporary)
     return target
 
 
 def _check_name(name: str) -> None:
     if not all(_NAME.fullmatch(part) for part in name.split("/")):
-        raise OutputError("a file name is not allowed", got=name, allowed="lower-case letters, digits, . _ -")
+        raise OutputError(
+            "a file name is not allowed",
+            got=name,
+            allowed="lower-case letters, digits, . _ -",
+            next_step="give the file another name",
+        )
 
 
 def _check_replaceable(target: Path) -> None:
     if target.is_symlink():
         raise OutputError(
-            "the folder is a link, and links are not followed", got=target.name, next_step="name the folder itself"
+            "the folder is a link, and links are not followed",
+            got=target.name,
+            allowed="a folder, or a name that is free",
+            next_step="name the folder itself",
         )
     if not target.exists():
         return
     if not target.is_dir():
         raise OutputError(
-            "a file stands where the folder should go", got=target.name, next_step="choose another folder"
+            "a file stands where the folder should go",
+            got=target.name,
+            allowed="a folder, or a name that is free",
+            next_step="choose another folder",
         )
     found = {
         str(path.relative_to(target)): path
@@ -109,6 +121,7 @@ def _check_replaceable(target: Path) -> None:
         raise OutputError(
             "the folder holds files that this call did not write, or that were edited since",
             got=", ".join(strange[:5]),
+            allowed="an empty folder, or a bundle as it was written",
             next_step="choose another folder, or move those files away",
         )
 
@@ -146,10 +159,27 @@ def _put_in_place(temporary: Path, target: Path) -> None:
         target.rename(aside)
         try:
             temporary.rename(target)
-        except OSError:
+        except BaseException:  # an interrupt too must not leave the name empty
             aside.rename(target)
             raise
-        shutil.rmtree(aside, ignore_errors=True)
+        _clear(aside)
+
+
+def _clear(path: Path) -> None:
+    """Remove a temporary file or folder; an interrupt waits until it is gone."""
+    try:
+        _remove(path)
+    except KeyboardInterrupt:
+        _remove(path)
+        raise
+
+
+def _remove(path: Path) -> None:
+    with contextlib.suppress(OSError):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            path.unlink(missing_ok=True)
 
 
 def _exchange(one: Path, other: Path) -> bool:
@@ -167,5 +197,6 @@ def _failed(target: Path, error: OSError) -> OutputError:
     return OutputError(
         f"could not write {target.name}",
         got=f"{error.strerror or error} ({reason})",
-        next_step="choose a folder that can be written",
+        allowed="a folder that can be written, on a disk with room",
+        next_step="choose another folder, or make room; what stood there before is untouched",
     )

@@ -27,6 +27,16 @@ def test_a_remark_is_passed_on_and_a_panic_is_not(capfd: pytest.CaptureFixture[s
     assert capfd.readouterr().err == "afterwards\n"
 
 
+def test_an_interrupt_that_polars_turned_into_a_panic_is_an_interrupt() -> None:
+    def interrupt(value: int) -> int:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt), quiet():
+        raise pl.exceptions.PanicException("called unwrap on KeyboardInterrupt()")
+    with pytest.raises(KeyboardInterrupt), quiet():
+        pl.DataFrame({"a": [1]}).lazy().select(pl.col("a").map_elements(interrupt, return_dtype=pl.Int64)).collect()
+
+
 def test_an_error_inside_gives_standard_error_back(capfd: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(KeyError), quiet():
         raise KeyError
