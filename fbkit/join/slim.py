@@ -63,10 +63,15 @@ def key_text(keys: Sequence[str]) -> pl.Expr:
     return pl.col(keys[0]) if len(keys) == 1 else pl.concat_str(keys, separator=_SEPARATOR, ignore_nulls=False)
 
 
+def hashed(text: pl.Expr) -> pl.Expr:
+    """The hash by which rows are matched."""
+    return text.hash(_SEED)
+
+
 def key_hash(keys: Sequence[str]) -> pl.Expr:
     """The hash by which keys are matched; null if a part of the key is null."""
     text = key_text(keys)
-    return pl.when(text.is_not_null()).then(text.hash(_SEED)).alias(KEY)
+    return pl.when(text.is_not_null()).then(hashed(text)).alias(KEY)
 
 
 def key_check(keys: Sequence[str]) -> pl.Expr:
@@ -101,8 +106,8 @@ def slim_predictions(scan: Scan, *, contract: Contract) -> Slim:
             frame.select(
                 # One hash serves both where the key is the id.
                 *([] if keys == ("prediction_id",) else [key_hash(keys)]),
-                pl.col("prediction_id").hash(_SEED).alias("__id"),
-                *([entity_of(frame, contract=narrow).hash(_SEED).alias(ENTITY)] if fallback else []),
+                hashed(pl.col("prediction_id")).alias("__id"),
+                *([hashed(entity_of(frame, contract=narrow)).alias(ENTITY)] if fallback else []),
                 _verdict(prediction_rules(frame.columns, contract=narrow)),
                 "ts_pred",
                 *logged,
@@ -141,8 +146,8 @@ def slim_outcomes(scan: Scan, *, contract: Contract) -> Slim:
             frame.select(
                 key_hash(keys),
                 key_check(keys),
-                *([pl.col("outcome_id").hash(_SEED).alias("__statement")] if "outcome_id" in frame.columns else []),
-                pl.when(text.is_null()).then(pl.col(ENTITY).hash(_SEED)).alias(ENTITY),
+                *([hashed(pl.col("outcome_id")).alias("__statement")] if "outcome_id" in frame.columns else []),
+                pl.when(text.is_null()).then(hashed(pl.col(ENTITY))).alias(ENTITY),
                 _verdict(outcome_rules(contract, columns=frame.columns)),
                 "ts_event", "ts_arrival", "label",
                 # A handful of values, millions of times.

@@ -9,11 +9,14 @@ from hypothesis import given, settings
 from polars.testing import assert_frame_equal
 
 from fbkit.errors import InputError
-from fbkit.join import parts, slim, stream
+from fbkit.join import parts, slim
+from fbkit.join.join import join
 from fbkit.join.joined import Joined
 from fbkit.join.stream import HashCollisionError, LazyLogs, can_stream, stream_join
 from fbkit.load.frames import scan_frame
 from fbkit.load.loop import load_logs
+from fbkit.samples.chargeback import ChargebackConfig, Outage, chargebacks
+from fbkit.schema.contract import Contract
 from fbkit.testing.rich_worlds import rich_worlds
 from fbkit.testing.worlds import World
 from tests.unit.join.test_against_reference import joined as in_memory
@@ -47,11 +50,12 @@ def compare(world: World, folder: Path) -> str:
         return "refused"
     found = streamed(world, folder)
     assert_frame_equal(found.frame, expected.frame)
+    assert_frame_equal(found.feed, expected.feed)
     assert found.frame.write_ipc(None).getvalue() == expected.frame.write_ipc(None).getvalue()
     assert counted(found.audit) == counted(expected.audit)
     assert found.data_through == expected.data_through
     assert found.as_of == expected.as_of
-    told = [name for name in ("fate", "prediction_id", "ts_event", "ts_arrival", "label", "source", "rule")]
+    told = ["fate", "prediction_id", "ts_event", "ts_arrival", "label", "source", "rule"]
     idle = ~pl.col("fate").is_in(SHOWN)
     assert_frame_equal(
         found.candidates.filter(idle).select(told).sort(told),
@@ -88,3 +92,39 @@ def test_batches_join_as_memory_does(tiny_batches: None, tmp_path: Path) -> None
 @pytest.mark.deep
 def test_many_worlds_in_batches_join_as_memory_does(tiny_batches: None, tmp_path: Path) -> None:
     assert run(5000, tmp_path)["equal"] > 1000
+
+
+def test_an_outage_of_one_region_stops_its_rows_in_batches_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = chargebacks(
+        ChargebackConfig(days=210, per_day=500, base_rate=0.05, outage=Outage(first=120, days=6)), seed=5
+    )
+    frames = {"predictions": made.predictions.sample(fraction=1.0, shuffle=True, seed=1), "outcomes": made.outcomes}
+    for module in (slim, parts):
+        monkeypatch.setattr(module, "BATCH", 7000)
+    contract = Contract.from_toml(made.contract_toml)
+    logs = load_logs(contract, root=Path(), frames=frames)
+    expected = join(logs, contract=contract)
+    assert expected.feed.filter(~pl.col("complete")).height
+    scans = {name: scan_frame(frame.lazy(), table=name) for name, frame in frames.items()}
+    found = stream_join(LazyLogs(**scans), contract=contract, folder=tmp_path)
+    assert_frame_equal(found.frame, expected.frame)
+    assert_frame_equal(found.feed, expected.feed)
+    assert counted(found.audit) == counted(expected.audit)
+
+
+def test_keys_that_share_a_hash_are_never_taken_for_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hash that knows only the length of a key makes "a" and "b" collide."""
+    monkeypatch.setattr(slim, "hashed", lambda text: text.str.len_chars().cast(pl.UInt64))
+    start = pl.datetime(2026, 1, 1, time_zone="UTC")
+    predictions = pl.select(prediction_id=pl.lit("a"), ts_pred=start, score=0.5)
+    outcomes = pl.select(prediction_id=pl.lit("b"), ts_event=start, label=1.0)
+    contract = Contract.from_dict(
+        {"model": {"name": "m"}, "predictions": {}, "outcomes": {}, "label": {"window": "7d"}}
+    )
+    more = pl.select(prediction_id=pl.lit("cc"), ts_pred=start, score=0.5)  # goes the careful way, as the first
+    scans = {
+        "predictions": scan_frame(pl.concat([more, predictions]).lazy(), table="predictions"),
+        "outcomes": scan_frame(outcomes.lazy(), table="outcomes"),
+    }
+    with pytest.raises(HashCollisionError):
+        stream_join(LazyLogs(**scans), contract=contract, folder=tmp_path)
