@@ -71,8 +71,8 @@ def provisional(
     Notes
     -----
     A positive known at age a stands for 1 / F(a) positives. F is learnt from settled rows, by decision, and by score
-    and slice where arrival differs along them (Lawless 1994, doi:10.2307/3315820; the inverse weights are those of
-    Begg and Greenes 1983, doi:10.2307/2530820). Days on which the feed fell short are taken out of F. Rows of the cell
+    and slice where arrival differs along them (Lawless 1994, Canadian Journal of Statistics 22; the inverse weights are
+    those of Begg and Greenes 1983, doi:10.2307/2530820). Days on which the feed fell short are taken out of F. Rows of the cell
     itself never teach their own F. The interval holds the uncertainty of F and its movement from week to week.
     Mcb and ece have none and are biased upward in small cells. It is right if the pace of arrival has not changed.
     """
