@@ -8,7 +8,9 @@ import polars as pl
 
 from fbkit.errors import ArgumentError
 from fbkit.join.periods import resolve
+from fbkit.measure.fractional import ESTIMATORS
 from fbkit.measure.metrics import metrics
+from fbkit.measure.provisional import provisional
 from fbkit.measure.registry import choose
 from fbkit.measure.scope import Slices, slice_columns
 from fbkit.schema import results
@@ -17,10 +19,11 @@ from fbkit.schema.label import longest_delay
 from fbkit.schema.period import Period, parse_instant
 from fbkit.schema.protocols import JoinedLike, LoopLike, check_loop
 
+NAIVE: Final = "naive"
 COLUMNS: Final = (
     results.METRIC, results.PERIOD_START, results.PERIOD_END, results.VALUE, results.LOWER, results.UPPER,
     results.BOUND_LOWER, results.BOUND_UPPER, results.AVAILABILITY, results.N, results.N_LABELLED, results.STAGE,
-    *results.REVISION_COUNTS, results.METHOD, results.REASON, results.EVALUATION_ID,
+    *results.REVISION_COUNTS, NAIVE, results.METHOD, results.REASON, results.EVALUATION_ID,
 )  # fmt: skip
 MOST_TIMES: Final = 200
 _DEFAULT_TIMES: Final = 28
@@ -63,8 +66,10 @@ def revisions(
     as_of (UTC), the ``by`` columns as text, metric, period_start, period_end, value, lower, upper, bound_lower,
     bound_upper, availability, n, n_labelled, stage ("young", "mixed", "final": how old the rows were then), new_labels
     (labels that were not known at the time before), corrections (labels that changed), withdrawn (labels that count no
-    more), backfilled (new or changed labels that a backfill brought), method, reason, evaluation_id; in order of time,
-    then slice. Every label known by then counts, young ones too. What cannot be estimated is null beside a reason.
+    more), backfilled (new or changed labels that a backfill brought), naive, method, reason, evaluation_id; in order of
+    time, then slice. Every label known by then counts, young ones too. What cannot be estimated is null, with reason.
+    Where only positives are ever reported (``silence = "negative"``), young rows hold the estimate corrected for delay
+    (:func:`fbkit.measure.provisional.provisional`) under its stage, and ``naive`` what the labelled rows alone say.
 
     Raises
     ------
@@ -167,7 +172,9 @@ def _row(
     frame = metrics(joined, names, by=slices, period=period, stage=results.STAGE_ANY, level=level)
     shares = frame.filter(pl.col(results.METRIC) == results.AVAILABILITY)
     shares = shares.select(*slices, pl.col(results.VALUE).alias(results.AVAILABILITY))
-    frame = frame.filter(pl.col(results.METRIC) == metric)
+    frame = frame.filter(pl.col(results.METRIC) == metric).with_columns(pl.lit(None, dtype=pl.Float64).alias(NAIVE))
+    if joined.contract.label.silence == "negative" and metric not in (results.AVAILABILITY, "flag_rate"):
+        frame = _corrected(frame, joined, metric, period, slices, level)
     for part in (shares, moved):
         frame = frame.join(part, on=slices, how="left", nulls_equal=True) if slices else frame.hstack(part)
     frame = frame.with_columns(pl.col(results.REVISION_COUNTS).fill_null(0))
@@ -177,3 +184,23 @@ def _row(
         if slices
         else frame.select(as_of, *COLUMNS)
     )
+
+
+def _corrected(
+    frame: pl.DataFrame, joined: JoinedLike, metric: str, period: Period, slices: tuple[str, ...], level: float
+) -> pl.DataFrame:
+    """Young rows of a loop that reports only positives: corrected for delay, else nothing with the reason."""
+    numbers = [results.VALUE, results.LOWER, results.UPPER]
+    texts = [results.STAGE, results.METHOD, results.REASON]
+    young = pl.col(results.STAGE) != results.STAGE_FINAL
+    frame = frame.with_columns(pl.when(young).then(results.VALUE).alias(NAIVE))
+    age = joined.as_of - period.end
+    if metric not in ESTIMATORS or age <= timedelta(0):
+        why = pl.lit("only positives have been reported so far")
+        nothing = [pl.when(~young).then(name).alias(name) for name in (*numbers, results.METHOD)]
+        return frame.with_columns(*nothing, pl.when(young).then(why).otherwise(results.REASON).alias(results.REASON))
+    made = provisional(joined, metric, stage=age, by=slices, period=period, level=level)
+    made = made.select(*slices, *(pl.col(name).alias(f"{name}{_BEFORE}") for name in (*numbers, *texts)))
+    both = frame.join(made, on=slices, how="left", nulls_equal=True) if slices else frame.hstack(made)
+    taken = [pl.when(young).then(f"{name}{_BEFORE}").otherwise(name).alias(name) for name in (*numbers, *texts)]
+    return both.with_columns(taken).select(frame.columns)

@@ -9,7 +9,9 @@ import pytest
 import fbkit as fb
 from fbkit.errors import ArgumentError, InputError
 from fbkit.measure.metrics import metrics
+from fbkit.measure.provisional import provisional
 from fbkit.measure.revisions import revisions
+from fbkit.samples.chargeback import ChargebackConfig, chargebacks
 
 T0 = datetime(2024, 5, 6, tzinfo=UTC)
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
@@ -146,3 +148,31 @@ def test_what_does_not_fit_is_told() -> None:
         revisions(LOOP, period=WEEK, by="planet")
     with pytest.raises(InputError, match="no prediction at the as-of time"):
         revisions(LOOP, period=WEEK, at="2020-01-01")
+
+
+@pytest.fixture(scope="module")
+def chargeback_loop() -> fb.Loop:
+    made = chargebacks(ChargebackConfig(days=200, per_day=600, base_rate=0.03), seed=4)
+    contract = fb.Contract.from_toml(made.contract_toml)
+    return fb.open_loop(contract=contract, predictions=made.predictions, outcomes=made.outcomes)
+
+
+def test_where_only_positives_are_reported_young_numbers_are_corrected_and_the_naive_ones_stand_beside(
+    chargeback_loop: fb.Loop,
+) -> None:
+    period = "2025-09-22..2025-10-06"
+    frame = revisions(chargeback_loop, metric="precision", period=period, every="30d")
+    first, middle, last = frame.row(0, named=True), frame.row(2, named=True), frame.row(-1, named=True)
+    assert (first["value"], first["reason"]) == (None, "only positives have been reported so far")
+    assert (middle["stage"], middle["naive"]) == ("provisional@60d", 1.0)
+    assert middle["lower"] <= last["value"] <= middle["upper"]
+    assert (last["stage"], last["naive"]) == ("final", None)
+    there = provisional(chargeback_loop.join(as_of=middle["as_of"]), "precision", stage="60d", period=period)
+    assert there["value"][0] == middle["value"]
+
+
+def test_a_metric_without_a_correction_is_not_shown_naively(chargeback_loop: fb.Loop) -> None:
+    frame = revisions(chargeback_loop, metric="accuracy", period="2025-09-22..2025-10-06", every="60d")
+    assert frame["value"][1] is None
+    share = revisions(chargeback_loop, metric="availability", period="2025-09-22..2025-10-06", every="60d")
+    assert share["value"].null_count() == 0
