@@ -41,7 +41,7 @@ class Receipt(ReceiptFacts):
         return receipt_text(self, mask=mask)
 
     def __str__(self) -> str:
-        return self.to_text(mask=False)
+        return self.to_text(mask=False).rstrip("\n")
 
     def __repr__(self) -> str:
         from fbkit.report.escape import terminal

@@ -74,20 +74,22 @@ class Orphans:
         ).sort("n", "format", descending=[True, False])  # fmt: skip
         for row in by_format.iter_rows(named=True):
             known = "a format of" if row["known_format"] else "not a format of"
-            where = f"{', '.join(row['source'])}, {row['from']} to {row['to']}; {known} the predictions"
-            yield f"  {row['format']}: {row['n']:,} ({where}), such as {row['examples']}"
+            where = f"{_visible(', '.join(row['source']))}, {row['from']} to {row['to']}; {known} the predictions"
+            yield f"  {_visible(row['format'])}: {row['n']:,} ({where}), such as {row['examples']}"
         if self.repairs.is_empty():
             yield "no rewrite of the ids makes them match: the predictions were not logged, or these are not theirs"
         for row in self.repairs.iter_rows(named=True):
             match = f"{row['n_match']:,} of {row['n_orphans']:,} would match, {row['n_ambiguous']:,} ambiguous"
             inside = f"{row['in_window']:.0%} of the events in the window ({row['in_window_by_chance']:.0%} by chance)"
-            yield f"  {row['repair']}: {match}, {inside}, confidence {row['confidence']}"
+            yield f"  {_visible(row['repair'])}: {match}, {inside}, confidence {row['confidence']}"
             yield from (f"    {side}: {row[side]}" for side in ("outcomes", "predictions") if row[side])
         if self.repairs.height:
             yield "proposed, not applied: mend the key where the log is written, then join again"
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
+
+    __repr__ = __str__
 
 
 def profile_orphans(table: JoinedRows) -> Orphans:
@@ -136,8 +138,13 @@ def _profile(lost: pl.DataFrame, *, known: pl.Series, personal: bool) -> pl.Data
         pl.len().cast(pl.Int64).alias("n"), pl.col("key").unique().bottom_k(_EXAMPLES).sort().alias("examples")
     )
     groups = groups.sort("day", "n", "source", "format", descending=[False, True, False, False])
-    shown = [", ".join(_hashed(key) if personal else key for key in keys) for keys in groups["examples"]]
+    shown = [", ".join(_hashed(key) if personal else _visible(key) for key in keys) for keys in groups["examples"]]
     return groups.with_columns(pl.Series("examples", shown, dtype=pl.String)).select(PROFILE)
+
+
+def _visible(text: str) -> str:
+    """A key as it can be shown: what does not print is written as an escape."""
+    return text if text.isprintable() else ascii(text)
 
 
 def _hashed(key: str) -> str:

@@ -300,7 +300,11 @@ def _of_versions(contract: Contract, outcomes: pl.DataFrame) -> Iterator[_Way]:
     if version is None or not outcomes.select((pl.col("label_version") != version).any()).item():
         return
     yield _Way(rule=VERSIONS, choice="older ones where there is no other", current=True)
-    yield _Way(rule=VERSIONS, choice=f"only version {version}", label_versions="current")
+    yield _Way(
+        rule=VERSIONS,
+        choice=f"only version {version if version.isprintable() else ascii(version)}",
+        label_versions="current",
+    )
 
 
 def _with(contract: Contract, **tables: Any) -> Contract:

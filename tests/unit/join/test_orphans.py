@@ -162,6 +162,12 @@ def test_personal_ids_are_shown_as_hashes() -> None:
     assert "999999" not in str(found)
 
 
+def test_keys_that_do_not_print_are_written_as_escapes() -> None:
+    found = opened(PLAIN, ["\x1b[31mred\u202e", "\x07\x1b"]).orphans()
+    assert not any(sign in str(found) for sign in "\x1b\x07\u202e")
+    assert found.n == 2
+
+
 def test_an_orphan_that_had_not_arrived_is_not_counted_yet() -> None:
     left = pl.DataFrame({"prediction_id": ["a"], "ts_pred": [T0], "score": [0.5]})
     right = pl.DataFrame({"prediction_id": ["x", "y"], "ts_event": [T0, T0 + HOUR], "label": [1.0, 1.0]})
