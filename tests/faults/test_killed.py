@@ -94,15 +94,20 @@ def test_twenty_kills_in_the_middle_of_a_write(name: str, which: str, tmp_path: 
         nursery.stdin.close()
 
 
-def run_command(out: Path, *, sleep: float, number: signal.Signals) -> int:
+STARTED = "import sys; from fbkit.cli import main; import fbkit.session; print('1', flush=True); main(sys.argv[1:])"
+
+
+def kill_the_command(out: Path, *, after: float, number: signal.Signals) -> None:
+    """Start the command, and kill it so many seconds after it is loaded."""
     loop = fb.samples.path("recall_drop") / "variant_a"
-    command = [sys.executable, "-m", "fbkit.cli", "incident", "write", str(loop), "--out", str(out), "--draws", "0"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd=ROOT) as process:
-        time.sleep(sleep)
+    arguments = ["incident", "write", str(loop), "--out", str(out), "--draws", "0"]
+    command = [sys.executable, "-c", STARTED, *arguments]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT) as process:
+        assert line(process.stdout) == 1
+        time.sleep(after)
         process.send_signal(number)
         _, said = process.communicate()
-        assert b"Traceback" not in said
-        return process.returncode
+        assert "Traceback" not in said
 
 
 @pytest.mark.parametrize("which", SIGNALS)
@@ -115,8 +120,8 @@ def test_the_incident_command_killed_leaves_the_old_bundle_or_a_whole_new_one(
     length = time.perf_counter() - started
     old = contents(out)
     random = Random(which)
-    for _ in range(budget(3, TRIES)):
-        run_command(out, sleep=random.uniform(0.3, 1) * length + 0.5, number=SIGNALS[which][0])
+    for _ in range(budget(2, TRIES)):
+        kill_the_command(out, after=random.uniform(0.3, 1.2) * length, number=SIGNALS[which][0])
         now = contents(out)
         listed = {item["name"]: item["sha256"] for item in json.loads(now["manifest.json"])["files"]}
         assert {*listed, "manifest.json"} == set(now)

@@ -12,6 +12,8 @@ from collections.abc import Callable
 from itertools import count
 from pathlib import Path
 
+import polars as pl
+
 from fbkit.report.files import sha256, write_file, write_folder
 
 Write = Callable[[Path, int], object]
@@ -89,7 +91,7 @@ def _work(name: str, out: Path) -> None:
             write(out, number)
     except KeyboardInterrupt:
         os._exit(130)
-    except BaseException as error:
+    except pl.exceptions.PanicException as error:
         # An interrupt that arrives while Polars calls back into Python comes out as its panic.
         os._exit(130 if "KeyboardInterrupt" in str(error) else 1)
 
