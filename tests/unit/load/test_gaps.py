@@ -1,6 +1,7 @@
 """Parts that cannot be read: an error by default; on request left out, and the time they leave open is said."""
 
 import json
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from fbkit.errors import InputError
 from fbkit.load.gaps import named_period
 from fbkit.load.scan import Scan, scan_source
 from fbkit.schema.contract_parts import Source
+from fbkit.schema.logs import UnreadablePart
 from fbkit.schema.period import Period
 
 START = datetime(2026, 5, 1, tzinfo=UTC)
@@ -237,3 +239,38 @@ def test_logs_without_a_contract_can_be_skipped_too(loop: Path) -> None:
     with pytest.raises(InputError, match="2026-05-07"):
         fb.open_loop(**given)
     assert len(fb.open_loop(**given, skip_unreadable=True).join().incomplete) == 1
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        pytest.param(None, id="no time column"),
+        pytest.param([5, 6], id="no times"),
+        pytest.param([None, None], id="only nulls"),
+    ],
+)
+def test_where_nothing_tells_the_time_the_whole_log_is_incomplete(
+    tmp_path: Path, times: list[int | None] | None
+) -> None:
+    (tmp_path / "predictions").mkdir()
+    for name in ("a", "1850-01-01", "c"):
+        part = pl.DataFrame({"prediction_id": [f"{name}1", f"{name}2"], "score": [0.1, 0.2]})
+        part = part if times is None else part.with_columns(pl.Series("ts_pred", times))
+        part.write_csv(tmp_path / "predictions" / f"{name}.csv")
+    damage(tmp_path / "predictions" / "1850-01-01.csv")
+    part = skip(tmp_path).incomplete[0]
+    assert (part.file, part.period) == ("predictions/1850-01-01.csv", None)
+
+
+def test_a_log_that_is_incomplete_at_an_unknown_time_says_so_everywhere(loop: Path) -> None:
+    write(loop, [f"2026-05-{number + 1:02}" for number in range(10)])
+    joined = fb.open_loop(loop).join()
+    lost = UnreadablePart(table="predictions", file="predictions/x.csv", period=None, reason="damaged")
+    joined = replace(joined, incomplete=(lost,))
+    assert (
+        fb.availability(joined, every="1w")["reason"].to_list()
+        == ["incomplete: predictions/x.csv could not be read"] * 2
+    )
+    assert "all predictions" in joined.warnings[0]
+    harmless = replace(joined, incomplete=(replace(lost, table="changes"),))
+    assert fb.availability(harmless)["reason"].to_list() == [None]
