@@ -1,5 +1,6 @@
 """How ids are written: their format, the ways in which systems rewrite them, and the ids nearest to a given one."""
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import takewhile
@@ -145,7 +146,11 @@ def nearest_ids(ids: pl.Series, wanted: str, *, most: int = 3) -> list[str]:
         return []
     frame = ids.alias("id").to_frame()
     core = pl.select(applied(pl.lit(wanted), STEPS)).item()
-    alike = frame.filter(applied(pl.col("id"), STEPS) == core)["id"]
+    # A cheap look first: whatever is the same id ends in the same run of letters or digits.
+    runs = re.findall(r"[a-z]+|[0-9]+", wanted.lower())
+    tail = runs[-1].lstrip("0")[-3:] if runs else ""
+    close = frame.filter(pl.col("id").str.to_lowercase().str.contains(tail, literal=True))
+    alike = close.filter(applied(pl.col("id"), STEPS) == core)["id"]
     if alike.is_empty() and wanted:
         alike = frame.filter(pl.col("id").str.ends_with(wanted))["id"]
     length = len(wanted)
