@@ -36,10 +36,10 @@ def orphans(
     joined: Joined, rows: Rows, *, reference: Period, current: Period, until: datetime, settings: Settings
 ) -> Orphans | None:
     """Count orphans per window; None when the join kept no candidates."""
-    candidates = getattr(joined, "candidates", None)
-    if candidates is None or "fate" not in candidates.columns or "ts_event" not in candidates.columns:
+    pairs = getattr(joined, "pairs", None)
+    if pairs is None:
         return None
-    lost = candidates.filter(pl.col("fate") == "orphan")["ts_event"]
+    lost = pairs.lazy().filter(pl.col("fate") == "orphan").select("ts_event").collect().to_series()
     before = int(((lost >= reference.start) & (lost < min(reference.end, current.start))).sum())
     now = int(((lost >= current.start) & (lost < until)).sum())
     n_before, n_now = int(rows.of(REFERENCE).sum()), int(rows.of(CURRENT).sum())

@@ -18,7 +18,7 @@ import polars as pl
 from fbkit.join.joined import Joined
 from fbkit.join.parts import Writer
 from fbkit.join.slim import BATCH
-from fbkit.join.table import StoredTable
+from fbkit.join.table import StoredTable, Table
 from fbkit.schema.contract import Contract
 from fbkit.schema.logs import SourceFile
 from fbkit.schema.period import format_instant, parse_instant
@@ -28,6 +28,7 @@ _LIMIT_BYTES: Final = 20 * 2**30
 _STALE: Final = timedelta(days=1)
 _FORMAT: Final = 1
 _MANIFEST: Final = "manifest.json"
+_FRAMES: Final = ("audit", "changes", "feed", "feedback", "actions")
 
 
 def cache_folder() -> Path | None:
@@ -89,11 +90,11 @@ class Cache:
         """Put a table whose parts were written to ``room`` in its place; the same table, read from there."""
         try:
             _describe(joined, room)
-            target = self.folder / key
-            if not target.exists():
-                room.rename(target)
-            else:
-                shutil.rmtree(room, ignore_errors=True)
+            target, aside = self.folder / key, room.with_name(f"{room.name}-old")
+            if target.exists():  # a damaged one: a sound one would have been found
+                target.rename(aside)
+            room.rename(target)
+            shutil.rmtree(aside, ignore_errors=True)
         except (OSError, pl.exceptions.PolarsError):
             # The rows are in the room all the same, and go with the table.
             if isinstance(joined.rows, StoredTable):
@@ -104,16 +105,15 @@ class Cache:
 
 def _describe(joined: Joined, room: Path) -> None:
     """Write everything but the rows, and at last the manifest, without which a folder is no table."""
-    if not isinstance(joined.rows, StoredTable):
-        _write_rows(joined.frame, room)
-    frames = {"candidates": joined.candidates, "audit": joined.audit, "changes": joined.changes, "feed": joined.feed}
-    frames |= {"feedback": joined.feedback} | {f"rejects-{name}": rows for name, rows in joined.rejects.items()}
+    parts = {name: _parts(table, room, name=name) for name, table in (("part", joined.rows), ("pairs", joined.pairs))}
+    frames = {name: getattr(joined, name) for name in _FRAMES}
+    frames |= {f"rejects-{name}": rows for name, rows in joined.rejects.items()}
     for name, frame in frames.items():
         frame.write_ipc(room / f"{name}.arrow", compression="zstd")
-    parts = sorted(room.glob("part-*.parquet"))
     told = {
         "height": joined.rows.height,
-        "parts": [part.name for part in parts],
+        "pairs_height": joined.pairs.height,
+        "parts": parts,
         "rejects": sorted(joined.rejects),
         "as_of": format_instant(joined.as_of),
         "data_through": dict(joined.data_through),
@@ -124,10 +124,14 @@ def _describe(joined: Joined, room: Path) -> None:
     (room / _MANIFEST).write_text(json.dumps(told), encoding="utf-8")
 
 
-def _write_rows(frame: pl.DataFrame, room: Path) -> None:
-    with Writer(room) as writer:
-        for start in range(0, max(frame.height, 1), BATCH):
-            writer.add(frame.slice(start, BATCH))
+def _parts(table: Table, room: Path, *, name: str) -> list[str]:
+    """The files of a table in ``room``, written now if it is still in memory."""
+    if isinstance(table, StoredTable):
+        return [part.name for part in table.parts]
+    with Writer(room, name=name) as writer:
+        for start in range(0, max(table.height, 1), BATCH):
+            writer.add(table.frame.slice(start, BATCH))
+    return [part.name for part in writer.parts]
 
 
 def _joined(entry: Path, told: Mapping[str, Any], *, contract: Contract) -> Joined:
@@ -135,18 +139,19 @@ def _joined(entry: Path, told: Mapping[str, Any], *, contract: Contract) -> Join
         return pl.read_ipc(entry / f"{name}.arrow")
 
     return Joined(
-        rows=StoredTable([entry / name for name in told["parts"]], height=told["height"]),
-        candidates=frame("candidates"),
+        rows=StoredTable([entry / name for name in told["parts"]["part"]], height=told["height"]),
+        pairs=StoredTable([entry / name for name in told["parts"]["pairs"]], height=told["pairs_height"]),
         contract=contract,
         as_of=parse_instant(told["as_of"]),
-        audit=frame("audit"),
         rejects={name: frame(f"rejects-{name}") for name in told["rejects"]},
         sources=tuple(SourceFile(**source) for source in told["sources"]),
-        changes=frame("changes"),
         data_through=told["data_through"],
         label_versions=told["label_versions"],
+        audit=frame("audit"),
+        changes=frame("changes"),
         feed=frame("feed"),
         feedback=frame("feedback"),
+        actions=frame("actions"),
     )
 
 

@@ -74,7 +74,7 @@ def join(
     audit = account(frame, pairs=pairs, known=(made, said, acted), disagree=disagree, contract=contract)
     return Joined(
         rows=MemoryTable(clean(frame)),
-        candidates=clean(pairs.drop("__entity").sort("statement", "prediction_id", nulls_last=True)),
+        pairs=MemoryTable(clean(pairs.drop("__entity").sort("statement", "prediction_id", nulls_last=True))),
         contract=contract,
         as_of=known_at,
         audit=pl.concat([logs.audit, audit]),

@@ -52,7 +52,7 @@ class Joined:
     """
 
     rows: Table
-    candidates: pl.DataFrame
+    pairs: Table
     contract: Contract
     as_of: datetime
     audit: pl.DataFrame
@@ -70,6 +70,11 @@ class Joined:
     def frame(self) -> pl.DataFrame:
         """Every row and column; see the class."""
         return self.rows.frame
+
+    @property
+    def candidates(self) -> pl.DataFrame:
+        """Every pairing that was considered; see the class."""
+        return self.pairs.frame
 
     @property
     def evaluation_key(self) -> str:

@@ -71,11 +71,14 @@ class Matched:
     ----------
     statement
         By row of the prediction log: the row of the outcome log that carries its key, or null.
+    paired
+        By row of the outcome log: whether a prediction that was known by then has its key.
     fate
         By row of the outcome log: why the statement cannot count; null where it may, and for rows that are not simple.
     """
 
     statement: pl.Series
+    paired: pl.Series
     fate: pl.Series
 
 
@@ -113,7 +116,7 @@ def match(
     other = [] if version is None or not strict else [other_definition(version, strict=True)]
     found = pl.coalesce(unknown, orphan, fate(), *other).cast(FATE)
     fates = marked.select(fate=pl.when("simple").then(found)).collect(engine="streaming")
-    return Matched(statement=statement, fate=fates["fate"])
+    return Matched(statement=statement, paired=row_of.is_not_null(), fate=fates["fate"])
 
 
 def _pairs(made: pl.Series, said: pl.Series, *, known: pl.Series, simple: pl.Series) -> tuple[pl.Series, pl.Series]:

@@ -88,8 +88,9 @@ class Writer:
         A part cannot be written, for example because the disk is full.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, name: str = "part") -> None:
         self.folder = folder
+        self.name = name
         self.parts: list[Path] = []
         self.height = 0
         self._pool = ThreadPoolExecutor(max_workers=1)
@@ -108,10 +109,10 @@ class Writer:
 
     def add(self, frame: pl.DataFrame) -> None:
         """Hand over a part; at most one is waiting, so that memory stays bounded."""
-        if frame.is_empty():
+        if frame.is_empty() and self.parts:  # the first part tells the columns, even without rows
             return
         self._wait()
-        file = self.folder / f"part-{len(self.parts):05}.parquet"
+        file = self.folder / f"{self.name}-{len(self.parts):05}.parquet"
         self.parts.append(file)
         self.height += frame.height
         self._busy = self._pool.submit(_write, frame, file)

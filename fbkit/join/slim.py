@@ -63,6 +63,11 @@ def key_text(keys: Sequence[str]) -> pl.Expr:
     return pl.col(keys[0]) if len(keys) == 1 else pl.concat_str(keys, separator=_SEPARATOR, ignore_nulls=False)
 
 
+def key_shown(keys: Sequence[str]) -> pl.Expr:
+    """The join keys as the pairings show them (:func:`fbkit.join.pair.pair`)."""
+    return pl.concat_str(keys, separator="|").alias("key")
+
+
 def hashed(text: pl.Expr) -> pl.Expr:
     """The hash by which rows are matched."""
     return text.hash(_SEED)

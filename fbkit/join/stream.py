@@ -1,6 +1,5 @@
 """The join of large logs in bounded memory: rows that one key decides are matched by its hash and written in parts."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
@@ -19,9 +18,9 @@ from fbkit.join.match import Matched, Split, match, split
 from fbkit.join.pair import BY_ID
 from fbkit.join.parts import Writer, numbered, runs
 from fbkit.join.settle import ANY, CURRENT
-from fbkit.join.slim import CHECK, KEY, ROW, Slim, full_rows, key_check, key_text, slim_outcomes, slim_predictions
+from fbkit.join.slim import CHECK, KEY, ROW, Slim, full_rows, key_check, key_shown, slim_outcomes, slim_predictions
 from fbkit.join.states import CONFLICTED, assign_states, feed_watermark
-from fbkit.join.table import StoredTable, clean
+from fbkit.join.table import StoredTable
 from fbkit.join.watermark import count_feed, incomplete_feed, merge_counts, no_runs, row_watermark
 from fbkit.load.loop import Logs
 from fbkit.load.outcomes import Rest, load_outcomes, prepare_outcomes
@@ -31,6 +30,8 @@ from fbkit.schema.contract import Contract
 from fbkit.schema.label import LabelWindow
 from fbkit.schema.logs import ActionLog, ChangeLog, FeedbackLog
 from fbkit.schema.period import format_instant, parse_instant
+
+_SAID = ("label", "ts_event", "ts_arrival", "source", "label_version")
 
 
 class HashCollisionError(Exception):
@@ -95,8 +96,8 @@ def stream_join(
 
     Notes
     -----
-    ``candidates`` leaves out what ``frame`` says itself (the one statement that counts) and statements that had not
-    arrived; the audit counts both.
+    ``candidates`` has the same pairings in another order: statements are numbered by the order of their predictions,
+    and of those that are matched by their hash only the columns that a join reads are kept.
     """
     made = slim_predictions(logs.predictions, contract=contract)
     said = slim_outcomes(logs.outcomes, contract=contract)
@@ -126,12 +127,11 @@ def stream_join(
     if contract.label.silence == "negative" and work.watermark is not None:
         work = replace(work, runs=_judged_feed(work, careful=careful, base=work.watermark))
         careful = join(few, contract=contract, runs=work.runs, **view)
-    rows, audit, seen = _write(work, careful=careful, folder=folder)
-    candidates = pl.concat([careful.candidates, *seen, _orphans(work)], how="diagonal_relaxed")
+    rows, pairs, audit = _write(work, careful=careful, folder=folder)
     joined = replace(
         careful,
         rows=rows,
-        candidates=clean(candidates.sort("statement", "prediction_id", nulls_last=True)),
+        pairs=pairs,
         audit=pl.concat([few.audit, audit]),
         data_through=_reach(work, careful=careful),
     )
@@ -193,26 +193,39 @@ def _reach(work: _Work, *, careful: Joined) -> dict[str, str | None]:
     return simple | {name: format_instant(max(moments)) if moments else None for name, moments in newest.items()}
 
 
-def _write(work: _Work, *, careful: Joined, folder: Path) -> tuple[StoredTable, pl.DataFrame, list[pl.DataFrame]]:
-    """Write every row in order; return the table, the account of the join, and statements that did not count."""
+def _write(work: _Work, *, careful: Joined, folder: Path) -> tuple[StoredTable, StoredTable, pl.DataFrame]:
+    """Write every row in order, and every pairing; return both tables and the account of the join."""
     keep = work.parts.predictions & (work.made["known_at"] <= work.as_of)
     counts = Counts.of(careful.audit)
-    seen: list[pl.DataFrame] = []
     rest = careful.frame
-    with Writer(folder) as writer:
-        for rows, before in runs(work.logs.predictions, keep=keep, times=work.made["ts_pred"], folder=folder):
-            frame, idle = _finish(rows, work=work, counts=counts)
-            seen.append(idle)
+    with Writer(folder) as rows, Writer(folder, name="pairs") as pairs:
+        columns = careful.candidates.schema
+        pairs.add(careful.candidates)
+        for batch, before in runs(work.logs.predictions, keep=keep, times=work.made["ts_pred"], folder=folder):
+            frame, told = _finish(batch, work=work, counts=counts)
+            # In the order of their predictions, statements have numbers that say nothing of their place in a file.
+            pairs.add(_like(_ordered(told, told.clear()), columns, first=pairs.height))
             due = rest if before is None else rest.filter(pl.col("ts_pred") < before)
             rest = rest.slice(due.height)
-            writer.add(_ordered(frame, due))
-        writer.add(rest)
-    usable = work.made["verdict"].is_null()
+            rows.add(_ordered(frame, due))
+        rows.add(rest)
+        alone = _unpaired(work)
+        pairs.add(_like(alone, columns, first=pairs.height))
     counts.add("after_as_of", int((work.parts.predictions & (work.made["known_at"] > work.as_of)).sum() or 0))
     counts.add_fates(work.matched.fate, simple=work.parts.outcomes)
-    if counts["predictions"] != writer.height or writer.height > int(usable.sum()):
-        raise AssertionError("a prediction was lost in the join")
-    return StoredTable(writer.parts, height=writer.height), counts.audit(), [part for part in seen if part.height]
+    said = careful.candidates.height + int(work.parts.outcomes.sum() or 0)
+    if counts["predictions"] != rows.height or pairs.height != said:
+        raise AssertionError("a prediction or a statement was lost in the join")
+    stored = StoredTable(rows.parts, height=rows.height), StoredTable(pairs.parts, height=pairs.height)
+    return *stored, counts.audit()
+
+
+def _like(pairs: pl.DataFrame, schema: pl.Schema, *, first: int) -> pl.DataFrame:
+    """Pairings with all columns that the careful ones have, numbered from ``first`` on."""
+    held = {*pairs.columns, "statement"}
+    missing = [pl.lit(None, dtype=dtype).alias(name) for name, dtype in schema.items() if name not in held]
+    number = pl.int_range(first, first + pairs.height, dtype=pl.UInt32).alias("statement")
+    return pairs.with_columns(number, *missing).select(pl.col(name).cast(dtype) for name, dtype in schema.items())
 
 
 def _ordered(frame: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
@@ -226,17 +239,17 @@ def _ordered(frame: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
 
 
 def _finish(rows: pl.DataFrame, *, work: _Work, counts: Counts) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """A batch of simple rows as the joined table has them, and their statements that do not count."""
+    """A batch of simple rows as the joined table has them, and their pairings."""
     contract = work.contract
-    frame, idle, disagree = _paired(rows, work=work)
+    frame, told, disagree = _paired(rows, work=work)
     frame = assign_states(frame, contract=contract, as_of=work.as_of, watermark=work.by_row)
     frame = arranged(frame, contract=contract, ordered=False)
     counts.add_rows(frame, version=contract.label.version)
     counts.add("decision_disagrees", disagree)
-    hidden = int((idle["fate"] == "contradicts_action").sum())
+    hidden = int((told["fate"] == "contradicts_action").sum())
     counts.add("contradicts_action", hidden)
     counts.add("used", -hidden)
-    return frame, idle
+    return frame, told
 
 
 def _paired(rows: pl.DataFrame, *, work: _Work) -> tuple[pl.DataFrame, pl.DataFrame, int]:
@@ -245,8 +258,8 @@ def _paired(rows: pl.DataFrame, *, work: _Work) -> tuple[pl.DataFrame, pl.DataFr
     found = _statements(prepared, rows[ROW], work=work)
     frame = with_closes(prepared, contract=work.contract)
     frame, disagree = decorate(frame, actions=work.actions, contract=work.contract)
-    frame, idle = _attach(frame, found, keys=work.contract.join.keys)
-    return frame, idle, disagree
+    frame, told = _attach(frame, found, contract=work.contract)
+    return frame, told, disagree
 
 
 def _judged_feed(work: _Work, *, careful: Joined, base: datetime) -> pl.DataFrame:
@@ -278,44 +291,44 @@ def _statements(prepared: pl.DataFrame, rows: pl.Series, *, work: _Work) -> pl.D
     own = prepared.select(key_check(keys)).to_series()
     if (found[CHECK] != own).fill_null(value=False).any():
         raise HashCollisionError
-    if work.contract.label.combine == "count":
-        found = found.with_columns(pl.when(pl.col("label").is_not_null()).then(1.0).alias("label"))
     return found.with_columns(pl.col("source", "label_version").cast(pl.String), pl.col("fate").cast(pl.String))
 
 
-def _attach(frame: pl.DataFrame, found: pl.DataFrame, *, keys: Sequence[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _attach(frame: pl.DataFrame, found: pl.DataFrame, *, contract: Contract) -> tuple[pl.DataFrame, pl.DataFrame]:
     """What :func:`fbkit.join.assemble.attach` does, for rows that stand beside their only statement."""
     paired = found["statement"].is_not_null()
     counts = paired & found["fate"].is_null()
     spoken = counts | (found["fate"] == "other_definition").fill_null(value=False)
-    said = ("label", "ts_event", "ts_arrival", "source", "label_version")
     labels = found.select(
-        *[pl.when(counts).then(name).alias(name) for name in said],
+        pl.when(counts).then(1.0 if contract.label.combine == "count" else "label").alias("label"),
+        *[pl.when(counts).then(name).alias(name) for name in _SAID[1:]],
         pl.when(counts).then(pl.lit(BY_ID)).alias("rule"),
         pl.lit(0, dtype=pl.UInt32).alias("n_rivals"),
         spoken.cast(pl.UInt32).alias("n_outcomes"),
         pl.lit(value=False).alias(CONFLICTED),
     )
+    fate = pl.coalesce("fate", pl.when("hidden").then(pl.lit("contradicts_action")).otherwise(pl.lit("used")))
     hidden = counts & frame["blocked"]
-    told = paired & (found["fate"] != "not_yet_arrived").fill_null(value=False)
-    idle = pl.concat(
-        [frame.select("prediction_id", "ts_pred", key_text(keys).alias("key"), hidden=hidden), found], how="horizontal"
+    told = pl.concat(
+        [frame.select("prediction_id", "ts_pred", key_shown(contract.join.keys), hidden=hidden), found],
+        how="horizontal",
     )
-    idle = idle.filter(hidden | told).select(
-        "statement", "prediction_id", "ts_pred", *said, "key", pl.lit(BY_ID).alias("rule"),
-        pl.when("hidden").then(pl.lit("contradicts_action")).otherwise("fate").alias("fate"),
+    told = told.filter(paired).select(
+        "prediction_id", "ts_pred", *_SAID, "key", pl.lit(BY_ID).alias("rule"), fate.alias("fate"),
         pl.lit(0, dtype=pl.UInt32).alias("n_rivals"),
     )  # fmt: skip
-    return pl.concat([frame, labels], how="horizontal"), idle
+    return pl.concat([frame, labels], how="horizontal"), told
 
 
-def _orphans(work: _Work) -> pl.DataFrame:
-    """The simple statements whose key matches no prediction, as candidates."""
-    lost = (work.matched.fate == "orphan").fill_null(value=False)
-    rows = full_rows(work.logs.outcomes, lost.arg_true())
-    frame, _, _ = prepare_outcomes(rows.drop(ROW), contract=work.contract)
-    key = key_text(work.contract.join.keys)
-    return frame.select(
-        rows[ROW].alias("statement"), "label", "ts_event", "ts_arrival", "source", "label_version",
-        pl.lit("orphan").alias("fate"), pl.lit(0, dtype=pl.UInt32).alias("n_rivals"), key.alias("key"),
-    )  # fmt: skip
+def _unpaired(work: _Work) -> pl.DataFrame:
+    """The simple statements whose key no prediction known by then has: orphans, and what had not arrived."""
+    alone = work.parts.outcomes & ~work.matched.paired
+    made: list[pl.DataFrame] = []
+    for batch in numbered(work.logs.outcomes, keep=alone) if alone.any() else ():
+        frame, _, _ = prepare_outcomes(batch.drop(ROW), contract=work.contract)
+        fates = work.matched.fate.gather(batch[ROW]).cast(pl.String)
+        key = key_shown(work.contract.join.keys)
+        made.append(frame.select(*_SAID, fates.alias("fate"), pl.lit(0, dtype=pl.UInt32).alias("n_rivals"), key))
+    if not made:
+        return pl.DataFrame(schema=dict.fromkeys(_SAID, pl.String))
+    return pl.concat(made).sort("ts_event", "key", pl.all(), nulls_last=True)

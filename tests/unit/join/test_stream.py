@@ -21,8 +21,6 @@ from fbkit.testing.rich_worlds import rich_worlds
 from fbkit.testing.worlds import World
 from tests.unit.join.test_against_reference import joined as in_memory
 
-SHOWN = ("used", "not_yet_arrived")
-
 
 def streamed(world: World, folder: Path) -> Joined:
     frames = world.frames()
@@ -55,12 +53,9 @@ def compare(world: World, folder: Path) -> str:
     assert counted(found.audit) == counted(expected.audit)
     assert found.data_through == expected.data_through
     assert found.as_of == expected.as_of
-    told = ["fate", "prediction_id", "ts_event", "ts_arrival", "label", "source", "rule"]
-    idle = ~pl.col("fate").is_in(SHOWN)
-    assert_frame_equal(
-        found.candidates.filter(idle).select(told).sort(told),
-        expected.candidates.filter(idle).select(told).sort(told),
-    )
+    told = ["fate", "prediction_id", "ts_pred", "ts_event", "ts_arrival", "label", "source", "rule", "n_rivals", "key"]
+    assert_frame_equal(found.candidates.select(told).sort(told), expected.candidates.select(told).sort(told))
+    assert found.candidates["statement"].n_unique() == expected.candidates["statement"].n_unique()
     for name, rows in expected.rejects.items():
         assert found.rejects[name].height == rows.height
     return "equal"
