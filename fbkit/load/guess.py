@@ -9,7 +9,7 @@ import polars as pl
 import polars.selectors as cs
 
 from fbkit.errors import InputError
-from fbkit.load.columns import free_name, is_special, refuse_other_separator
+from fbkit.load.columns import NUMBERS, TIMES, free_name, is_special, refuse_other_separator
 from fbkit.load.guess_names import ACTIONS, BLOCKING, IDS, OUTCOMES, PREDICTIONS
 from fbkit.load.predictions import RESERVED
 from fbkit.load.read import read_frame
@@ -43,7 +43,9 @@ def guess_contract(
     decision = _decision(left, threshold=threshold, said=said)
     silence = _silence(outcomes, right["label"], predictions=predictions.height, said=said)
     # A name that the joined table uses itself, such as "state", is kept under another.
-    freed = {free_name(name, predictions.columns): name for name in (*slices, *features) if name in RESERVED}
+    taken = {*RESERVED, "prediction_id", *left}
+    kept = {*features} - taken | {*slices} - taken - {*NUMBERS["predictions"], *TIMES["predictions"]}
+    freed = {free_name(name, predictions.columns): name for name in (*slices, *features) if name not in kept}
     renamed = {old: new for new, old in freed.items()}
     raw: dict[str, Any] = {
         "model": {"name": "draft"},

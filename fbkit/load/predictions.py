@@ -7,7 +7,7 @@ import polars as pl
 
 from fbkit.errors import InputError
 from fbkit.load.checks import RULE, account, quarantine, split_duplicates
-from fbkit.load.columns import Casts, canonical, check_text_type, free_name
+from fbkit.load.columns import NUMBERS, TIMES, Casts, canonical, check_text_type, free_name
 from fbkit.load.keys import id_of_keys, whole_keys
 from fbkit.load.latency import count_latencies, latency_note
 from fbkit.load.looks import hidden_columns
@@ -132,6 +132,13 @@ def _as_text(frame: pl.DataFrame, *, contract: Contract, casts: Casts) -> tuple[
             next_step="log it, map it under [predictions.columns], or take it out of the contract",
         )
     for name in contract.slices.columns:
+        if name in (*NUMBERS[TABLE], *TIMES[TABLE]):
+            raise InputError(
+                "a slice is a number or time that the kit computes with",
+                got=name,
+                allowed="a column of names, or of whole numbers",
+                next_step="log its bins as a column of their own, and slice by that",
+            )
         dtype = frame.schema[name]
         if dtype != pl.String and (not dtype.is_float() or name not in contract.features.columns):
             check_text_type(frame, column=name, table=TABLE)

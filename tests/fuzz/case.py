@@ -142,6 +142,7 @@ def _hand_in(case: Case, content: dict[str, Any], random: Random) -> None:
         case.options["command"] = _arguments(case, guessed=guessed, random=random)
     case.options["as_of"] = random.choice(TIMES) if random.random() < 0.2 else None
     case.options["triage"] = random.random() < 0.12
+    case.options["long"] = random.random() < 0.15
 
 
 def _arguments(case: Case, *, guessed: bool, random: Random) -> list[str]:

@@ -65,6 +65,17 @@ def test_names_of_the_joined_table_are_kept_under_others() -> None:
     assert loop.join().frame["logged_state"].to_list()[:2] == ["CA", "NY"]
 
 
+def test_a_slice_with_the_name_of_another_column_of_ours_is_kept_under_another() -> None:
+    frame = left(score=["EU", "US"] * 15, threshold=["high", "low"] * 15, latency_ms=[float(i) for i in range(N)])
+    made, _ = guess(frame, right())
+    assert made.predictions.columns["score"] == "risk_score"
+    assert made.slices.columns == ("logged_score", "logged_threshold")
+    assert made.features.columns == ("latency_ms",)
+    frame = fb.open_loop(predictions=frame, outcomes=right(), window="7d").join().frame
+    assert frame["logged_score"].to_list()[:2] == ["EU", "US"]
+    assert frame["latency_ms"].dtype == pl.Float64
+
+
 def test_a_stray_bad_score_does_not_hide_the_score() -> None:
     made, _ = guess(left(risk_score=[float("nan"), 1.2] + [0.3, 0.4] * 14), right())
     assert made.predictions.columns["score"] == "risk_score"

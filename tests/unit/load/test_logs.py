@@ -139,6 +139,12 @@ def test_text_that_is_no_number_is_counted_and_refused_when_it_is_most_of_what_i
         load(left(score=["0,5"] * 5))
 
 
+def test_a_number_that_the_kit_computes_with_is_no_slice() -> None:
+    with pytest.raises(InputError, match="a slice is a number or time") as caught:
+        load(made=contract(slices={"columns": ["score"]}))
+    assert caught.value.got == "score"
+
+
 def test_swapped_columns_are_named() -> None:
     with pytest.raises(InputError, match="score would fit: are the columns swapped"):
         load(left(score=[str(T0)] * 5, ts_pred=[0.25] * 5))
