@@ -1,6 +1,6 @@
 """What a metric of young rows will come to: estimates corrected for positives that are still to arrive."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from typing import Any, Final
 
@@ -8,6 +8,8 @@ import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError, nearest
+from fbkit.measure.calibration import BINS
+from fbkit.measure.corp import bin_of
 from fbkit.measure.fractional import ESTIMATORS, Fractional, Rows
 from fbkit.measure.intervals import Array, logit_interval, mean_by_variance, proportion_by_variance, wilson
 from fbkit.measure.latency import STRATUM, Arrivals, feed_reach, learn
@@ -31,6 +33,7 @@ COLUMNS: Final = (
 DEFAULT: Final = ("precision", "recall", "average_precision", "brier", "ece")
 _PROBABILITY: Final = ("brier", "log_loss", "mcb", "ece")
 _MOST_UNSEEN: Final = 0.05
+_BIN: Final = "\0bin"
 _NUMBERS: Final = (results.VALUE, results.LOWER, results.UPPER, NAIVE, LABELLED_ONLY, ARRIVED)
 
 
@@ -72,13 +75,15 @@ def provisional(
     -----
     A positive known at age a stands for 1 / F(a) positives. F is learnt from settled rows, by decision, and by score
     and slice where arrival differs along them (Lawless 1994, Canadian Journal of Statistics 22; the inverse weights are
-    those of Begg and Greenes 1983, doi:10.2307/2530820). Days on which the feed fell short are taken out of F. Rows of the cell
-    itself never teach their own F. The interval holds the uncertainty of F and its movement from week to week.
-    Mcb and ece have none and are biased upward in small cells. It is right if the pace of arrival has not changed.
+    those of Begg and Greenes 1983, doi:10.2307/2530820). Days on which the feed fell short are taken out of F. Rows of
+    the cell itself never teach their own F while others are enough. The interval holds the uncertainty of F and its
+    movement from week to week. Mcb and ece have none and are biased upward in small cells. It is right if the pace of
+    arrival has not changed.
     """
     check_joined(joined)
     check_level(level)
-    names = _names(joined, metrics)
+    names = _names(metrics)
+    _check_applies(joined)
     parts: list[pl.DataFrame] = []
     runs = hidden(joined)
     for age in _ages(joined, stage):
@@ -93,7 +98,81 @@ def provisional(
     return pl.concat(parts)
 
 
-def _names(joined: JoinedLike, metrics: str | Sequence[str]) -> list[str]:
+def provisional_calibration(
+    joined: JoinedLike,
+    *,
+    stage: str | timedelta | None = None,
+    by: Slices = None,
+    period: str | Period | None = None,
+    bins: int = BINS,
+    level: float = 0.95,
+) -> pl.DataFrame:
+    """Observed frequency by score before the labels are final, corrected as :func:`provisional` corrects.
+
+    Parameters
+    ----------
+    stage, by, period, level
+        As in :func:`provisional`.
+    bins
+        Equal-width bins of 0..1.
+
+    Returns
+    -------
+    The ``by`` columns as text, then score_lower, score_upper, score_mean, observed, lower, upper, naive_negative, n,
+    n_labelled (positives known at that age), stage, method, reason; bins without rows have no line.
+
+    Raises
+    ------
+    ArgumentError
+        As :func:`provisional`; scores that are no probabilities, or no bin.
+    """
+    check_joined(joined)
+    check_level(level)
+    _check_applies(joined)
+    if joined.contract.predictions.score_kind != "probability" or bins < 1:
+        raise ArgumentError(
+            "a reliability curve needs scores that are probabilities, and at least one bin",
+            got=f"score_kind {joined.contract.predictions.score_kind}, bins {bins}",
+        )
+    parts: list[pl.DataFrame] = []
+    runs = hidden(joined)
+    for age in _ages(joined, stage):
+        chosen = Stage(name=f"provisional@{format_duration(age)}", age=age)
+        scope = _scope(joined, chosen, runs, by=by, every=None, period=period)
+        binned = pl.Series(_BIN, bin_of(scope.frame[S].to_numpy(), bins))
+        arrivals = learn(joined, age=age, by=scope.by)
+        frame = with_shares(scope, arrivals, runs).with_columns(binned).filter(IN)
+        frame, _ = with_entities(frame, [*scope.by, _BIN])
+        parts.append(_curve(joined, frame, scope, arrivals, bins=bins, level=level))
+    return pl.concat(parts)
+
+
+def _curve(
+    joined: JoinedLike, frame: pl.DataFrame, scope: Scope, arrivals: Arrivals | None, *, bins: int, level: float
+) -> pl.DataFrame:
+    keys = [*scope.by, _BIN]
+    lines: list[dict[str, Any]] = []
+    for arrays, key in _cells(frame, keys):
+        line = _cell(arrays, arrivals, ["base_rate"], joined, level=level)[0]
+        line["score_mean"] = float(arrays[S].mean())
+        lines.append(line | key)
+    schema = {name: frame.schema[name] for name in keys} | dict.fromkeys((*_NUMBERS, "score_mean"), pl.Float64)
+    schema |= dict.fromkeys((results.N, results.N_LABELLED), pl.Int64)
+    schema |= dict.fromkeys((results.METHOD, results.REASON), pl.String)
+    made = pl.DataFrame([{name: line[name] for name in schema} for line in lines], schema=schema)
+    return made.select(
+        *scope.by,
+        (pl.col(_BIN) / bins).alias("score_lower"),
+        ((pl.col(_BIN) + 1) / bins).alias("score_upper"),
+        "score_mean",
+        pl.col(results.VALUE).alias("observed"),
+        *(results.LOWER, results.UPPER, NAIVE, results.N, results.N_LABELLED),
+        pl.lit(scope.stage.name).alias(results.STAGE),
+        *(results.METHOD, results.REASON),
+    )
+
+
+def _check_applies(joined: JoinedLike) -> None:
     contract = joined.contract
     if contract.model.task != "binary" or contract.label.silence != "negative":
         raise ArgumentError(
@@ -102,6 +181,9 @@ def _names(joined: JoinedLike, metrics: str | Sequence[str]) -> list[str]:
             allowed='task = "binary" and label.silence = "negative"',
             next_step='metrics(joined, ..., stage="provisional@30d") gives the labelled rows\' own value',
         )
+
+
+def _names(metrics: str | Sequence[str]) -> list[str]:
     asked = [metrics] if isinstance(metrics, str) else list(dict.fromkeys(metrics))
     for name in asked:
         if name not in ESTIMATORS:
@@ -154,16 +236,11 @@ def _one_stage(
     *,
     level: float,
 ) -> pl.DataFrame:
-    frame, clustered = with_entities(frame, scope.keys)
-    columns = [S, F, Y, KNOWN, SHARE, STRATUM, UNSEEN, *([ENTITY] if clustered else [])]
-    cells = frame.group_by(scope.keys).agg(pl.col(columns).filter(pl.col(IN)), pl.len().alias("\0all"))
-    cells = cells.sort(scope.keys, nulls_last=True)
+    frame, _ = with_entities(frame, scope.keys)
     lines: list[dict[str, Any]] = []
-    for cell in cells.iter_rows(named=True):
-        arrays = {name: np.asarray(cell[name], dtype=np.float64) for name in columns}
-        key = {name: cell[name] for name in scope.keys}
+    for arrays, key in _cells(frame, scope.keys):
         lines += [key | line for line in _cell(arrays, arrivals, names, joined, level=level)]
-    schema = {name: cells.schema[name] for name in scope.keys}
+    schema = {name: frame.schema[name] for name in scope.keys}
     schema |= {results.METRIC: pl.String} | dict.fromkeys(_NUMBERS, pl.Float64)
     schema |= dict.fromkeys((results.N, results.N_LABELLED), pl.Int64)
     schema |= dict.fromkeys((results.METHOD, results.REASON), pl.String)
@@ -172,6 +249,17 @@ def _one_stage(
     return made.with_columns(pl.lit(scope.stage.name).alias(results.STAGE)).sort(
         order, *scope.keys, nulls_last=True, maintain_order=True
     )
+
+
+def _cells(frame: pl.DataFrame, keys: list[str]) -> Iterator[tuple[dict[str, Array], dict[str, Any]]]:
+    """The counting rows of each cell as arrays, with the cell's key; a cell without such rows comes too, empty."""
+    columns = [S, F, Y, KNOWN, SHARE, STRATUM, UNSEEN]
+    # An entity without an id is none; where none repeats there is nothing to gather.
+    columns += [ENTITY] if frame.schema[ENTITY].is_integer() else []
+    cells = frame.group_by(keys).agg(pl.col(columns).filter(IN)).sort(keys, nulls_last=True)
+    for cell in cells.iter_rows(named=True):
+        arrays = {name: np.asarray(cell[name], dtype=np.float64) for name in columns}
+        yield arrays, {name: cell[name] for name in keys}
 
 
 def _cell(

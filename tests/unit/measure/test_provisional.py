@@ -15,7 +15,7 @@ from fbkit.join.joined import Joined
 from fbkit.load.loop import load_logs
 from fbkit.measure.fractional import ESTIMATORS, Rows, average_precision, precision
 from fbkit.measure.metrics import metrics
-from fbkit.measure.provisional import COLUMNS, NAIVE, provisional
+from fbkit.measure.provisional import COLUMNS, NAIVE, provisional, provisional_calibration
 from fbkit.samples.chargeback import ChargebackConfig, Outage, chargebacks, expected
 from fbkit.schema.contract import Contract
 
@@ -203,6 +203,30 @@ def test_metrics_never_shows_positives_alone_and_final_waits_for_the_feed() -> N
     frame = metrics(held, "precision", by="region", every="1mo", period="2025-09-01..2025-11-01")
     last = frame.filter(pl.col("region") == "EU").sort("period_start").row(-1, named=True)
     assert last["value"] is None or last["value"] < 0.5
+
+
+def test_the_bins_of_the_curve_add_up_to_the_base_rate_and_hold_the_scores() -> None:
+    curve = provisional_calibration(joined(), stage="30d", period=YOUNG)
+    whole = provisional(joined(), "base_rate", stage="30d", period=YOUNG).row(0, named=True)
+    assert curve["n"].sum() == whole["n"]
+    # A bin of few rows may be cut at 1; all others add up exactly.
+    cut = curve.filter(pl.col("observed") == 1)["n"].sum() / curve["n"].sum()
+    added = (curve["n"] * curve["observed"]).sum() / curve["n"].sum()
+    assert added == pytest.approx(whole["value"], abs=1e-12 + cut)
+    assert (curve["n"] * curve[NAIVE]).sum() / curve["n"].sum() == pytest.approx(whole[NAIVE], abs=1e-12)
+    assert curve["score_mean"].is_between(curve["score_lower"], curve["score_upper"]).all()
+    # The simulated scores are the true chances, so the corrected curve is the diagonal and the naive one lies below.
+    told = curve.filter(pl.col("n_labelled") >= 20)
+    assert told.height >= 4
+    wide = 0.3 * (told["upper"] - told["lower"])
+    assert (told["lower"] - wide <= told["score_mean"]).all()
+    assert (told["score_mean"] <= told["upper"] + wide).all()
+    assert (told[NAIVE] < told["observed"]).all()
+
+
+def test_the_curve_needs_probabilities() -> None:
+    with pytest.raises(ArgumentError, match="at least one bin"):
+        provisional_calibration(joined(), bins=0)
 
 
 @pytest.mark.parametrize(
