@@ -70,9 +70,14 @@ class Arrivals:
     positives: int
 
 
-def learn(joined: JoinedLike, *, age: timedelta, by: Sequence[str]) -> Arrivals | None:
-    """Learn the share of positives known at ``age``; None with too few positives in settled rows."""
+def learn(joined: JoinedLike, *, age: timedelta, by: Sequence[str], apart: pl.Expr | None = None) -> Arrivals | None:
+    """Learn the share of positives known at ``age``; None with too few positives in settled rows.
+
+    Rows ``apart`` (an outage fell into their window) teach only where too few others do.
+    """
     positives = joined.frame.lazy().filter(settled(joined) & (pl.col("label") == 1) & ~pl.col("blocked"))
+    if apart is not None and positives.filter(~apart).select(pl.len()).collect().item() >= FEWEST:
+        positives = positives.filter(~apart)
     lag = pl.col("arrival_lag").dt.total_microseconds() / 86_400e6
     known = positives.select(
         *(pl.col(name).cast(pl.String) for name in by),

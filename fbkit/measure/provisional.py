@@ -16,7 +16,7 @@ from fbkit.measure.latency import STRATUM, Arrivals, feed_reach, learn
 from fbkit.measure.metrics import check_level
 from fbkit.measure.registry import F, S, Y
 from fbkit.measure.scope import ENTITY, IN, Scope, Slices, Stage, evaluation_id, open_scope, with_entities
-from fbkit.measure.visible import KNOWN, SHARE, UNSEEN, Hidden, hidden, with_shares, working_columns
+from fbkit.measure.visible import KNOWN, SHARE, UNSEEN, Hidden, hidden, touched, with_shares, working_columns
 from fbkit.schema import results
 from fbkit.schema.durations import format_duration, parse_duration
 from fbkit.schema.period import Period
@@ -89,7 +89,7 @@ def provisional(
     for age in _ages(joined, stage):
         chosen = Stage(name=f"provisional@{format_duration(age)}", age=age)
         scope = _scope(joined, chosen, runs, by=by, every=every, period=period)
-        arrivals = learn(joined, age=age, by=scope.by)
+        arrivals = learn(joined, age=age, by=scope.by, apart=touched(joined, runs))
         call = {"names": names, "by": scope.by, "every": every, "period": str(scope.limits), "stage": chosen.name}
         identity = evaluation_id(joined, call="provisional", level=level, **call)
         made = _one_stage(joined, with_shares(scope, arrivals, runs), scope, arrivals, names, level=level)
@@ -133,6 +133,8 @@ def provisional_calibration(
         raise ArgumentError(
             "a reliability curve needs scores that are probabilities, and at least one bin",
             got=f"score_kind {joined.contract.predictions.score_kind}, bins {bins}",
+            allowed="score_kind probability, 1 bin or more",
+            next_step='give bins=10, and set score_kind = "probability" if the scores are probabilities',
         )
     parts: list[pl.DataFrame] = []
     runs = hidden(joined)
@@ -140,7 +142,7 @@ def provisional_calibration(
         chosen = Stage(name=f"provisional@{format_duration(age)}", age=age)
         scope = _scope(joined, chosen, runs, by=by, every=None, period=period)
         binned = pl.Series(_BIN, bin_of(scope.frame[S].to_numpy(), bins))
-        arrivals = learn(joined, age=age, by=scope.by)
+        arrivals = learn(joined, age=age, by=scope.by, apart=touched(joined, runs))
         frame = with_shares(scope, arrivals, runs).with_columns(binned).filter(IN)
         frame, _ = with_entities(frame, [*scope.by, _BIN])
         parts.append(_curve(joined, frame, scope, arrivals, bins=bins, level=level))
@@ -206,10 +208,16 @@ def _ages(joined: JoinedLike, stage: str | timedelta | None) -> list[timedelta]:
             "no stage was asked for and the contract names none",
             got="label.stages = []",
             allowed='stage="30d", or stages in the contract',
+            next_step='say stage="30d", or name stages under [label] in the contract',
         )
     age = stage if isinstance(stage, timedelta) else parse_duration(str(stage).removeprefix("provisional@"))
     if age <= timedelta(0):
-        raise ArgumentError("a provisional stage must be longer than zero", got=stage, next_step='write "30d"')
+        raise ArgumentError(
+            "a provisional stage must be longer than zero",
+            got=stage,
+            next_step='write "30d"',
+            allowed="a duration longer than zero",
+        )
     return [age]
 
 

@@ -11,6 +11,7 @@ from fbkit.measure.intervals import Array
 from fbkit.measure.latency import ARRIVED, DECISION, FEWEST, SCORE_BIN, STRATUM, TOTAL, Arrivals, score_bin, settled
 from fbkit.measure.registry import F, S
 from fbkit.measure.scope import Scope
+from fbkit.schema.label import longest_delay
 from fbkit.schema.protocols import JoinedLike
 
 KNOWN: Final = "\0known"
@@ -36,16 +37,35 @@ class Hidden:
 
 
 def hidden(joined: JoinedLike) -> list[Hidden]:
-    """The runs that no backfill made up for."""
+    """The runs whose labels did not come through the feed: never, or by a backfill, which is not what F is about."""
     feed = getattr(joined, "feed", None)
-    if feed is None:
+    if feed is None or feed.is_empty():
         return []
-    return [
-        Hidden(rows=_belongs(name, value), start=start, end=end, lost=max(0.0, 1 - arrived / max(expected, 1.0)))
-        for name, value, start, end, arrived, expected in feed.filter(~pl.col("complete"))
-        .select("slice", "value", "start", "end", "arrived", "expected")
-        .iter_rows()
-    ]
+    weights = _weekdays(joined)
+    made: list[Hidden] = []
+    for name, value, start, end, arrived, expected, recovered, complete in feed.iter_rows():
+        days = [(start + timedelta(days=day)).weekday() for day in range((end - start).days)]
+        # A run of weekends, on which little is due anyway, loses less than its length says.
+        due = float(np.mean([weights[day] for day in days]))
+        lost = due * max(0.0, 1 - arrived / max(expected, 1.0))
+        run = Hidden(rows=_belongs(name, value), start=start, end=end, lost=lost)
+        if not complete or _backfilled(joined, run) >= recovered / 2:
+            made.append(run)
+    return made
+
+
+def _weekdays(joined: JoinedLike) -> list[float]:
+    """How much of a week's positives each weekday brings, 1 on average; Monday is the first."""
+    came = joined.frame.lazy().filter((pl.col("label") == 1) & (pl.col("source") != "backfill"))
+    counts = dict(came.group_by(pl.col("ts_arrival").dt.weekday()).len().collect().iter_rows())
+    total = max(sum(counts.values()), 1)
+    return [7 * counts.get(day, 0) / total for day in range(1, 8)]
+
+
+def _backfilled(joined: JoinedLike, run: Hidden) -> int:
+    late = (pl.col("source") == "backfill") & (pl.col("label") == 1) & (pl.col("ts_event") < run.end)
+    late &= (pl.col("ts_arrival") >= run.end) & run.rows
+    return int(joined.frame.lazy().select(late.sum()).collect().item())
 
 
 def _belongs(name: str | None, value: str | None) -> pl.Expr:
@@ -54,14 +74,24 @@ def _belongs(name: str | None, value: str | None) -> pl.Expr:
     return pl.col(name).cast(pl.String).eq_missing(pl.lit(value, dtype=pl.String))
 
 
+def touched(joined: JoinedLike, runs: list[Hidden]) -> pl.Expr:
+    """Whether labels of a row may have been due in one of the runs."""
+    longest = longest_delay(joined)
+    inside = [run.rows & (pl.col("ts_pred") < run.end) & (pl.col("ts_pred") + longest > run.start) for run in runs]
+    return pl.any_horizontal(inside) if inside else pl.lit(value=False)
+
+
 def working_columns(joined: JoinedLike, runs: list[Hidden], *, age: timedelta) -> dict[str, pl.Expr]:
     """What a scope has to carry for :func:`with_shares`."""
     known = (pl.col("label") == 1) & (pl.col("arrival_lag") <= age)
+    for run in runs:
+        # What a backfill brought stands for no others: the share that the feed lost is allowed for instead.
+        known &= ~((pl.col("source") == "backfill").fill_null(value=False) & run.rows)
     return {
         KNOWN: known.fill_null(value=False),
         _MADE: pl.col("ts_pred"),
         _LABEL: pl.col("label"),
-        _FINAL: settled(joined) & ~pl.col("blocked"),
+        _FINAL: settled(joined) & ~pl.col("blocked") & ~touched(joined, runs),
         **{f"{_RUN}{number}": run.rows for number, run in enumerate(runs)},
     }
 
@@ -138,7 +168,7 @@ def _seen(frame: pl.DataFrame, scope: Scope, arrivals: Arrivals, runs: list[Hidd
                 for moment in (run.start, run.end)
             )
             inside = np.searchsorted(lags, end, side="right") - np.searchsorted(lags, begin, side="right")
-            seen[rows] *= 1 - run.lost * inside / by_age
+            seen[rows] *= np.maximum(1 - run.lost * inside / by_age, 0.0)
     return seen
 
 

@@ -144,10 +144,11 @@ def test_a_mature_week_shown_at_its_30th_day_is_close_to_what_it_became() -> Non
         assert abs(early["value"] - late["value"]) < 0.5 * abs(early[NAIVE] - late["value"])
 
 
-def test_an_outage_inside_the_look_is_allowed_for() -> None:
-    down = joined(Outage(first=150, days=10, region=None))
+@pytest.mark.parametrize("backfill", [None, 190])
+def test_an_outage_inside_the_look_is_allowed_for(backfill: int | None) -> None:
+    down = joined(Outage(first=150, days=10, region=None, backfill=backfill))
     sound = joined()
-    assert down.feed["complete"].to_list() == [False]
+    assert down.feed["complete"].to_list() == [backfill is not None]
     rows = {
         name: provisional(part, ["base_rate"], stage="30d", period=YOUNG).row(0, named=True)
         for name, part in {"down": down, "sound": sound}.items()
