@@ -121,7 +121,7 @@ class OpenLogs:
         return joined
 
     def _joined(self, contract: Contract, room: Path, *, as_of: datetime | None, label_versions: str) -> Joined:
-        if can_stream(contract) and self._logs is None and self._typed():
+        if can_stream(contract) and self._logs is None and self._typed() and not self._mostly_unkeyed(contract):
             try:
                 short = LazyLogs(
                     predictions=self.scans.predictions,
@@ -133,6 +133,21 @@ class OpenLogs:
                 for part in room.iterdir():
                     part.unlink()
         return self._in_memory(contract, as_of=as_of, label_versions=label_versions)
+
+    def _mostly_unkeyed(self, contract: Contract) -> bool:
+        """Whether most statements carry no key: what is matched by entity is joined as a whole, in batches or not."""
+        if contract.join.fallback is None:
+            return False
+        frame = self.scans.outcomes.frame
+        names = [contract.outcomes.columns.get(key, key) for key in contract.join.keys]
+        if any(name not in frame.collect_schema() for name in names):
+            return True
+        usable = [(pl.col(str(name)).cast(pl.String).str.strip_chars() != "").fill_null(value=False) for name in names]
+        try:
+            keyed, rows = frame.select(pl.all_horizontal(usable).sum(), pl.len()).collect().row(0)
+        except (pl.exceptions.PolarsError, OSError) as error:
+            raise self.scans.outcomes.explain(error) from error
+        return keyed * 2 < rows
 
     def _in_memory(self, contract: Contract, *, as_of: datetime | None, label_versions: str) -> Joined:
         logs = self.logs
