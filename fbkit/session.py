@@ -339,7 +339,10 @@ def _contract(path: str | Path | None, contract: Contract | str | Path | None) -
         return folder, Contract.load(folder / "contract.toml")
     if not folder.exists():
         raise InputError(
-            "there is no such loop", got=str(path), allowed="a folder with contract.toml, or a contract file"
+            "there is no such loop",
+            got=str(path),
+            allowed="a folder with contract.toml, or a contract file",
+            next_step="name the folder of a loop, or a contract; 'fbkit contract new' writes one",
         )
     return folder.parent, Contract.load(folder)
 
@@ -374,6 +377,7 @@ def _guessed(
             "without a contract the predictions, the outcomes and the label window are needed",
             got=", ".join([*frames, *paths]) or "nothing",
             next_step='give predictions, outcomes and window="7d" (as options: --window 7d), or a loop folder',
+            allowed="predictions, outcomes and window",
         )
     looked_at = dict(frames)
     for name, path in paths.items():

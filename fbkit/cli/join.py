@@ -22,7 +22,12 @@ def receipt(**given: Any) -> int:
     if given["prediction_id"] is None and given["predictions"] is not None:
         given["loop"], given["prediction_id"] = None, None if given["loop"] is None else str(given["loop"])
     if given["prediction_id"] is None:
-        raise ArgumentError("which prediction?", got="no id", allowed="fbkit receipt LOOP ID")
+        raise ArgumentError(
+            "which prediction?",
+            got="no id",
+            allowed="fbkit receipt LOOP ID",
+            next_step="give an id from the prediction log after LOOP",
+        )
     loop = open_given(given)
     joined = join_given(loop, given)
     found = joined.receipt(given["prediction_id"])
@@ -69,7 +74,12 @@ def revisions(**given: Any) -> int:
     _only_now(given)
     by = listed(given["by"])
     if given["picture"] is not None and by:
-        raise ArgumentError("a picture shows one slice", got=f"--by {given['by']}", next_step="leave out --by")
+        raise ArgumentError(
+            "a picture shows one slice",
+            got=f"--by {given['by']}",
+            next_step="leave out --by",
+            allowed="one picture of all predictions",
+        )
     loop = open_given(given)
     at = listed(given["at"]) or None
     how = {name: given[name] for name in ("metric", "period", "every")}
@@ -99,7 +109,12 @@ def revisions(**given: Any) -> int:
 
 def _only_now(given: dict[str, Any]) -> None:
     if given["as_of"] is not None:
-        raise ArgumentError("revisions look at several times", got="--as-of", next_step="name the times with --at T,T")
+        raise ArgumentError(
+            "revisions look at several times",
+            got="--as-of",
+            next_step="name the times with --at T,T",
+            allowed="several times",
+        )
 
 
 def _draw(path: Path, frame: Any) -> Path:
@@ -109,7 +124,12 @@ def _draw(path: Path, frame: Any) -> Path:
 
     kinds = {".svg": lambda chart: to_svg(chart).encode(), ".png": to_png}
     if path.suffix.lower() not in kinds:
-        raise ArgumentError("a picture is an .svg or a .png file", got=path.name, allowed=".svg, .png")
+        raise ArgumentError(
+            "a picture is an .svg or a .png file",
+            got=path.name,
+            allowed=".svg, .png",
+            next_step="end the name of the file in one of them",
+        )
     return write_file(path, kinds[path.suffix.lower()](revision_chart(frame)))
 
 

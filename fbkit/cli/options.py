@@ -69,6 +69,7 @@ def open_given(given: dict[str, Any]) -> Loop:
                 f"--{idle[0]} belongs to a call without a contract",
                 got=str(given["loop"]),
                 next_step="set it in the contract",
+                allowed="options of a loop that has a contract",
             )
         return open_loop(given["loop"], **options)
     return open_loop(**options)
@@ -84,7 +85,10 @@ def given_comparison(given: dict[str, Any]) -> Comparison:
     if given["last"] is not None:
         if given["current"] is not None or given["reference"] is not None:
             raise ArgumentError(
-                "--last stands in place of --current and --reference", got="both", next_step="give one of them"
+                "--last stands in place of --current and --reference",
+                got="both",
+                next_step="give one of them",
+                allowed="--last with --versus, or --current with --reference",
             )
         return Comparison.last(given["last"], versus=given["versus"])
     if given["versus"] is not None:

@@ -64,7 +64,12 @@ def check_metric(metric: str, *, task: str = "binary") -> str:
     known = METRICS if task == "binary" else VALUE_LOSSES
     if metric not in known:
         for_task = "" if task == "binary" else f" for a {task} model"
-        raise ArgumentError(f"triage does not know this metric{for_task}", got=metric, allowed=", ".join(known))
+        raise ArgumentError(
+            f"triage does not know this metric{for_task}",
+            got=metric,
+            allowed=", ".join(known),
+            next_step="name one of these with --metric, or as metrics.primary in the contract",
+        )
     return metric
 
 

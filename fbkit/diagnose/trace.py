@@ -38,7 +38,12 @@ def trace(joined: Joined, *, n: int = COUNT, seed: int = SEED) -> pl.DataFrame:
         A number out of range.
     """
     if not 1 <= n <= _MOST:
-        raise ArgumentError("the number of predictions to trace is out of range", got=n, allowed=f"1 to {_MOST:,}")
+        raise ArgumentError(
+            "the number of predictions to trace is out of range",
+            got=n,
+            allowed=f"1 to {_MOST:,}",
+            next_step="ask for fewer; joined.receipt(id) shows any one of them",
+        )
     found = joined.rows.lazy().filter(pl.col("label").is_not_null() & pl.col("rule").is_not_null())
     labelled = found.select(pl.len()).collect().item()
     drawn = pl.select(place=pl.int_range(labelled)).sample(min(n, labelled), seed=seed)["place"]

@@ -75,7 +75,12 @@ def triage(
     name = check_metric(metric or contract.metrics.primary, task=contract.model.task)
     if draws < 0 or 0 < draws < FEWEST_DRAWS:
         allowed = f"0 (no intervals, no claims) or at least {FEWEST_DRAWS}; 200 by default"
-        raise ArgumentError("that number of draws gives no interval", got=draws, allowed=allowed)
+        raise ArgumentError(
+            "that number of draws gives no interval",
+            got=draws,
+            allowed=allowed,
+            next_step="give a number in that range with draws (--draws)",
+        )
     reference, current = comparison.periods()
     scene = set_scene(
         joined, metric=name, reference=reference, current=current, draws=draws, seed=seed, settings=SETTINGS

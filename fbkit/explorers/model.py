@@ -40,7 +40,12 @@ def fix_periods(joined: JoinedLike, comparison: Comparison | None) -> tuple[Peri
     """Reference and current period; an open comparison is resolved by the joined table itself, as triage does."""
     check_joined(joined)
     if joined.frame.is_empty():
-        raise ArgumentError("there are no predictions to explore", got=joined.contract.model.name)
+        raise ArgumentError(
+            "there are no predictions to explore",
+            got=joined.contract.model.name,
+            allowed="at least one joined prediction",
+            next_step="look at joined.audit: it says where they went",
+        )
     return resolve(joined, comparison).periods()
 
 

@@ -90,7 +90,12 @@ def join(
 
 def _check_versions(asked: str, *, contract: Contract) -> None:
     if asked not in (ANY, CURRENT):
-        raise ArgumentError("an unknown choice of label versions", got=asked, allowed='"any" or "current"')
+        raise ArgumentError(
+            "an unknown choice of label versions",
+            got=asked,
+            allowed='"any" or "current"',
+            next_step="say label_versions=one of them, or leave it out",
+        )
     if asked == CURRENT and contract.label.version is None:
         raise ArgumentError(
             'label_versions="current" needs a version to compare with',
@@ -112,7 +117,10 @@ def _nothing_known(logs: Logs, *, as_of: datetime) -> InputError:
     if logs.predictions.frame.is_empty():
         return _nothing_left(logs)
     return InputError(
-        "there is no prediction at the as-of time", got=format_instant(as_of), next_step="choose a later --as-of"
+        "there is no prediction at the as-of time",
+        got=format_instant(as_of),
+        next_step="choose a later --as-of",
+        allowed="a time after the first prediction",
     )
 
 

@@ -129,10 +129,18 @@ class Joined:
             rules = refused.filter(pl.col("prediction_id").cast(pl.String) == prediction_id)
             if rules.height:
                 return ArgumentError(
-                    "the prediction was set aside at load", got=prediction_id, next_step=f"rule {rules['rule'][0]}"
+                    "the prediction was set aside at load",
+                    got=prediction_id,
+                    next_step=f"rule {rules['rule'][0]}",
+                    allowed="a prediction that passed the load rules",
                 )
         if "prediction_id" in self.contract.privacy.personal:
-            return ArgumentError("no prediction has this id", got="an id, which the contract calls personal")
+            return ArgumentError(
+                "no prediction has this id",
+                got="an id, which the contract calls personal",
+                allowed="an id of the prediction log",
+                next_step="look the id up in joined.frame",
+            )
         near = nearest_ids(self.rows.lazy().select("prediction_id").collect().to_series(), prediction_id)
         return ArgumentError(
             "no prediction has this id",

@@ -17,12 +17,18 @@ def resolve(joined: JoinedLike, comparison: Comparison | None = None) -> Compari
             "the comparison is not a Comparison",
             got=f"{type(wanted).__name__}: {wanted}",
             allowed='fb.Comparison(reference="A..B", current="C..D") or fb.Comparison.last("7d", versus="30d")',
+            next_step="make one of the two, or leave it out for the last seven mature days",
         )
     if wanted.reference is not None and wanted.current is not None:
         return wanted
     first, newest = joined.frame["ts_pred"].min(), joined.frame["ts_pred"].max()
     if not isinstance(first, datetime) or not isinstance(newest, datetime):
-        raise InputError("there are no predictions to compare")
+        raise InputError(
+            "there are no predictions to compare",
+            got="a joined table without rows",
+            allowed="at least one prediction",
+            next_step="look at joined.audit: it says where they went",
+        )
     end_of_log = end_of_last_full_day(newest)
     last_mature = min(end_of_log, floor_day(joined.as_of - longest_delay(joined)))
     return wanted.resolve(last_mature=last_mature, first=first, latest=end_of_log)

@@ -88,6 +88,7 @@ class StoredTable:
                     "the stored joined table cannot be read any more",
                     got=str(error).splitlines()[0] if str(error) else type(error).__name__,
                     next_step="join again: loop.join()",
+                    allowed="the parts as they were written",
                 ) from error
         return self._frame
 

@@ -29,7 +29,10 @@ def build(joined: JoinedLike, *, edges: BinEdges | None = None, slices: Sequence
     """
     if joined.contract.model.task != "binary":
         raise ArgumentError(
-            "a ledger counts binary labels", got=joined.contract.model.task, next_step="measure the rows"
+            "a ledger counts binary labels",
+            got=joined.contract.model.task,
+            next_step="measure the rows",
+            allowed='task = "binary"',
         )
     frame = joined.frame
     wanted = tuple(joined.contract.slices.columns if slices is None else slices)
@@ -65,7 +68,12 @@ def _check(frame: pl.DataFrame, slices: tuple[str, ...]) -> None:
             )
     outside = frame.select((~pl.col("score").is_between(0, 1)).sum()).item()
     if outside:
-        raise ArgumentError("a ledger needs scores from 0 to 1", got=f"{outside} outside", next_step="measure the rows")
+        raise ArgumentError(
+            "a ledger needs scores from 0 to 1",
+            got=f"{outside} outside",
+            next_step="measure the rows",
+            allowed="probabilities",
+        )
 
 
 def _unit_lines(frame: pl.DataFrame, bins: BinEdges, slices: tuple[str, ...]) -> pl.DataFrame:

@@ -27,7 +27,12 @@ class BinEdges:
     def __post_init__(self) -> None:
         values = np.asarray(self.edges, dtype=np.float64)
         if not np.isfinite(values).all() or np.any(np.diff(values) <= 0):
-            raise ArgumentError("bin edges must be finite and rising", got=self.edges)
+            raise ArgumentError(
+                "bin edges must be finite and rising",
+                got=self.edges,
+                allowed="two or more finite numbers, each larger than the one before",
+                next_step="make them from a reference with BinEdges, or mend the list",
+            )
 
     @classmethod
     def from_reference(cls, scores: pl.Series, *, thresholds: Iterable[float | None] = (), bins: int = 50) -> Self:

@@ -50,10 +50,15 @@ class Ledger:
                 raise ArgumentError(
                     f"ledgers with a different {key} cannot be added",
                     got=f"{self.manifest[key]} and {other.manifest[key]}",
+                    allowed="the same in both",
+                    next_step="build both ledgers from loops of the same contract and as-of time",
                 )
         if self.edges != other.edges:
             raise ArgumentError(
-                "ledgers with different score bins cannot be added", next_step="build both with one BinEdges"
+                "ledgers with different score bins cannot be added",
+                next_step="build both with one BinEdges",
+                got="two sets of edges",
+                allowed="the same edges in both",
             )
         rows, sources = ([part.manifest[key] for part in (self, other)] for key in ("rows", "sources"))
         manifest = dict(self.manifest) | {"rows": sum(rows), "sources": (*sources[0], *sources[1])}  # pyright: ignore[reportArgumentType, reportCallIssue, reportGeneralTypeIssues]  # ints and tuples by construction

@@ -35,6 +35,8 @@ def scan_delta(path: str, *, root: Path, table: str) -> Scan:
         raise MissingPartError(
             f"the {table} log is a Delta table, and the package deltalake is not installed",
             next_step="pip install 'fbkit[delta]'",
+            got="no package deltalake",
+            allowed="deltalake beside fbkit",
         ) from error
     remote = "://" in path
     where = path if remote else str(Path(path) if Path(path).is_absolute() else root / path)

@@ -53,6 +53,7 @@ def _not_collected(error: BaseException, *, table: str) -> InputError:
         f"the lazy {table} log could not be collected",
         got=lines[0] if lines else type(error).__name__,
         next_step="collect it yourself to see where it fails",
+        allowed="a lazy frame that collects",
     )
 
 
@@ -70,6 +71,7 @@ def _to_polars(data: Any, *, table: str) -> pl.DataFrame:
             f"the {table} log is not a data frame",
             got=type(data).__name__,
             allowed="a Polars, pandas or Arrow frame, a DuckDB relation, or a path",
+            next_step="convert it to one of these",
         ) from error
 
 
@@ -84,4 +86,5 @@ def _from_duckdb(relation: Any, *, table: str) -> pl.DataFrame:
             f"the DuckDB relation of the {table} log could not be read",
             got=str(error).splitlines()[0],
             next_step="run relation.show() to see where it fails",
+            allowed="a relation that can be fetched",
         ) from error

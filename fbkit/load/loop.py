@@ -100,7 +100,12 @@ def scan_logs(
     given = dict(frames or {})
     unknown = sorted(set(given) - {*TABLES})
     if unknown:
-        raise InputError("there is no such log", got=", ".join(unknown), allowed=", ".join(TABLES))
+        raise InputError(
+            "there is no such log",
+            got=", ".join(unknown),
+            allowed=", ".join(TABLES),
+            next_step="give the log under one of these names",
+        )
 
     def scan(source: Source, table: str) -> Scan:
         if table in given:

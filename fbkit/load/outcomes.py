@@ -108,6 +108,7 @@ def check_label_names(found: pl.Series | None, *, contract: Contract) -> None:
             f"the outcome log has no column label_name, so none of its rows is known to be about {label.name}",
             allowed="a column label_name; rows without a name are the primary label's",
             next_step=f'log label_name with every outcome, or map it: [{TABLE}.columns] label_name = "..."',
+            got="no label_name",
         )
     raise InputError(
         f"no row of the outcome log is about the label {label.name}",

@@ -63,7 +63,12 @@ def scan_query(query: str, *, variable: str, root: Path, table: str) -> Scan:
         return (SourceFile(name=f"{table}/query ({variable})", sha256=frame_hash(frame), rows=frame.height),)
 
     def explain(error: BaseException) -> InputError:
-        return InputError(f"the rows of the {table} query could not be used", got=str(error).splitlines()[0])
+        return InputError(
+            f"the rows of the {table} query could not be used",
+            got=str(error).splitlines()[0],
+            allowed="columns of text, numbers, booleans or times",
+            next_step="cast the columns in the query",
+        )
 
     return Scan(table=table, frame=frame.lazy(), kind="query", identify=identify, explain=explain)
 
@@ -76,6 +81,8 @@ def _postgresql(query: str, *, url: str, variable: str, table: str) -> pl.DataFr
         raise MissingPartError(
             f"the {table} log is a PostgreSQL query, and its driver is not installed",
             next_step="pip install 'fbkit[database]'",
+            got="no package adbc-driver-postgresql",
+            allowed="adbc-driver-postgresql beside fbkit",
         ) from error
     try:
         with dbapi.connect(url) as connection:
@@ -111,6 +118,8 @@ def _duckdb(query: str, *, file: Path, url: str, table: str) -> pl.DataFrame:
         raise MissingPartError(
             f"the {table} log is a DuckDB query, and the package duckdb is not installed",
             next_step="pip install 'fbkit[duckdb]'",
+            got="no package duckdb",
+            allowed="duckdb beside fbkit",
         ) from error
     try:
         # A query must not fetch extensions over the network behind the user's back.

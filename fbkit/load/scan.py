@@ -109,6 +109,7 @@ def scan_source(source: Source, *, root: Path, table: str, skip_unreadable: bool
             f"the {table} log has neither path nor query",
             allowed="path = a .parquet, .csv or .ndjson file, pattern or folder, or query with connection_env",
             next_step=f"set path under [{table}] in the contract",
+            got="neither",
         )
     check_path(source.path, table=table)
     if source.format == "delta" or (source.format is None and (root / source.path / "_delta_log").is_dir()):
@@ -231,6 +232,7 @@ def check_columns(columns: Sequence[Sequence[str]], *, names: Sequence[str], tab
                 f"the files of the {table} log have different columns",
                 got=f"{name}: {', '.join(differing)} only in one of {names[0]}, {name}",
                 next_step="write the files with the same columns",
+                allowed="the same columns in every file, in any order",
             )
 
 

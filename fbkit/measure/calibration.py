@@ -56,7 +56,12 @@ def calibration(
     """
     check_level(level)
     if bins < 1:
-        raise ArgumentError("a reliability curve needs at least one bin", got=bins)
+        raise ArgumentError(
+            "a reliability curve needs at least one bin",
+            got=bins,
+            allowed="1 or more",
+            next_step="give bins=10, or leave it out",
+        )
     scope = _probabilities(joined, by, period, stage)
     keys = list(scope.by)
     parts = []
@@ -133,6 +138,7 @@ def _probabilities(joined: JoinedLike, by: Slices, period: str | Period | None, 
             "calibration needs a binary model with probability scores",
             got=f"task {task}, score_kind {kind}",
             next_step='set [predictions] score_kind = "probability" if the scores are probabilities',
+            allowed="task binary, score_kind probability",
         )
     return open_scope(joined, by=by, period=period, stage=stage)
 

@@ -70,7 +70,12 @@ def feed_completeness(
     check_joined(joined)
     check_level(level)
     if joined.contract.model.task != "binary":
-        raise ArgumentError("feed completeness needs a binary label", got=f"task {joined.contract.model.task}")
+        raise ArgumentError(
+            "feed completeness needs a binary label",
+            got=f"task {joined.contract.model.task}",
+            allowed="task binary",
+            next_step="look at fb.availability instead",
+        )
     age = None if at is None else at if isinstance(at, timedelta) else parse_duration(str(at))
     scope = _scope(joined, by=by, every=every, period=period, age=age)
     lines = _judge(joined, scope, age=age, level=level)

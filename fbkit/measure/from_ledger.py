@@ -45,10 +45,20 @@ def ledger_metrics(
     measures = [measure for measure in choose(names, allowed=FROM_COUNTS) if isinstance(measure, Total)]
     check_level(level)
     if every is not None and every not in GRAINS:
-        raise ArgumentError("a ledger has no such time grain", got=every, allowed=", ".join(GRAINS))
+        raise ArgumentError(
+            "a ledger has no such time grain",
+            got=every,
+            allowed=", ".join(GRAINS),
+            next_step="use one of these, or measure the joined rows",
+        )
     chosen = Stage.parse(stage)
     if chosen.age is not None:
-        raise ArgumentError("a ledger holds one as-of time, no ages", got=stage, allowed='"final" or "any"')
+        raise ArgumentError(
+            "a ledger holds one as-of time, no ages",
+            got=stage,
+            allowed='"final" or "any"',
+            next_step="measure the joined rows for provisional stages",
+        )
     scope = _scope(ledger, by, every, period, chosen, threshold)
     keys = scope.keys
     cells = all_cells(scope, count_cells(scope.frame, keys, rows=pl.col(columns.ROWS)))
@@ -74,7 +84,12 @@ def _scope(
     threshold: float | None,
 ) -> Scope:
     if by is not None and by not in ledger.slices:
-        raise ArgumentError("the ledger has no such slice column", got=by, allowed=", ".join(ledger.slices) or "none")
+        raise ArgumentError(
+            "the ledger has no such slice column",
+            got=by,
+            allowed=", ".join(ledger.slices) or "none",
+            next_step="build the ledger with this slice, or measure the joined rows",
+        )
     table = ledger.frame.filter(pl.col(columns.SLICE_COLUMN) == (columns.OVERALL if by is None else by))
     days = table.get_column(columns.DAY)
     limits = _span(days)
@@ -82,7 +97,10 @@ def _scope(
         limits = Period.parse(period)
         if floor_day(limits.start) != limits.start or floor_day(limits.end) != limits.end:
             raise ArgumentError(
-                "a ledger counts whole days", got=str(limits), allowed="a period from midnight to midnight UTC"
+                "a ledger counts whole days",
+                got=str(limits),
+                allowed="a period from midnight to midnight UTC",
+                next_step="round the period to days, or measure the joined rows",
             )
         table = table.filter((pl.col(columns.DAY) >= limits.start) & (pl.col(columns.DAY) < limits.end))
     start = pl.col(columns.DAY).dt.truncate(every) if every else pl.lit(limits.start if limits else None, dtype=INSTANT)

@@ -77,7 +77,10 @@ def _points(points: Sequence[float] | None, joined: JoinedLike, ages: pl.Series)
         asked = np.asarray(points, dtype=np.float64)
         if not len(asked) or not np.isfinite(asked).all() or (asked < 0).any():
             raise ArgumentError(
-                "ages must be finite and not negative", got=points, next_step="give days such as [1, 2, 7]"
+                "ages must be finite and not negative",
+                got=points,
+                next_step="give days such as [1, 2, 7]",
+                allowed="numbers of days from 0 on",
             )
         return np.unique(asked) * _DAY
     oldest = float(ages.max() or 0)  # pyright: ignore[reportArgumentType]  # a microsecond count

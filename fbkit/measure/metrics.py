@@ -130,7 +130,10 @@ def check_level(level: float) -> None:
     """Refuse a coverage that is not strictly between 0 and 1."""
     if not 0 < level < 1:
         raise ArgumentError(
-            "the level of an interval must lie between 0 and 1", got=level, next_step="write 0.95 for 95 %"
+            "the level of an interval must lie between 0 and 1",
+            got=level,
+            next_step="write 0.95 for 95 %",
+            allowed="a number between 0 and 1",
         )
 
 

@@ -187,7 +187,9 @@ def choose(
     asked = [names] if isinstance(names, str) else list(names)
     known = [name for name in allowed if task == "binary" or name in FOR_ANY_TASK]
     if not asked:
-        raise ArgumentError("no metric was asked for", allowed=", ".join(known))
+        raise ArgumentError(
+            "no metric was asked for", allowed=", ".join(known), got="no name", next_step="name at least one metric"
+        )
     for name in asked:
         if name not in known:
             close = nearest(str(name), known)

@@ -119,13 +119,21 @@ def _times(
         asked = sorted({parse_instant(moment) for moment in ([at] if isinstance(at, str) else at)})
         if not 0 < len(asked) <= MOST_TIMES:
             raise ArgumentError(
-                "a revision view needs some times to look at", got=len(asked), allowed=f"1 to {MOST_TIMES} times"
+                "a revision view needs some times to look at",
+                got=len(asked),
+                allowed=f"1 to {MOST_TIMES} times",
+                next_step="name fewer times, or at least one",
             )
         return asked
     delay = longest_delay(latest)
     step = _step(delay) if every is None else parse_duration(every)
     if step <= timedelta(0) or delay / step > MOST_TIMES:
-        raise ArgumentError("the step between two looks does not fit the label delay", got=every, allowed="such as 1d")
+        raise ArgumentError(
+            "the step between two looks does not fit the label delay",
+            got=every,
+            allowed="such as 1d",
+            next_step='say every="1d", or name the times with at',
+        )
     looks = {*_looks(period.end, delay, step), latest.as_of}
     return sorted(moment for moment in looks if moment <= latest.as_of)
 

@@ -50,7 +50,9 @@ class Stage:
             return cls(name=str(text), age=parse_duration(age))
         if text in (names.STAGE_FINAL, names.STAGE_ANY):
             return cls(name=str(text))
-        raise ArgumentError("an unknown stage", got=text, allowed='"final", "any" or "provisional@30d"')
+        raise ArgumentError(
+            "an unknown stage", got=text, allowed='"final", "any" or "provisional@30d"', next_step="write one of these"
+        )
 
     def positives_only(self, joined: JoinedLike) -> bool:
         """Whether at this age silence cannot be a negative yet, though later it will be."""
@@ -158,6 +160,7 @@ def slice_columns(frame: pl.DataFrame, by: Slices) -> tuple[str, ...]:
                 "a slice column is named like a result column",
                 got=name,
                 next_step="rename it in the contract's columns",
+                allowed="any name that no result column has",
             )
     return asked
 
@@ -175,7 +178,9 @@ def identify(source: object, **call: object) -> str:
 
 def _check_every(every: str | None) -> None:
     if every is not None and every not in EVERY:
-        raise ArgumentError("an unknown time grain", got=every, allowed=", ".join(EVERY))
+        raise ArgumentError(
+            "an unknown time grain", got=every, allowed=", ".join(EVERY), next_step="write one of these"
+        )
 
 
 def _span(rows: pl.LazyFrame) -> Period | None:
@@ -196,14 +201,24 @@ def _weight(rows: pl.LazyFrame, columns: pl.DataFrame, weights: str | None) -> p
     if weights is None:
         return pl.lit(1.0)
     if weights not in columns.columns:
-        raise ArgumentError("the weight column does not exist", got=weights, allowed=", ".join(columns.columns))
+        raise ArgumentError(
+            "the weight column does not exist",
+            got=weights,
+            allowed=", ".join(columns.columns),
+            next_step="name one of these columns, or log the weights with the predictions",
+        )
     values = rows.select(weights).collect().to_series()
     if (
         not values.dtype.is_numeric()
         or values.null_count()
         or not values.cast(pl.Float64).is_between(0, float("inf"), closed="left").all()
     ):
-        raise ArgumentError("weights must be finite, not negative and never null", got=weights)
+        raise ArgumentError(
+            "weights must be finite, not negative and never null",
+            got=weights,
+            allowed="numbers from 0 on in every row",
+            next_step="fill or mend the weights where they are logged",
+        )
     return pl.col(weights).cast(pl.Float64)
 
 

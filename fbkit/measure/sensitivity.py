@@ -144,7 +144,12 @@ def join_sensitivity(
     """
     check_loop(loop)
     if stage not in (results.STAGE_FINAL, results.STAGE_ANY):
-        raise ArgumentError("the stage of a sensitivity is final or any", got=stage, allowed='"final" or "any"')
+        raise ArgumentError(
+            "the stage of a sensitivity is final or any",
+            got=stage,
+            allowed='"final" or "any"',
+            next_step="write one of these",
+        )
     name = choose(metric or loop.contract.metrics.primary, task=loop.contract.model.task)[0].name
     current = loop.join(as_of=None if as_of is None else parse_instant(as_of))
     cohort = _cohort(current, period=period, stage=stage)

@@ -43,7 +43,12 @@ def threshold_curve(
     """
     check_level(level)
     if points < 2:
-        raise ArgumentError("a threshold curve needs at least two points", got=points)
+        raise ArgumentError(
+            "a threshold curve needs at least two points",
+            got=points,
+            allowed="2 or more",
+            next_step="give points=101, or leave it out",
+        )
     scope = open_scope(joined, period=period, stage=stage)
     rows = scope.frame.filter(IN).sort(S)
     labelled = rows.filter(pl.col(Y).is_not_null())

@@ -97,6 +97,7 @@ def _check_ours(file: Path) -> None:
             "something else than a contract page stands there, and it is left alone",
             got=file.name,
             next_step="choose another name or folder",
+            allowed="a name that is free, or a page that was written before",
         )
 
 

@@ -51,6 +51,8 @@ def recall_drop(variant: str, seed: int, *, per_day: int | None = None) -> Simul
     '2026-09-28..2026-10-05'
     """
     if variant not in VARIANTS:
-        raise ArgumentError("unknown variant of recall_drop", got=variant, allowed=tuple(VARIANTS))
+        raise ArgumentError(
+            "unknown variant of recall_drop", got=variant, allowed=tuple(VARIANTS), next_step="name one of these"
+        )
     config = CHALLENGE if per_day is None else replace(CHALLENGE, per_day=per_day)
     return simulate(config, VARIANTS[variant], seed=seed)

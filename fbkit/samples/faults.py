@@ -42,7 +42,12 @@ class Injection:
         object.__setattr__(self, "where", _where(self.where))
         if not self.lowest <= self.severity <= self.highest:
             allowed = f"{self.lowest} to {self.highest}"
-            raise ArgumentError(f"impossible severity of {self.cause}", got=self.severity, allowed=allowed)
+            raise ArgumentError(
+                f"impossible severity of {self.cause}",
+                got=self.severity,
+                allowed=allowed,
+                next_step="choose a severity in that range",
+            )
 
     def apply(self, world: World) -> None:
         """Change the world in place."""

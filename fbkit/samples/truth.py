@@ -121,7 +121,12 @@ def truth(config: WorldConfig, faults: Sequence[Injection], *, metric: str = "re
     `background` sum to the observed change. Raises ArgumentError for a metric that has no expectation here.
     """
     if metric not in METRICS:
-        raise ArgumentError("no exact truth for this metric", got=metric, allowed=sorted(METRICS))
+        raise ArgumentError(
+            "no exact truth for this metric",
+            got=metric,
+            allowed=sorted(METRICS),
+            next_step="choose one of these metrics",
+        )
     return _truth(config.expectation(), tuple(faults), metric, rows)
 
 

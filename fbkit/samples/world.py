@@ -156,10 +156,17 @@ class World:
 
 def _codes(names: tuple[str, ...] | None, column: str, values: Sequence[str]) -> list[int]:
     if names is None:
-        raise ArgumentError(f"a fault cannot be limited by {column!r}", got=column, allowed=tuple(SLICES))
+        raise ArgumentError(
+            f"a fault cannot be limited by {column!r}",
+            got=column,
+            allowed=tuple(SLICES),
+            next_step="limit it by one of these",
+        )
     unknown = sorted(set(values) - set(names))
     if unknown:
-        raise ArgumentError(f"unknown value of {column!r} in a fault", got=unknown, allowed=names)
+        raise ArgumentError(
+            f"unknown value of {column!r} in a fault", got=unknown, allowed=names, next_step="name one of these values"
+        )
     return [names.index(value) for value in values]
 
 

@@ -52,10 +52,14 @@ class Contract(Body):
                 "there is no contract",
                 got=file.name,
                 next_step="write one, or let --predictions FILE --outcomes FILE --window 7d write a draft",
+                allowed="a file in TOML",
             ) from error
         except (OSError, UnicodeDecodeError) as error:
             raise ContractError(
-                "the contract could not be read", got=f"{file.name}: {error}", allowed="UTF-8 text in TOML"
+                "the contract could not be read",
+                got=f"{file.name}: {error}",
+                allowed="UTF-8 text in TOML",
+                next_step="look whether it is a text file that you may read",
             ) from error
         return cls.from_toml(text, name=file.name)
 
@@ -66,7 +70,10 @@ class Contract(Body):
             raw = tomllib.loads(text)
         except tomllib.TOMLDecodeError as error:
             raise ContractError(
-                f"{name} is not valid TOML", got=str(error), next_step="mend the line that is named"
+                f"{name} is not valid TOML",
+                got=str(error),
+                next_step="mend the line that is named",
+                allowed="TOML: [tables], and key = value on lines of their own",
             ) from error
         return cls.from_dict(raw, name=name)
 

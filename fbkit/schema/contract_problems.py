@@ -42,7 +42,12 @@ def explain(content: Mapping[str, Any], error: ValidationError, *, name: str) ->
     what = f"{name} has {len(problems)} problem{'s' if len(problems) > 1 else ''}"
     # One a line, under each other where the error shows what it got.
     told = f"\n{' ' * 7}".join(_printable(sentence) for sentence in problems.values())
-    return ContractError(what, got=told, next_step="mend the keys that are named")
+    return ContractError(
+        what,
+        got=told,
+        next_step="mend the keys that are named",
+        allowed="the keys and values that docs/contract.md describes",
+    )
 
 
 def _printable(text: str) -> str:

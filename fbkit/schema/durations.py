@@ -29,7 +29,12 @@ def parse_duration(text: str | timedelta) -> timedelta:
         )
     seconds = float(match[1]) * _UNITS[match[2]]
     if seconds > LONGEST.total_seconds():
-        raise ArgumentError("a duration is too long", got=text, allowed="at most 36500d, a hundred years")
+        raise ArgumentError(
+            "a duration is too long",
+            got=text,
+            allowed="at most 36500d, a hundred years",
+            next_step="write a shorter one",
+        )
     return timedelta(seconds=seconds)
 
 

@@ -28,7 +28,12 @@ def parse_instant(text: str | datetime | date) -> datetime:
         )
     # Outside these years sums with a window would leave the calendar.
     if not 1900 <= value.year <= 2200:
-        raise ArgumentError("an instant is out of range", got=text, allowed="years 1900 to 2200")
+        raise ArgumentError(
+            "an instant is out of range",
+            got=text,
+            allowed="years 1900 to 2200",
+            next_step="choose a time within those years",
+        )
     return value.astimezone(UTC)
 
 
@@ -37,7 +42,10 @@ def _from_text(text: str) -> datetime:
         value = datetime.fromisoformat(text)
     except ValueError as error:
         raise ArgumentError(
-            "an instant could not be read", got=text, allowed="2013-06-04 or 2013-06-04T06:00Z"
+            "an instant could not be read",
+            got=text,
+            allowed="2013-06-04 or 2013-06-04T06:00Z",
+            next_step="write it in one of these forms",
         ) from error
     return value.replace(tzinfo=UTC) if len(text) <= 10 else value
 
@@ -80,6 +88,7 @@ class Period:
                 "a period must end after it starts",
                 got=f"{self.start}..{self.end}",
                 allowed="START..END, START included, END not",
+                next_step="swap the two, or choose a later end",
             )
 
     @classmethod
@@ -138,6 +147,7 @@ class Comparison:
                 "the reference must end before the current period starts",
                 got=f"reference {self.reference}, current {self.current}",
                 next_step="choose periods that do not overlap",
+                allowed="a reference that lies before the current period",
             )
 
     @classmethod
@@ -176,6 +186,7 @@ class Comparison:
                     "there are no predictions before the current period to compare with",
                     got=f"current {current}, first prediction {first}",
                     next_step="choose a later --current or give --reference",
+                    allowed="a current period that starts after the first prediction",
                 )
             reference = Period(start=start, end=current.start)
         return Comparison(reference=reference, current=current)
@@ -196,6 +207,7 @@ class Comparison:
                 "the comparison has no fixed periods yet",
                 got=repr(self),
                 next_step="give reference= and current=, or let the loop resolve it (triage does)",
+                allowed="a comparison with both periods",
             )
         return self.reference, self.current
 
