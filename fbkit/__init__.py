@@ -27,9 +27,14 @@ _WHERE = {
     "calibration_summary": "fbkit.measure.calibration",
     "drift": "fbkit.measure.drift",
     "drift_bins": "fbkit.measure.drift",
+    "feed_completeness": "fbkit.measure.feed",
+    "join_sensitivity": "fbkit.measure.sensitivity",
     "label_lag": "fbkit.measure.lag",
     "metrics": "fbkit.measure.metrics",
     "open_loop": "fbkit.session",
+    "provisional": "fbkit.measure.provisional",
+    "provisional_calibration": "fbkit.measure.provisional",
+    "revisions": "fbkit.measure.revisions",
     "threshold_curve": "fbkit.measure.thresholds",
     "triage": "fbkit.session",
 }
@@ -56,9 +61,14 @@ __all__ = [
     "drift",
     "drift_bins",
     "explore",
+    "feed_completeness",
+    "join_sensitivity",
     "label_lag",
     "metrics",
     "open_loop",
+    "provisional",
+    "provisional_calibration",
+    "revisions",
     "samples",
     "threshold_curve",
     "triage",
@@ -71,8 +81,12 @@ if TYPE_CHECKING:
     from fbkit.measure.availability import availability
     from fbkit.measure.calibration import calibration, calibration_summary
     from fbkit.measure.drift import drift, drift_bins
+    from fbkit.measure.feed import feed_completeness
     from fbkit.measure.lag import label_lag
     from fbkit.measure.metrics import metrics
+    from fbkit.measure.provisional import provisional, provisional_calibration
+    from fbkit.measure.revisions import revisions
+    from fbkit.measure.sensitivity import join_sensitivity
     from fbkit.measure.thresholds import threshold_curve
     from fbkit.schema.contract import Contract
     from fbkit.schema.estimate import Estimate

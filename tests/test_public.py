@@ -5,6 +5,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from datetime import timedelta
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,8 @@ import polars as pl
 import pytest
 
 import fbkit as fb
+from fbkit.measure.sensitivity import Sensitivity
+from fbkit.samples.chargeback import ChargebackConfig, chargebacks
 
 LOOP = fb.samples.path("recall_drop") / "variant_a"
 WEEKS = fb.Comparison.last("7d", versus="14d")
@@ -31,14 +34,25 @@ def a_column(weeks: fb.Comparison, joined: fb.Joined) -> str:
     return fb.drift(joined, weeks)["column"][0]
 
 
+@cache
+def silent() -> fb.Joined:
+    """A loop whose outcome log holds positives only."""
+    made = chargebacks(ChargebackConfig(days=200, per_day=300, base_rate=0.03), seed=1)
+    contract = fb.Contract.from_toml(made.contract_toml)
+    return fb.open_loop(contract=contract, predictions=made.predictions, outcomes=made.outcomes).join()
+
+
 FRAMES: dict[str, Callable[..., pl.DataFrame]] = {
     "availability": lambda joined, weeks: fb.availability(joined, every="1w"),
     "calibration": lambda joined, weeks: fb.calibration(joined, period=weeks.current),
     "calibration_summary": lambda joined, weeks: fb.calibration_summary(joined, period=weeks.current),
     "drift": fb.drift,
     "drift_bins": lambda joined, weeks: fb.drift_bins(joined, weeks, column=a_column(weeks, joined)),
+    "feed_completeness": lambda joined, weeks: fb.feed_completeness(silent()),
     "label_lag": lambda joined, weeks: fb.label_lag(joined),
     "metrics": lambda joined, weeks: fb.metrics(joined, ["recall", "precision"], every="1w"),
+    "provisional": lambda joined, weeks: fb.provisional(silent()),
+    "provisional_calibration": lambda joined, weeks: fb.provisional_calibration(silent()),
     "threshold_curve": lambda joined, weeks: fb.threshold_curve(joined, period=weeks.current),
 }
 OTHERS: dict[str, Callable[..., tuple[object, type]]] = {
@@ -50,7 +64,15 @@ OTHERS: dict[str, Callable[..., tuple[object, type]]] = {
     "Loop": lambda joined, weeks: (fb.open_loop(str(LOOP)), fb.Loop),
     "Period": lambda joined, weeks: (fb.Period.parse("2026-08-31..2026-09-07"), fb.Period),
     "__version__": lambda joined, weeks: (fb.__version__, str),
+    "join_sensitivity": lambda joined, weeks: (
+        fb.join_sensitivity(fb.open_loop(LOOP), metric="recall", period=weeks.current),
+        Sensitivity,
+    ),
     "open_loop": lambda joined, weeks: (fb.open_loop(LOOP), fb.Loop),
+    "revisions": lambda joined, weeks: (
+        fb.revisions(fb.open_loop(LOOP), metric="recall", period=weeks.current),
+        pl.DataFrame,
+    ),
     "samples": lambda joined, weeks: (fb.samples.path("recall_drop"), Path),
     "triage": lambda joined, weeks: (fb.triage(joined, weeks, metric="recall", draws=20), fb.Diagnosis),
 }
@@ -80,7 +102,7 @@ def test_functions_that_measure_take_the_data_first_and_the_rest_by_name(name: s
     parameters = list(inspect.signature(getattr(fb, name)).parameters.values())
     assert parameters[0].name == "joined"
     positional = [parameter.name for parameter in parameters if parameter.kind is not parameter.KEYWORD_ONLY]
-    assert set(positional) <= {"joined", "comparison", "names"}
+    assert set(positional) <= {"joined", "comparison", "names", "metrics"}
 
 
 @pytest.mark.parametrize("name", sorted(OTHERS))

@@ -2,6 +2,9 @@
 
 import shutil
 import tempfile
+from collections.abc import Generator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
@@ -30,6 +33,19 @@ _IN_FILES = ("parquet", "csv", "ndjson", "mixed", "delta")
 _IN_BATCHES = ("parquet", "delta")
 # Half a million rows of two logs do not fit in less.
 _SHORT_BYTES = 4_000_000
+
+
+_KEEPING: ContextVar[bool] = ContextVar("keeping", default=True)
+
+
+@contextmanager
+def not_kept() -> Generator[None]:
+    """Tables that are made in this block are not kept on disk: there will be many, each looked at once."""
+    token = _KEEPING.set(False)
+    try:
+        yield
+    finally:
+        _KEEPING.reset(token)
 
 
 class OpenLogs:
@@ -108,7 +124,8 @@ class OpenLogs:
         found = None if cache is None else cache.find(key, contract=contract)
         if found is not None:
             return found
-        room = (None if cache is None else cache.room()) or Path(tempfile.mkdtemp(prefix="fbkit-"))
+        room = cache.room() if cache is not None and _KEEPING.get() else None
+        room = room or Path(tempfile.mkdtemp(prefix="fbkit-"))
         try:
             joined = self._joined(contract, room, as_of=as_of, label_versions=label_versions)
             if cache is not None and room.parent == cache.folder:
@@ -118,6 +135,8 @@ class OpenLogs:
             raise
         if isinstance(joined.rows, StoredTable):
             joined.rows.tidy_up(room)
+        else:
+            shutil.rmtree(room, ignore_errors=True)
         return joined
 
     def _joined(self, contract: Contract, room: Path, *, as_of: datetime | None, label_versions: str) -> Joined:

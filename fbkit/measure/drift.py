@@ -83,13 +83,13 @@ def drift(joined: JoinedLike, comparison: Comparison, *, columns: str | Sequence
     columns get the chi-square test of homogeneity. ``p_adjusted`` is Benjamini-Hochberg over the lines, of the KS
     (numeric) or chi-square (text) p-values.
     """
-    reference, current = resolve(joined, comparison).periods()
-    before, after = _rows(joined, reference), _rows(joined, current)
+    fixed = resolve(joined, comparison).periods()
+    before, after = (_rows(joined, period) for period in fixed)
     lines = [_line(_pair(before, after, name)) for name in _chosen(joined, columns)]
     frame = pl.DataFrame(lines, schema=_schema())
     tested = frame.get_column("ks_p_value").fill_null(frame.get_column("chi2_p_value")).cast(pl.Float64).to_numpy()
     adjusted = pl.Series("p_adjusted", benjamini_hochberg(tested), nan_to_null=True)
-    return mark_within(frame.with_columns(adjusted).select(COLUMNS), joined, within=comparison.periods())
+    return mark_within(frame.with_columns(adjusted).select(COLUMNS), joined, within=fixed)
 
 
 def drift_bins(joined: JoinedLike, comparison: Comparison, *, column: str) -> pl.DataFrame:
@@ -175,7 +175,12 @@ def _chosen(joined: JoinedLike, columns: str | Sequence[str] | None) -> list[str
 def _pair(before: pl.DataFrame, after: pl.DataFrame, name: str) -> Pair:
     reference, current = before.get_column(name), after.get_column(name)
     if reference.dtype.is_temporal():
-        raise ArgumentError("drift compares numbers and categories, not times", got=f"{name} ({reference.dtype})")
+        raise ArgumentError(
+            "drift compares numbers and categories, not times",
+            got=f"{name} ({reference.dtype})",
+            allowed="columns of numbers, text or booleans",
+            next_step="leave the column out, or log what matters of it (the hour, the weekday) as a number",
+        )
     if reference.dtype.is_numeric():
         # Not-a-number is as little a value as null is.
         first, second = (part.cast(pl.Float64).fill_nan(None) for part in (reference, current))

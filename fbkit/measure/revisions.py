@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from fbkit.errors import ArgumentError
+from fbkit.join.opened import not_kept
 from fbkit.join.periods import resolve
 from fbkit.measure.fractional import ESTIMATORS
 from fbkit.measure.metrics import metrics
@@ -94,7 +95,8 @@ def revisions(
     rows: list[pl.DataFrame] = []
     before: pl.DataFrame | None = None
     for moment in _times(latest, wanted, at=at, every=every):
-        joined = latest if moment == latest.as_of else loop.join(as_of=moment)
+        with not_kept():
+            joined = latest if moment == latest.as_of else loop.join(as_of=moment)
         now = _labels(joined, wanted, slices)
         rows.append(_row(joined, name, wanted, slices, level, _moved(before, now, slices)))
         before = now

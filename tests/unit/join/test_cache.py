@@ -168,3 +168,9 @@ def test_the_tables_not_used_for_longest_go_first(folder: Path, cache: Path, mon
     left = tables(cache)
     assert first[0] not in left
     assert len(left) == 1
+
+
+def test_a_revision_view_keeps_one_table_not_thirty(folder: Path, cache: Path) -> None:
+    seen = fb.revisions(fb.open_loop(folder), metric="recall")
+    assert seen["as_of"].n_unique() > 3
+    assert len(tables(cache)) == 1
