@@ -16,6 +16,7 @@ import pytest
 
 import fbkit as fb
 from fbkit.join import opened
+from fbkit.join.table import MemoryTable
 from fbkit.session import Joined
 
 SAMPLE = "recall_drop"
@@ -145,14 +146,16 @@ def test_the_split_into_files_and_row_groups_changes_no_byte(
 def test_a_long_log_of_outcomes_without_ids_is_joined_as_a_short_one(
     tmp_path: Path, logs: dict[str, pl.DataFrame], contract: fb.Contract, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """In batches candidates would be numbered in another order; these cannot be matched in batches."""
+    """They cannot be matched in batches, so their rows are not written in batches either."""
     unkeyed = logs | {"outcomes": logs["outcomes"].drop("prediction_id")}
     whole = said(fb.open_loop(contract=contract, **unkeyed).join())
     folder = write_loop(tmp_path / "loop", logs=unkeyed, contract=contract, seed=5)
     monkeypatch.setattr(opened, "LONG", 0)
     monkeypatch.setattr(opened, "_SHORT_BYTES", 0)
     monkeypatch.setenv("FBKIT_CACHE", "off")
-    assert said(fb.open_loop(folder).join()) == whole
+    joined = fb.open_loop(folder).join()
+    assert isinstance(joined.rows, MemoryTable)
+    assert said(joined) == whole
 
 
 FORMS: dict[str, Callable[[pl.DataFrame], Any]] = {
