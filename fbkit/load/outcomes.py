@@ -9,6 +9,7 @@ from fbkit.errors import InputError
 from fbkit.load.checks import RULE, account, quarantine, split_duplicates, split_identical
 from fbkit.load.columns import Casts, canonical, check_key_type, entity_key, free_name
 from fbkit.load.keys import whole_keys
+from fbkit.load.looks import hidden_columns
 from fbkit.load.times import absurd
 from fbkit.schema.contract import Contract
 from fbkit.schema.logs import OutcomeLog, SourceFile, audit_frame
@@ -79,9 +80,13 @@ def _checked(
     used, rejects = quarantine(frame, rules=outcome_rules(contract, columns=frame.columns))
     used, repeated = split_identical(used)
     used, clashing = unique_outcome_id(used)
-    refused = [part.select(RULE) for part in (rejects, repeated, clashing)]
     audit = account(
-        table=TABLE, rows_in=frame.height + besides, used=used.height + besides, rejects=refused, casts=casts
+        table=TABLE,
+        rows_in=frame.height + besides,
+        used=used.height + besides,
+        rejects=[rejects, repeated, clashing],
+        casts=casts,
+        hidden=hidden_columns(contract.outcomes, contract.privacy.personal),
     )
     everything = pl.concat([rejects, repeated, clashing], how="diagonal_relaxed")
     return OutcomeLog(frame=used, rejects=everything, audit=pl.concat([audit, notes]), sources=sources)
@@ -126,9 +131,8 @@ def prepare_outcomes(frame: pl.DataFrame, *, contract: Contract) -> tuple[pl.Dat
             "label" if name == "value" else name: item for name, item in part.columns.items()
         }
         part = part.model_copy(update={"columns": mapped})
-    frame, casts = canonical(
-        frame, source=part, table=TABLE, required=("ts_event", "label"), zone=contract.time.timezone
-    )
+    hidden, zone = hidden_columns(part, contract.privacy.personal), contract.time.timezone
+    frame, casts = canonical(frame, source=part, table=TABLE, required=("ts_event", "label"), zone=zone, hidden=hidden)
     frame = frame.rename(
         {name: free_name(name, frame.columns) for name in _reserved(contract) if name in frame.columns}
     )

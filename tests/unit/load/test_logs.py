@@ -165,6 +165,13 @@ def test_personal_columns_are_hashed_in_messages() -> None:
         load(left(who=[0.5] * 5, score=[77.5] * 5), made=private)
 
 
+def test_personal_columns_of_the_outcomes_are_hashed_too() -> None:
+    private = contract(privacy={"personal": ["label"]})
+    with pytest.raises(InputError, match=r"for example label #[0-9a-f]{8}") as caught:
+        load(outcomes=right(label=[37.125] * 5), made=private)
+    assert "37.125" not in str(caught.value)
+
+
 def test_a_file_separated_by_something_else_is_recognised() -> None:
     for sign, word in ((";", "a semicolon"), ("\t", "a tab"), ("|", "a bar")):
         with pytest.raises(InputError, match=f"looks separated by {word}"):
