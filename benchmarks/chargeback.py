@@ -25,6 +25,7 @@ import polars as pl
 
 from fbkit.join.join import join
 from fbkit.join.joined import Joined
+from fbkit.join.watermark import no_runs
 from fbkit.load.loop import load_logs
 from fbkit.measure.intervals import wilson
 from fbkit.measure.metrics import metrics
@@ -72,12 +73,11 @@ def seeds_for(table: str, *, count: int, commit: str | None) -> list[int]:
     return [int.from_bytes(digest[:4]) for digest in digests]
 
 
-def joined_of(made: Chargebacks, *, slices: bool = True) -> Joined:
+def joined_of(made: Chargebacks, *, judged: bool = True) -> Joined:
+    """``judged=False`` takes the newest arrival for the watermark, whatever arrived before."""
     contract = Contract.from_toml(made.contract_toml)
-    if not slices:
-        contract = contract.model_copy(update={"slices": contract.slices.model_copy(update={"columns": ()})})
     logs = load_logs(contract, root=Path(), frames={"predictions": made.predictions, "outcomes": made.outcomes})
-    return join(logs, contract=contract, as_of=made.config.as_of)
+    return join(logs, contract=contract, as_of=made.config.as_of, runs=None if judged else no_runs())
 
 
 def cohort(config: ChargebackConfig, *, age: int) -> tuple[str, dict[str, float]]:
@@ -163,7 +163,7 @@ def report_outages(count: int, *, commit: str | None) -> int:
         found, accused, off, lost, wrong, naive = 0, 0, [], [], [], []
         for seed in seeds_for(f"outage {name}", count=count, commit=commit):
             made = chargebacks(ChargebackConfig(outage=outage), seed=seed)
-            joined, blind = joined_of(made), joined_of(made, slices=False)
+            joined, blind = joined_of(made), joined_of(made, judged=False)
             right = joined.feed.filter(pl.col("value").eq_missing(pl.lit(outage.region, dtype=pl.String)))
             found += right.height > 0
             accused += joined.feed.height - right.height
