@@ -1,7 +1,8 @@
 """What the measuring layers ask of a joined table, so that they can be tried on any frame of that shape."""
 
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from inspect import getattr_static
+from typing import Protocol
 
 import polars as pl
 
@@ -9,7 +10,6 @@ from fbkit.errors import ArgumentError
 from fbkit.schema.contract import Contract
 
 
-@runtime_checkable
 class JoinedLike(Protocol):
     """Predictions with their label states as of one instant."""
 
@@ -26,9 +26,15 @@ class JoinedLike(Protocol):
     def evaluation_key(self) -> str: ...
 
 
+def _has(thing: object, *names: str) -> bool:
+    """Whether a thing has these members; none is read, because that of a long table's frame takes seconds."""
+    missing = object()
+    return all(getattr_static(thing, name, missing) is not missing for name in names)
+
+
 def check_joined(joined: object) -> None:
     """Refuse anything but a joined table, with the way to one."""
-    if not isinstance(joined, JoinedLike):
+    if not _has(joined, "frame", "contract", "as_of", "evaluation_key"):
         raise ArgumentError(
             "this takes a joined table first",
             got=type(joined).__name__,
@@ -37,7 +43,6 @@ def check_joined(joined: object) -> None:
         )
 
 
-@runtime_checkable
 class LoopLike(Protocol):
     """An open loop: its contract, and the joined table as known at any time."""
 
@@ -49,7 +54,7 @@ class LoopLike(Protocol):
 
 def check_loop(loop: object) -> None:
     """Refuse anything but an open loop, with the way to one."""
-    if not isinstance(loop, LoopLike):
+    if not _has(loop, "contract", "join"):
         raise ArgumentError(
             "this takes an open loop first",
             got=type(loop).__name__,
