@@ -5,7 +5,6 @@ from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import betainc, xlogy
 
 Array = NDArray[np.float64]
 Bools = NDArray[np.bool_]
@@ -146,9 +145,8 @@ class _Windows:
             chance = np.ones_like(mean)
             chance[low] = lower_tail(count[low], mean[low], extra[low])
             significant[length] = low & (chance < bar)
-            ratio[length] = np.where(
-                significant[length], xlogy(count, count / np.maximum(mean, 1e-9)) - count + mean, 0
-            )
+            gain = count * np.log(np.where(count > 0, count / np.maximum(mean, 1e-9), 1.0))
+            ratio[length] = np.where(significant[length], gain - count + mean, 0)
         return cls(
             arrived=arrived,
             expected=expected,
@@ -272,4 +270,6 @@ def lower_tail(count: Array, mean: Array, extra: Array) -> Array:
     [2.06e-09]
     """
     size = 1 / np.maximum(extra, 1e-6)
+    from scipy.special import betainc  # loaded where silence is judged, not by every join
+
     return np.asarray(betainc(size, np.floor(count) + 1, size / (size + mean)), dtype=np.float64)

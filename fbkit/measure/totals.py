@@ -24,7 +24,6 @@ CLUSTERED: Final = "entity"
 
 def count_cells(frame: pl.DataFrame, keys: list[str], *, rows: pl.Expr | None = None) -> pl.DataFrame:
     """Rows per cell: all, at the stage, mature, with a decision, with a label, with both; ``rows`` per frame line."""
-    one = pl.lit(1) if rows is None else rows
     inside, flag, label = pl.col(IN), pl.col(F).is_not_null(), pl.col(Y).is_not_null()
     marks = {
         N_ALL: pl.lit(value=True),
@@ -34,8 +33,25 @@ def count_cells(frame: pl.DataFrame, keys: list[str], *, rows: pl.Expr | None = 
         N_LABEL: inside & label,
         N_BOTH: inside & flag & label,
     }
-    columns = [(mark.cast(pl.Int64) * one).alias(name) for name, mark in marks.items()]
+    if rows is None:
+        return aggregated(frame, keys, [mark.sum().cast(pl.Int64).alias(name) for name, mark in marks.items()])
+    columns = [(mark.cast(pl.Int64) * rows).alias(name) for name, mark in marks.items()]
     return frame.select(*keys, *columns).group_by(keys).agg(pl.col(COUNTS).sum())
+
+
+def aggregated(frame: pl.DataFrame, keys: list[str], sums: Sequence[pl.Expr]) -> pl.DataFrame:
+    """Sums by key; where all rows share one key, as in a question without slices and grain, they are not grouped."""
+    if one_key(frame, keys):
+        return frame.lazy().select(pl.col(keys).first(), *sums).collect()
+    return frame.lazy().group_by(keys).agg(*sums).collect()
+
+
+def one_key(frame: pl.DataFrame, keys: list[str]) -> bool:
+    """Whether the only key is a time and the same for every row; a look at text would cost as much as grouping."""
+    if len(keys) != 1 or frame.is_empty() or not frame.schema[keys[0]].is_temporal():
+        return False
+    times = frame.get_column(keys[0])
+    return times.null_count() == 0 and times.min() == times.max()
 
 
 def add_losses(frame: pl.DataFrame, measures: Sequence[Total]) -> dict[str, pl.DataFrame]:
@@ -80,6 +96,10 @@ def sum_cells(
     if units is not None:
         moments = [(a * a).sum().alias("aa"), (a * b).sum().alias("ab"), (b * b).sum().alias("bb")]
         totals += [*moments, (b != 0).sum().alias("units"), pl.col("rows").sum()]
+    if one_key(frame, keys):
+        # Without a row that counts there is no cell, as in a group-by.
+        whole = rows.select(pl.col(keys).first(), *totals, pl.len().alias(N_ALL))
+        return whole.filter(pl.col(N_ALL) > 0).drop(N_ALL).collect()
     return rows.group_by(keys).agg(*totals).collect()
 
 
