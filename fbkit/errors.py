@@ -31,7 +31,9 @@ class FbkitError(Exception):
 
     def __init__(self, what: str, *, got: object = None, allowed: object = None, next_step: str | None = None) -> None:
         self.what = what
-        self.got = None if got is None else shorten(str(got), limit=self.limit)
+        # Nothing is seen of an empty text unless it stands in quotes.
+        told = str(got) if str(got).strip() else repr(str(got))
+        self.got = None if got is None else shorten(told, limit=self.limit)
         self.allowed = None if allowed is None else shorten(str(allowed), limit=self.limit)
         self.next_step = next_step
         super().__init__(self.__str__())

@@ -12,6 +12,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    field_validator,
     model_validator,
 )
 
@@ -209,6 +210,13 @@ class JoinPart(Part):
 
     keys: Names = Field(default=("prediction_id",), min_length=1)
     fallback: FallbackPart | None = None
+
+    @field_validator("keys")
+    @classmethod
+    def _each_once(cls, keys: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(keys)) < len(keys):
+            raise ValueError("a key is named twice")
+        return keys
 
 
 class DecisionPart(Part):

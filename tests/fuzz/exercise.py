@@ -21,6 +21,7 @@ import fbkit as fb
 from fbkit.cli import main
 from fbkit.errors import FbkitError
 from fbkit.join import opened
+from fbkit.load.quiet import quiet
 from fbkit.schema.rules import REFUSED
 from fbkit.session import Joined, Loop
 
@@ -94,6 +95,10 @@ def exercise(folder: Path) -> str:
             if long:  # reading the logs as a whole would spare the way in batches
                 check_log_account(loop, rows=rows)
             check_account(joined, loop)
+            if facts["how"] == "frames":
+                given = pl.read_ipc(folder / "predictions.arrow")
+                # In pandas NaN is how a number is missing.
+                check_nothing_lost(loop, given.fill_nan(None) if facts["options"]["as"] == "pandas" else given)
             _look(joined, loop, triage=facts["options"].get("triage", False))
         except FbkitError as error:
             check_message(error)
@@ -122,9 +127,8 @@ def _frame(path: Path, kind: str) -> Any:
     frame = pl.read_ipc(path)
     if kind == "lazy":
         return frame.lazy()
-    with contextlib.suppress(
-        Exception, pl.exceptions.PanicException
-    ):  # what the other library cannot hold stays with Polars
+    # What the other library cannot hold stays with Polars.
+    with contextlib.suppress(Exception, pl.exceptions.PanicException), quiet():
         return {"arrow": frame.to_arrow, "pandas": frame.to_pandas}.get(kind, lambda: frame)()
     return frame
 
@@ -132,8 +136,7 @@ def _frame(path: Path, kind: str) -> Any:
 def check_message(error: FbkitError) -> None:
     """The error says what is wrong and what to do, in one short printable text."""
     text = str(error)
-    assert error.what
-    assert error.next_step or error.allowed, text
+    assert all((error.what, error.got, error.allowed, error.next_step)), text
     assert len(text) < 12_000, len(text)
     assert "Traceback" not in text
     assert "panicked" not in text
@@ -164,6 +167,22 @@ def check_log_account(loop: Loop, *, rows: dict[str, int | None]) -> None:
     assert frame["prediction_id"].n_unique() == frame.height
     assert frame["score"].is_finite().all()
     assert frame["ts_pred"].null_count() == 0
+
+
+def check_nothing_lost(loop: Loop, given: pl.DataFrame) -> None:
+    """Every number that was there is there still, or counted as unreadable: none becomes null on the quiet."""
+    log, mapped = loop.logs.predictions, loop.contract.predictions.columns
+    told = loop.audit.filter((pl.col("table") == "predictions") & (pl.col("rule") == "unreadable"))
+    for name in {"threshold", "latency_ms"} & set(given.columns) & set(log.frame.columns):
+        if name in mapped or name in str(mapped.values()):
+            continue
+        values = given[name].drop_nulls()
+        if values.dtype in (pl.String, pl.Categorical):
+            values = values.cast(pl.String).str.strip_chars()
+            values = values.filter(values != "")
+        kept = sum(frame[name].drop_nulls().len() for frame in (log.frame, log.rejects) if name in frame.columns)
+        lost = told.filter(pl.col("detail").str.starts_with(f"{name}:"))["rows"].sum()
+        assert values.len() == kept + lost, f"{name}: {values.len()} given, {kept} kept, {lost} told"
 
 
 def check_account(joined: Joined, loop: Loop) -> None:

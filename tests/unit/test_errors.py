@@ -266,6 +266,11 @@ def test_what_people_get_wrong_is_told_in_four_parts(case: str, made: list[tuple
     assert facts["code"] == kind.code
 
 
+def test_an_empty_text_is_seen() -> None:
+    with pytest.raises(fb.ArgumentError, match="got: ''"):
+        loop().join(as_of="")
+
+
 def test_every_class_of_error_is_met() -> None:
     assert {kind for kind, _ in TRIGGERS.values()} == classes()
     assert len({each.code for each in classes()}) == len(classes())
