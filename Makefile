@@ -67,9 +67,12 @@ format: $(VENV)/.stamp-dev ## format the code and apply the safe repairs
 	$(BIN)/ruff check --quiet --fix-only .
 	$(BIN)/ruff format --quiet .
 
-bench: $(VENV)/.stamp-dev ## benchmarks: imports, measures, explorers, and the verdicts on incidents of known truth (seeds from the commit)
+bench: $(VENV)/.stamp-dev ## benchmarks: imports, measures, joins, explorers, chargebacks and verdicts of known truth (seeds from the commit)
 	$(BIN)/python benchmarks/import_time.py
 	$(BIN)/python benchmarks/measures.py
+	$(BIN)/python benchmarks/join.py --rows 10000000
+	$(BIN)/python benchmarks/join_fallback.py
+	$(BIN)/python benchmarks/chargeback.py --from-commit
 	$(BIN)/python benchmarks/explorer_latency.py
 	$(BIN)/python benchmarks/triage.py --seeds 30 --from-commit
 
