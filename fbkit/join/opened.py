@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 from collections.abc import Generator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import replace
@@ -176,7 +177,9 @@ class OpenLogs:
 
     def _key(self, contract: Contract, *, as_of: datetime | None, label_versions: str) -> str:
         if self._sources is None:
-            self._sources = tuple(source for scan in self.scans.all for source in scan.sources())
+            with ThreadPoolExecutor(max_workers=2) as pool:
+                found = list(pool.map(Scan.sources, self.scans.all))
+            self._sources = tuple(source for sources in found for source in sources)
         view = {
             "as_of": None if as_of is None else format_instant(as_of),
             "label": contract.label.name,

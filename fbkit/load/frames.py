@@ -2,9 +2,7 @@
 
 from typing import Any
 
-import narwhals as nw
 import polars as pl
-from narwhals.dependencies import is_duckdb_relation
 
 from fbkit.errors import InputError
 from fbkit.load.files import UNREADABLE
@@ -60,6 +58,9 @@ def _not_collected(error: BaseException, *, table: str) -> InputError:
 def _to_polars(data: Any, *, table: str) -> pl.DataFrame:
     if isinstance(data, pl.DataFrame):
         return data
+    import narwhals as nw  # for other libraries' frames only
+    from narwhals.dependencies import is_duckdb_relation
+
     if is_duckdb_relation(data):
         return _from_duckdb(data, table=table)
     try:
