@@ -1,6 +1,7 @@
 """The files behind a contract's path: which they are, what columns they hold, whether they can be read."""
 
 import csv
+import io
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import unquote
@@ -103,8 +104,10 @@ def _fixed(path: str) -> Path:
     return Path(*parts[: wild[0]]) if wild else Path(path)
 
 
-def scan_file(file: Path, *, table: str, format: str | None = None) -> pl.LazyFrame:
+def scan_file(file: Path, *, table: str, format: str | None = None, held: bool = False) -> pl.LazyFrame:
     """One file as a lazy frame whose schema is known to be readable; CSV columns stay text.
+
+    ``held`` takes its bytes into memory first: a file that shrinks while it is mapped would end the whole process.
 
     Raises
     ------
@@ -120,15 +123,16 @@ def scan_file(file: Path, *, table: str, format: str | None = None) -> pl.LazyFr
             next_step=f"name the file after what it holds, or set format under [{table}] in the contract",
         )
     try:
+        # scan_ndjson takes every path for a pattern
+        into_memory = held or (kind == "ndjson" and any(mark in str(file) for mark in "*?["))
+        source = io.BytesIO(file.read_bytes()) if into_memory else file
         if kind == "parquet":
-            frame = pl.scan_parquet(file, hive_partitioning=False, glob=False)
+            frame = pl.scan_parquet(source, hive_partitioning=False, glob=False)
         elif kind == "csv":
-            _check_header(file, table=table)
-            frame = pl.scan_csv(file, infer_schema=False, null_values=[""], glob=False)
-        elif any(mark in str(file) for mark in "*?["):  # scan_ndjson takes every path for a pattern
-            frame = pl.read_ndjson(file.read_bytes(), infer_schema_length=None).lazy()
+            _check_header(file, source, table=table)
+            frame = pl.scan_csv(source, infer_schema=False, null_values=[""], glob=False)
         else:
-            frame = pl.scan_ndjson(file, infer_schema_length=None)
+            frame = pl.scan_ndjson(source, infer_schema_length=None)
         with quiet():
             frame.collect_schema()
     except UNREADABLE as error:
@@ -180,8 +184,9 @@ def check_pages(file: Path, *, table: str) -> None:
         raise unreadable(file, table=table, error=ValueError(damage))
 
 
-def _check_header(file: Path, *, table: str) -> None:
-    with file.open(encoding="utf-8-sig", newline="") as handle:
+def _check_header(file: Path, source: Path | io.BytesIO, *, table: str) -> None:
+    stream = io.BytesIO(source.getbuffer()) if isinstance(source, io.BytesIO) else source.open("rb")
+    with io.TextIOWrapper(stream, encoding="utf-8-sig", newline="") as handle:
         header = next(csv.reader(handle), [])
     sign = separator_in(header)
     if sign is not None:

@@ -1,13 +1,15 @@
 """What a Parquet file says about itself: checksums of its pages, and the first and last time of a column."""
 
 import mmap
+import os
 import zlib
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 Fields = dict[int, Any]
 _MAGIC = b"PAR1"
+_HELD_BYTES = 64_000_000
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _INT64 = 2
 _TIMESTAMP = 8
@@ -56,8 +58,14 @@ def time_range(file: Path, *, column: str) -> tuple[datetime, datetime] | None:
     return moments[0], moments[1]
 
 
-def _mapped(handle: Any) -> mmap.mmap:
-    return mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
+def _mapped(handle: BinaryIO) -> mmap.mmap:
+    """The bytes of a file; short ones are copied, because a file that shrinks while it is mapped ends the process."""
+    if os.fstat(handle.fileno()).st_size > _HELD_BYTES:
+        return mmap.mmap(handle.fileno(), 0, access=mmap.ACCESS_READ)
+    content = handle.read()
+    held = mmap.mmap(-1, max(len(content), 1))
+    held[: len(content)] = content
+    return held
 
 
 def _footer(content: mmap.mmap) -> Fields:
@@ -76,6 +84,8 @@ def _chunk_is_whole(content: mmap.mmap, chunk: Fields) -> bool:
         stored = header.get(4)
         if stored is None:
             return True
+        if header[3] < 0:
+            raise ValueError("a page of negative length")
         position = start + header[3]
         if zlib.crc32(content[start:position]) != stored & 0xFFFFFFFF:
             return False

@@ -26,6 +26,8 @@ from fbkit.load.quiet import quiet
 from fbkit.schema.contract_parts import Source
 from fbkit.schema.logs import SourceFile, UnreadablePart
 
+# Logs up to this size are read into memory before anything looks at them.
+_HELD_BYTES = 64_000_000
 Kind = Literal["parquet", "csv", "ndjson", "mixed", "delta", "query", "frame"]
 Sources = tuple[SourceFile, ...]
 
@@ -150,11 +152,12 @@ def _iceberg(source: Source, *, table: str) -> InputError:
 
 def _scan_files(files: Sequence[File], *, table: str, source: Source, skip_unreadable: bool) -> Scan:
     stamps = {file.path: file.stamp for file in files}
+    held = sum(stamp[1] for stamp in stamps.values() if stamp is not None) <= _HELD_BYTES
     parts: list[tuple[File, pl.LazyFrame]] = []
     broken: list[tuple[File, InputError]] = []
     for file in files:
         try:
-            frame = scan_file(file.path, table=table, format=source.format)
+            frame = scan_file(file.path, table=table, format=source.format, held=held)
             if skip_unreadable:
                 check_readable(frame, file=file.path, table=table)
         except InputError as error:
@@ -176,7 +179,7 @@ def _scan_files(files: Sequence[File], *, table: str, source: Source, skip_unrea
 
     return Scan(
         table=table,
-        frame=_together(parts, kinds=kinds, table=table),
+        frame=_together(parts, kinds=kinds, table=table, held=held),
         kind=kinds.pop() if len(kinds) == 1 else "mixed",  # type: ignore[arg-type]  # the formats are the kinds
         files=tuple(file.path for file in read),
         incomplete=_gaps(broken, read=parts, source=source, table=table),
@@ -206,12 +209,13 @@ def with_partition(frame: pl.LazyFrame, *, file: File) -> pl.LazyFrame:
     return frame.with_columns(made) if made else frame
 
 
-def _together(parts: Sequence[tuple[File, pl.LazyFrame]], *, kinds: set[str], table: str) -> pl.LazyFrame:
+def _together(parts: Sequence[tuple[File, pl.LazyFrame]], *, kinds: set[str], table: str, held: bool) -> pl.LazyFrame:
     """One lazy frame; a file with other columns or types is named, not padded."""
     schemas = [frame.collect_schema() for _, frame in parts]
     names = [file.path.name for file, _ in parts]
     check_columns([schema.names() for schema in schemas], names=names, table=table)
-    if kinds == {"parquet"} and all(schema == schemas[0] for schema in schemas) and not parts[0][0].partition:
+    alike = kinds == {"parquet"} and all(schema == schemas[0] for schema in schemas) and not parts[0][0].partition
+    if alike and not held:
         # One scan of many files is read in parallel and skips files by their statistics.
         return pl.scan_parquet([file.path for file, _ in parts], hive_partitioning=False, glob=False)
     wanted = cs.by_name(*schemas[0].names())  # as they stand: a plain "*" would be read as a pattern
