@@ -5,6 +5,7 @@ import polars as pl
 from fbkit.errors import InputError
 from fbkit.join.decide import add_decision
 from fbkit.join.known import Known
+from fbkit.join.pair import MADE
 from fbkit.join.states import CONFLICTED
 from fbkit.join.window import fate_counts
 from fbkit.schema.contract import Contract
@@ -52,19 +53,19 @@ def decorate(predictions: pl.DataFrame, *, actions: Known | None, contract: Cont
 
 def attach(frame: pl.DataFrame, *, pairs: pl.DataFrame, labels: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Add each prediction's label and how many statements speak of it; the pairings learn of actions that hide it."""
-    blocked = frame.filter("blocked").select("prediction_id")
-    contradicting = pl.col("prediction_id").is_in(blocked["prediction_id"].implode()) & (pl.col("fate") == "used")
+    blocked = frame[MADE].filter(frame["blocked"])
+    contradicting = pl.col(MADE).is_in(blocked.implode()) & (pl.col("fate") == "used")
     pairs = pairs.with_columns(
         pl.when(contradicting).then(pl.lit("contradicts_action")).otherwise("fate").alias("fate")
     )
     seen = (
         "used", "superseded", "duplicate_statement", "conflicting_label", "contradicts_action", "other_definition",
     )  # fmt: skip
-    counts = pairs.filter(pl.col("fate").is_in(seen)).group_by("prediction_id")
+    counts = pairs.filter(pl.col("fate").is_in(seen)).group_by(MADE)
     counts = counts.agg(
         pl.len().cast(pl.UInt32).alias("n_outcomes"), (pl.col("fate") == "conflicting_label").any().alias(CONFLICTED)
     )
-    frame = frame.join(labels, on="prediction_id", how="left").join(counts, on="prediction_id", how="left")
+    frame = frame.join(labels, on=MADE, how="left").join(counts, on=MADE, how="left").drop(MADE)
     none = pl.lit(0, dtype=pl.UInt32)
     frame = frame.with_columns(
         pl.col("n_outcomes").fill_null(none),
@@ -103,7 +104,7 @@ def account(
 ) -> pl.DataFrame:
     """Count states and fates; the count identity is asserted here, in code."""
     made, said, acted = known
-    states = {str(name): rows for name, rows in frame.group_by("state").len().iter_rows()}
+    states = {str(name): rows for name, rows in frame["state"].value_counts().iter_rows()}
     if sum(states.values()) != frame.height or frame["state"].null_count():
         raise AssertionError("the label states do not partition the predictions")
     if pairs["statement"].n_unique() != said.frame.height:
@@ -112,13 +113,13 @@ def account(
     rows += [(TABLE, f"state_{name}", states[name], None) for name in sorted(states)]
     fates = fate_counts(pairs)
     rows += [(TABLE, name, count, OUTCOME_FATE.get(name)) for name, count in fates.iter_rows()]
-    used = frame.filter(pl.col("rule").is_not_null()).group_by("rule").len().sort("rule")
+    used = frame["rule"].drop_nulls().value_counts().sort("rule")
     rows += [(TABLE, name, count, PAIRED[name]) for name, count in used.iter_rows()]
     rows += [(TABLE, name, int(frame[name].sum()), NOTES[name]) for name in ("late", "mature")]
     notes = {"after_as_of": made.later, "decision_disagrees": disagree}
     notes["feed_incomplete"] = int(frame.select((pl.col("mature") & (pl.col("state") == PENDING)).sum()).item())
     if contract.label.version is not None:
-        labelled = frame.filter(pl.col("rule").is_not_null())["label_version"]
+        labelled = frame["label_version"].filter(frame["rule"].is_not_null())
         notes["older_definition"] = int((labelled != contract.label.version).sum())
         notes["unknown_definition"] = labelled.null_count()
     notes["clash_still_unknown"] = made.restored + said.restored + (acted.restored if acted else 0)

@@ -8,7 +8,7 @@ from fbkit.errors import ArgumentError, InputError
 from fbkit.join.assemble import account, arranged, attach, decorate, with_closes
 from fbkit.join.joined import Joined
 from fbkit.join.known import heard, known_actions, known_outcomes, known_predictions, newest_moment
-from fbkit.join.pair import number_statements, pair
+from fbkit.join.pair import MADE, number_statements, pair
 from fbkit.join.settle import ANY, CURRENT, settle
 from fbkit.join.states import assign_states, feed_watermark
 from fbkit.join.table import MemoryTable, clean
@@ -60,7 +60,7 @@ def join(
     if made.frame.is_empty():
         raise _nothing_known(logs, as_of=known_at)
     said, acted = known_outcomes(logs, as_of=known_at), known_actions(logs, as_of=known_at)
-    predictions = with_closes(made.frame, contract=contract)
+    predictions = with_closes(made.frame.with_row_index(MADE), contract=contract)
     outcomes = number_statements(said.frame, keys=contract.join.keys)
     pairs = pair(predictions, outcomes, contract=contract, as_of=known_at)
     pairs, labels = settle(pairs, contract=contract, label_versions=label_versions)
@@ -74,7 +74,7 @@ def join(
     audit = account(frame, pairs=pairs, known=(made, said, acted), disagree=disagree, contract=contract)
     return Joined(
         rows=MemoryTable(clean(frame)),
-        pairs=MemoryTable(clean(pairs.drop("__entity").sort("statement", "prediction_id", nulls_last=True))),
+        pairs=MemoryTable(clean(pairs.drop("__entity", MADE).sort("statement", "prediction_id", nulls_last=True))),
         contract=contract,
         as_of=known_at,
         audit=pl.concat([logs.audit, audit]),

@@ -12,21 +12,34 @@ from fbkit.schema.contract import Contract
 from fbkit.schema.label import CLOSES, LabelWindow
 
 BY_ID, BY_FALLBACK = "by_id", "by_fallback"
+MADE = "__made"
+"""Number of a prediction: what rows are matched and grouped by, because numbers are quicker than ids."""
 
 
 def number_statements(outcomes: pl.DataFrame, *, keys: Sequence[str]) -> pl.DataFrame:
     """Number the statements by content, whatever the order of rows and columns: keyed ones first, then by event."""
     unkeyed = pl.any_horizontal(pl.col(keys).is_null())
     rest = sorted(name for name, dtype in outcomes.schema.items() if not dtype.is_nested())
-    return outcomes.sort(unkeyed, "ts_event", *rest, nulls_last=True).with_row_index("statement")
+    # Where few events share their instant, the other columns, text most of them, need not be compared for all.
+    timed = outcomes.sort(unkeyed, "ts_event", nulls_last=True)
+    start = timed.select(
+        (unkeyed.ne_missing(unkeyed.shift(1))) | pl.col("ts_event").ne_missing(pl.col("ts_event").shift(1))
+    )
+    first = start.to_series()
+    tied = ~(first & first.shift(-1, fill_value=True))
+    if tied.any():
+        rows = timed.with_row_index("__at").filter(tied).sort(unkeyed, "ts_event", *rest, nulls_last=True)["__at"]
+        places = pl.int_range(timed.height, dtype=pl.UInt32, eager=True).scatter(tied.arg_true(), rows)
+        timed = timed.select(pl.all().gather(places))
+    return timed.with_row_index("statement")
 
 
 def pair(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, contract: Contract, as_of: datetime) -> pl.DataFrame:
-    """All pairings of numbered statements with predictions (with ``__closes``), and the statements without one.
+    """All pairings of numbered statements with predictions (with ``__closes``, ``__made``), and lone statements.
 
-    Columns: statement, prediction_id (null for those that pair with none), ts_pred, rule, n_rivals, fate
-    (null where the statement may count), and the statement's own columns. Rivals beyond what is listed are counted
-    in ``n_rivals`` only: see :func:`fbkit.join.window.window_pairs`.
+    Columns: statement, ``__made`` (the prediction's number), prediction_id (both null for those that pair with none),
+    ts_pred, rule, n_rivals, fate (null where the statement may count), and the statement's own columns. Rivals beyond
+    what is listed are counted in ``n_rivals`` only: see :func:`fbkit.join.window.window_pairs`.
     """
     keys = list(contract.join.keys)
     keyed = pl.all_horizontal([pl.col(key).is_not_null() for key in keys])
@@ -39,11 +52,11 @@ def pair(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, contract: Contrac
 
 
 def _by_key(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, keys: list[str]) -> pl.DataFrame:
-    known = predictions.select(*dict.fromkeys(["prediction_id", "ts_pred", CLOSES, *keys]))
+    known = predictions.select(*dict.fromkeys(["prediction_id", MADE, "ts_pred", CLOSES, *keys]))
     statements = outcomes.rename({key: f"__key_{key}" for key in keys})
     known = known.with_columns([pl.col(key).cast(pl.String).alias(f"__key_{key}") for key in keys])
     named = [f"__key_{key}" for key in keys]
-    known = known.select("prediction_id", "ts_pred", CLOSES, *named, pl.lit(BY_ID).alias("rule"))
+    known = known.select("prediction_id", MADE, "ts_pred", CLOSES, *named, pl.lit(BY_ID).alias("rule"))
     joined = statements.join(known, on=named, how="left")
     orphan = pl.when(pl.col("rule").is_null()).then(pl.lit("orphan"))
     # What the statement called its key stays visible, so that a reformatted id can be recognised later.
@@ -61,7 +74,7 @@ def _by_window(predictions: pl.DataFrame, outcomes: pl.DataFrame, *, contract: C
     entity = entity_of(predictions, contract=contract).alias("__entity")
     label = LabelWindow.of(contract)
     pairs = window_pairs(
-        predictions.select("prediction_id", "ts_pred", CLOSES, entity),
+        predictions.select("prediction_id", MADE, "ts_pred", CLOSES, entity),
         outcomes,
         rule=fallback.rule,
         width=None if label.session else label.window,

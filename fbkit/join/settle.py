@@ -2,6 +2,7 @@
 
 import polars as pl
 
+from fbkit.join.pair import MADE
 from fbkit.schema.contract import Contract
 
 ANY, CURRENT = "any", "current"
@@ -20,21 +21,15 @@ def settle(pairs: pl.DataFrame, *, contract: Contract, label_versions: str = ANY
 
     Returns
     -------
-    The pairings with every fate filled in, and one row per labelled prediction: prediction_id, label,
+    The pairings with every fate filled in, and one row per labelled prediction: ``__made``, label,
     ts_event, ts_arrival, source, label_version, rule, n_rivals.
     """
     if contract.label.version is not None:
         fate = other_definition(contract.label.version, strict=label_versions == CURRENT)
         pairs = pairs.with_columns(pl.coalesce("fate", fate).alias("fate"))
-    competing = pairs.filter(pl.col("fate").is_null())
-    decided = pairs.filter(pl.col("fate").is_not_null())
-    settled = (
-        _one(competing, contract=contract)
-        if contract.label.combine == "one"
-        else competing.with_columns(fate=pl.lit("used"))
-    )
-    labels = _labels(settled.filter(pl.col("fate") == "used"), contract=contract)
-    return pl.concat([settled.select(decided.columns), decided]), labels
+    fates = _one(pairs, contract=contract) if contract.label.combine == "one" else pairs["fate"].fill_null("used")
+    settled = pairs.with_columns(fates.alias("fate"))
+    return settled, _labels(settled.filter(pl.col("fate") == "used"), contract=contract)
 
 
 def other_definition(version: str, *, strict: bool) -> pl.Expr:
@@ -44,15 +39,19 @@ def other_definition(version: str, *, strict: bool) -> pl.Expr:
         return pl.when(said.ne_missing(pl.lit(version))).then(pl.lit("other_definition"))
     # An unknown version is not taken for another one.
     fits = said.is_null() | (said == version)
-    beside = (fits & pl.col("fate").is_null()).any().over("prediction_id")
+    beside = (fits & pl.col("fate").is_null()).any().over(MADE)
     return pl.when(~fits & beside).then(pl.lit("other_definition"))
 
 
-def _one(competing: pl.DataFrame, *, contract: Contract) -> pl.DataFrame:
+def _one(pairs: pl.DataFrame, *, contract: Contract) -> pl.Series:
     """Statements about one outcome: the newest (or the first) arrival counts, ties by rank of source."""
-    alone = competing["prediction_id"].is_unique()
-    single = competing.filter(alone).with_columns(pl.lit("used").alias("fate"))
-    return pl.concat([single, _several(competing.filter(~alone), contract=contract)])
+    competing = pairs["fate"].is_null().arg_true()
+    together = competing.filter(~pairs[MADE].gather(competing).is_unique())
+    fates = pairs["fate"].fill_null("used")
+    if together.is_empty():
+        return fates
+    decided = _several(pairs.select(pl.all().gather(together)), contract=contract)["fate"]
+    return fates.scatter(together, decided)
 
 
 def _several(competing: pl.DataFrame, *, contract: Contract) -> pl.DataFrame:
@@ -61,14 +60,14 @@ def _several(competing: pl.DataFrame, *, contract: Contract) -> pl.DataFrame:
     rank = pl.col("source").replace_strict(ranks, default=len(ranks), return_dtype=pl.Int64)
     arrival = pl.col("ts_arrival")
     marked = competing.with_columns(rank.alias("__rank"))
-    chosen_time = arrival == (arrival.min() if keep_first else arrival.max()).over("prediction_id")
+    chosen_time = arrival == (arrival.min() if keep_first else arrival.max()).over(MADE)
     marked = marked.with_columns(chosen_time.alias("__time"))
-    best_rank = pl.col("__rank").filter(pl.col("__time")).min().over("prediction_id")
+    best_rank = pl.col("__rank").filter(pl.col("__time")).min().over(MADE)
     marked = marked.with_columns((pl.col("__time") & (pl.col("__rank") == best_rank)).alias("__finalist"))
-    labels = pl.col("label").filter(pl.col("__finalist")).n_unique().over("prediction_id")
-    winner = pl.col("label").filter(pl.col("__finalist")).first().over("prediction_id")
+    labels = pl.col("label").filter(pl.col("__finalist")).n_unique().over(MADE)
+    winner = pl.col("label").filter(pl.col("__finalist")).first().over(MADE)
     # Content, not file order, decides which of the agreeing statements stands for all.
-    first = pl.col("statement").filter(pl.col("__finalist")).min().over("prediction_id") == pl.col("statement")
+    first = pl.col("statement").filter(pl.col("__finalist")).min().over(MADE) == pl.col("statement")
     fate = (
         pl.when(~pl.col("__time"))
         .then(pl.lit("superseded"))
@@ -88,11 +87,11 @@ def _several(competing: pl.DataFrame, *, contract: Contract) -> pl.DataFrame:
 
 
 def _labels(used: pl.DataFrame, *, contract: Contract) -> pl.DataFrame:
-    columns = ["prediction_id", "label", "ts_event", "ts_arrival", "source", "label_version", "rule", "n_rivals"]
+    columns = [MADE, "label", "ts_event", "ts_arrival", "source", "label_version", "rule", "n_rivals"]
     combine = contract.label.combine
     if combine == "one":
         return used.select(columns)
-    ordered = used.sort("prediction_id", "ts_event", "ts_arrival", "statement")
+    ordered = used.sort(MADE, "ts_event", "ts_arrival", "statement")
     label = pl.col("label")
     value = {
         "first": label.first(),
@@ -104,4 +103,4 @@ def _labels(used: pl.DataFrame, *, contract: Contract) -> pl.DataFrame:
     }[combine]
     at = pl.first if combine == "first" else pl.last
     rest = [at(name) for name in columns[2:]]
-    return ordered.group_by("prediction_id", maintain_order=True).agg(value.alias("label"), *rest).select(columns)
+    return ordered.group_by(MADE, maintain_order=True).agg(value.alias("label"), *rest).select(columns)

@@ -30,7 +30,8 @@ def window_pairs(
     Parameters
     ----------
     predictions
-        ``prediction_id``, ``ts_pred``, ``__closes`` (end of the window, included), ``__entity`` (null: none).
+        ``prediction_id``, ``ts_pred``, ``__closes`` (end of the window, included), ``__entity`` (null: none), and
+        columns that are passed on.
     statements
         ``statement`` (a number), ``ts_event``, ``__entity``, and columns that are passed on.
     rule
@@ -48,7 +49,7 @@ def window_pairs(
     the one that claims it, ``not_chosen``, ``ambiguous``, ``no_candidate``). An ambiguous statement that is not listed
     has one row without prediction.
     """
-    known = predictions.select("prediction_id", "ts_pred", CLOSES, "__entity").drop_nulls("__entity")
+    known = predictions.drop_nulls("__entity")
     known = known.sort("ts_pred", "prediction_id")
     widest = (known[CLOSES] - known["ts_pred"]).max() if width is None else width
     assert widest is None or isinstance(widest, timedelta)
@@ -85,7 +86,7 @@ def fate_counts(pairs: pl.DataFrame) -> pl.DataFrame:
 
 def unlisted(pairs: pl.DataFrame) -> pl.DataFrame:
     """How many pairings were counted but have no row of their own: fate, rows."""
-    rivalled = pairs.filter(pl.col("n_rivals") > 0)
+    rivalled = pairs.select("statement", "n_rivals", "fate").filter(pl.col("n_rivals") > 0)
     per_statement = rivalled.group_by("statement").agg(
         (pl.col("n_rivals").first().cast(pl.Int64) + 1 - pl.len()).alias("rows"), pl.col("fate").first()
     )
@@ -145,7 +146,7 @@ def _claimed(
 
 def _paired(known: pl.DataFrame, statements: pl.DataFrame, *, places: pl.Series, ranks: pl.DataFrame) -> pl.DataFrame:
     rows = places.gather(ranks[_ROW])
-    facts = known.select("prediction_id", "ts_pred", CLOSES).select(pl.all().gather(rows))
+    facts = known.drop("__entity").select(pl.all().gather(rows))
     rivals = ranks.select((pl.col(_END) - pl.col(_FIRST) - 1).cast(pl.UInt32).alias("n_rivals"))
     return statements.select(pl.all().gather(ranks[_AT])).hstack([ranks[_AT]]).hstack(facts).hstack(rivals)
 

@@ -98,9 +98,9 @@ _HINTS = {
 
 def split_duplicates(frame: pl.DataFrame, *, key: list[str]) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Keep one of identical rows; set aside every row whose key stands for different contents."""
-    repeated = frame.filter(pl.struct(key).is_duplicated())
-    if repeated.is_empty():
+    if _all_differ(frame.select(key)):
         return frame, frame.clear().with_columns(pl.lit(None, dtype=pl.String).alias(RULE))
+    repeated = frame.filter(pl.struct(key).is_duplicated())
     single = frame.filter(~pl.struct(key).is_duplicated())
     distinct = repeated.unique(maintain_order=True)
     agreeing = distinct.filter(~pl.struct(key).is_duplicated())
@@ -114,8 +114,15 @@ def split_duplicates(frame: pl.DataFrame, *, key: list[str]) -> tuple[pl.DataFra
     return pl.concat([single, agreeing]), pl.concat(rejects)
 
 
+def _all_differ(frame: pl.DataFrame) -> bool:
+    """Whether a look at hashes shows already that no two rows are alike; False means that one has to look closer."""
+    return frame.hash_rows().n_unique() == frame.height
+
+
 def split_identical(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Keep one of rows that agree in every column."""
+    if _all_differ(frame):
+        return frame, frame.clear().with_columns(pl.lit(None, dtype=pl.String).alias(RULE))
     kept = frame.unique(maintain_order=True, keep="first")
     if kept.height == frame.height:
         return frame, frame.clear().with_columns(pl.lit(None, dtype=pl.String).alias(RULE))
