@@ -14,6 +14,9 @@ from hypothesis import HealthCheck, settings
 
 ROOT = Path(__file__).resolve().parents[1]
 
+# Tests leave nothing in the user's cache, and find nothing there; those about the cache name a folder of their own.
+os.environ["FBKIT_CACHE"] = "off"
+
 # Where a tool is missing its tests are skipped, with the command that brings it; FBKIT_REQUIRE makes that a failure.
 HOW_TO_GET = {
     "chromium": "apt-get install chromium fonts-liberation",
