@@ -28,6 +28,8 @@ class JoinedLike(Protocol):
 
 def _has(thing: object, *names: str) -> bool:
     """Whether a thing has these members; none is read, because that of a long table's frame takes seconds."""
+    if hasattr(type(thing), "__getattr__"):  # it answers for another thing
+        return all(hasattr(thing, name) for name in names)
     missing = object()
     return all(getattr_static(thing, name, missing) is not missing for name in names)
 

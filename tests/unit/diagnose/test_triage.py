@@ -11,6 +11,7 @@ from sklearn.metrics import brier_score_loss, precision_score, recall_score, roc
 from fbkit.diagnose.settings import METRICS, VALUE_LOSSES
 from fbkit.diagnose.triage import triage
 from fbkit.errors import ArgumentError, InputError
+from fbkit.join.table import MemoryTable
 from fbkit.schema.period import Comparison
 from fbkit.schema.results import FAMILY_OF_CAUSE
 
@@ -263,7 +264,7 @@ class WithCandidates:
     """The hand-made table with the pairings that the join considered."""
 
     def __init__(self, joined, candidates):
-        self.candidates = candidates
+        self.pairs = MemoryTable(candidates)
         self._joined = joined
 
     def __getattr__(self, name):
