@@ -16,23 +16,43 @@ from fbkit.load.scan import Scan
 Run = tuple[pl.DataFrame, datetime | None]
 
 
-def runs(scan: Scan, *, keep: pl.Series, times: pl.Series, folder: Path) -> Iterator[Run]:
+def runs(scan: Scan, *, keep: pl.Series, times: pl.Series, folder: Path, name: str | None = None) -> Iterator[Run]:
     """Batches of the kept rows whose times ascend from one batch to the next.
 
     Yields the rows as they stand in the log, with their number in ``__row``, and the time before which every row has
-    now been given; None with the last batch. Within a batch the order is not fixed.
+    now been given; None with the last batch. Within a batch rows stand by time and, if ``name`` is given, by that.
 
     Parameters
     ----------
     keep, times
         By row of the log: whether it is wanted, and its ``ts_pred``.
+    name
+        The column that decides between rows of the same time.
     folder
         Where rows are put in between when the log is not sorted by time.
     """
-    wanted = times.filter(keep)
-    if wanted.is_sorted():
-        return _in_order(scan, keep=keep, times=times)
-    return _by_bucket(scan, keep=keep, times=times, folder=folder)
+    found = (
+        _in_order(scan, keep=keep, times=times)
+        if times.filter(keep).is_sorted()
+        else _by_bucket(scan, keep=keep, times=times, folder=folder)
+    )
+    for rows, before in found:
+        yield _sorted(rows, times.gather(rows[ROW]), name=name), before
+
+
+def _sorted(rows: pl.DataFrame, times: pl.Series, *, name: str | None) -> pl.DataFrame:
+    """Sorted here, rows are moved before they grow to the width of the joined table."""
+    at = pl.int_range(rows.height, dtype=pl.UInt32, eager=True)
+    order = at.clone() if times.is_sorted() else times.arg_sort()  # what is scattered into changes in place
+    seen = times.gather(order)
+    tied = ((seen == seen.shift(1)) | (seen == seen.shift(-1))).fill_null(value=False)
+    if name is not None and tied.any():
+        # Ids are compared only where times do not decide.
+        places = tied.arg_true()
+        same = pl.DataFrame({"time": seen.filter(tied), "at": order.filter(tied)})
+        same = same.with_columns(rows[name].gather(same["at"]).cast(pl.String).alias("name"))
+        order = order.scatter(places, same.sort("time", "name")["at"])
+    return rows if (order == at).all() else rows.select(pl.all().gather(order))
 
 
 def numbered(scan: Scan, *, keep: pl.Series) -> Iterator[pl.DataFrame]:
@@ -69,12 +89,18 @@ def _by_bucket(scan: Scan, *, keep: pl.Series, times: pl.Series, folder: Path) -
     pieces: dict[int, list[Path]] = {}
     for number, batch in enumerate(numbered(scan, keep=keep)):
         bucket = limits.search_sorted(times.gather(batch[ROW]), side="right")
-        for (key,), rows in batch.group_by(bucket.alias("bucket"), maintain_order=True):
-            file = folder / f"piece-{int(str(key)):05}-{number:05}.parquet"  # type: ignore[call-overload]
-            rows.write_parquet(file, compression="snappy", statistics=False)
-            pieces.setdefault(int(str(key)), []).append(file)
+        dealt = batch.rechunk().select(pl.all().gather(bucket.arg_sort()))
+        start = 0
+        for key, height in bucket.value_counts().sort(bucket.name).iter_rows():
+            file = folder / f"piece-{key:05}-{number:05}.parquet"
+            dealt.slice(start, height).write_parquet(file, compression="snappy", statistics=False)
+            pieces.setdefault(key, []).append(file)
+            start += height
     for key in sorted(pieces):
-        yield pl.concat([pl.read_parquet(file) for file in pieces[key]]), limits[key] if key < len(limits) else None
+        yield (
+            pl.concat([pl.read_parquet(file) for file in pieces[key]], rechunk=True),
+            limits[key] if key < len(limits) else None,
+        )
         for file in pieces[key]:
             file.unlink()
 

@@ -201,13 +201,16 @@ def _write(work: _Work, *, careful: Joined, folder: Path) -> tuple[StoredTable, 
     with Writer(folder) as rows, Writer(folder, name="pairs") as pairs:
         columns = careful.candidates.schema
         pairs.add(careful.candidates)
-        for batch, before in runs(work.logs.predictions, keep=keep, times=work.made["ts_pred"], folder=folder):
+        scan, times = work.logs.predictions, work.made["ts_pred"]
+        name = _id_column(work)
+        for batch, before in runs(scan, keep=keep, times=times, folder=folder, name=name):
             frame, told = _finish(batch, work=work, counts=counts)
             # In the order of their predictions, statements have numbers that say nothing of their place in a file.
-            pairs.add(_like(_ordered(told, told.clear()), columns, first=pairs.height))
+            told = _ordered(told, told.clear(), known=name is not None)
+            pairs.add(_like(told, columns, first=pairs.height))
             due = rest if before is None else rest.filter(pl.col("ts_pred") < before)
             rest = rest.slice(due.height)
-            rows.add(_ordered(frame, due))
+            rows.add(_ordered(frame, due, known=name is not None))
         rows.add(rest)
         alone = _unpaired(work)
         pairs.add(_like(alone, columns, first=pairs.height))
@@ -220,6 +223,13 @@ def _write(work: _Work, *, careful: Joined, folder: Path) -> tuple[StoredTable, 
     return *stored, counts.audit()
 
 
+def _id_column(work: _Work) -> str | None:
+    """The column of the log that holds the id, if one column does."""
+    given = work.contract.predictions.columns.get("prediction_id", "prediction_id")
+    held = work.logs.predictions.frame.collect_schema()
+    return given if isinstance(given, str) and given in held and not held[given].is_nested() else None
+
+
 def _like(pairs: pl.DataFrame, schema: pl.Schema, *, first: int) -> pl.DataFrame:
     """Pairings with all columns that the careful ones have, numbered from ``first`` on."""
     held = {*pairs.columns, "statement"}
@@ -228,10 +238,12 @@ def _like(pairs: pl.DataFrame, schema: pl.Schema, *, first: int) -> pl.DataFrame
     return pairs.with_columns(number, *missing).select(pl.col(name).cast(dtype) for name, dtype in schema.items())
 
 
-def _ordered(frame: pl.DataFrame, more: pl.DataFrame) -> pl.DataFrame:
-    """Rows by time and id; rows that are in order already are not moved."""
+def _ordered(frame: pl.DataFrame, more: pl.DataFrame, *, known: bool) -> pl.DataFrame:
+    """Rows by time and id; rows that are in order already, as ``known`` says of ``frame``, are not moved."""
     if more.height:
         return pl.concat([frame, more]).sort("ts_pred", "prediction_id")
+    if known:
+        return frame
     time, name = pl.col("ts_pred"), pl.col("prediction_id")
     before = time.shift(1)
     wrong = frame.lazy().select(((time < before) | ((time == before) & (name < name.shift(1)))).any()).collect().item()
