@@ -7,10 +7,12 @@ from fbkit.schema.contract import Contract
 
 def definition_warnings(frame: pl.LazyFrame, *, audit: pl.DataFrame, contract: Contract) -> tuple[str, ...]:
     """Sentences on labels of other definition versions in a joined frame, and on those set aside for it; often none."""
+    stated = contract.label.version
+    if stated is None and not frame.select(pl.col("label_version").is_not_null().any()).collect().item():
+        return ()  # the usual case, told from one column
     counted = frame.filter(pl.col("rule").is_not_null()).group_by("label_version").len().collect()
     versions = counted.sort("label_version", nulls_last=True).rows()
     labelled = int(counted["len"].sum())
-    stated = contract.label.version
     if stated is None:
         return _unstated([(name, rows) for name, rows in versions if name is not None])
     said: list[str] = []
