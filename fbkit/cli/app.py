@@ -9,6 +9,7 @@ import click
 import polars as pl
 
 from fbkit import __version__
+from fbkit.cli.interrupt import noticed
 from fbkit.errors import ArgumentError, FbkitError, InputError
 
 FINE, FIRED, WRONG = 0, 1, 2
@@ -17,38 +18,45 @@ FINE, FIRED, WRONG = 0, 1, 2
 def main(argv: list[str] | None = None) -> None:
     """Run the command line; every expected fault ends as one message on standard error and exit status 2."""
     arguments = sys.argv[1:] if argv is None else argv
-    try:
-        status = cli.main(args=arguments, prog_name="fbkit", standalone_mode=False)
-    except FbkitError as error:
-        _fail(error, as_json="--json" in arguments)
-    except click.ClickException as error:
-        wrong = ArgumentError(
+    with noticed() as interrupt:
+        try:
+            status = cli.main(args=arguments, prog_name="fbkit", standalone_mode=False)
+        except (click.Abort, KeyboardInterrupt):
+            _interrupted()
+        except (Exception, pl.exceptions.PanicException) as error:
+            # An interrupt that arrives while Polars calls back into Python comes out as its panic, or as another error.
+            if interrupt.pressed or "KeyboardInterrupt" in str(error):
+                _interrupted()
+            known = _explained(error, arguments)
+            if known is None:
+                raise
+            _fail(known, as_json="--json" in arguments)
+    sys.exit(status if isinstance(status, int) else FINE)
+
+
+def _explained(error: BaseException, arguments: list[str]) -> FbkitError | None:
+    """The error as it is told to a person; None for one that nobody foresaw."""
+    if isinstance(error, FbkitError):
+        return error
+    if isinstance(error, click.ClickException):
+        return ArgumentError(
             error.format_message(),
             got=" ".join(["fbkit", *arguments]),
             allowed="the commands and options that --help lists",
             next_step="see fbkit --help, or --help after the command",
         )
-        _fail(wrong, as_json="--json" in arguments)
-    except (click.Abort, KeyboardInterrupt):
-        _interrupted()
-    except pl.exceptions.PanicException as error:
-        # An interrupt that arrives while Polars calls back into Python comes out as its panic.
-        if "KeyboardInterrupt" not in str(error):
-            raise
-        _interrupted()
-    except BrokenPipeError:
+    if isinstance(error, BrokenPipeError):
         sys.stderr.close()
         sys.exit(0)
-    except OSError as error:
+    if isinstance(error, OSError):
         reason = f"{error.strerror or error}: {Path(str(error.filename)).name[:100]}" if error.filename else str(error)
-        unusable = InputError(
+        return InputError(
             "a file or folder cannot be used",
             got=reason,
             allowed="a file or folder that is there and that you may read",
             next_step="look whether it exists, and who may read it",
         )
-        _fail(unusable, as_json="--json" in arguments)
-    sys.exit(status if isinstance(status, int) else FINE)
+    return None
 
 
 def _interrupted() -> NoReturn:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import polars as pl
 
+from fbkit.cli.interrupt import noticed
 from fbkit.report.files import sha256, write_file, write_folder
 
 Write = Callable[[Path, int], object]
@@ -82,18 +83,19 @@ HEAVY = {
 
 def _work(name: str, out: Path) -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    write = WRITERS[name]()
-    write(out, 0)
-    sys.stdout.write(f"{os.getpid()}\n")
-    sys.stdout.flush()
-    try:
-        for number in count(1):
-            write(out, number)
-    except KeyboardInterrupt:
-        os._exit(130)
-    except pl.exceptions.PanicException as error:
-        # An interrupt that arrives while Polars calls back into Python comes out as its panic.
-        os._exit(130 if "KeyboardInterrupt" in str(error) else 1)
+    with noticed() as interrupt:
+        try:
+            write = WRITERS[name]()
+            write(out, 0)
+            sys.stdout.write(f"{os.getpid()}\n")
+            sys.stdout.flush()
+            for number in count(1):
+                write(out, number)
+                if interrupt.pressed:  # and lost on its way
+                    os._exit(130)
+        except (Exception, KeyboardInterrupt, pl.exceptions.PanicException):  # noqa: BLE001 - it ends here, whatever it is
+            # An interrupt that arrives while Polars calls back into Python comes out as its panic, or another error.
+            os._exit(130 if interrupt.pressed else 1)
 
 
 def main() -> None:

@@ -1,6 +1,8 @@
 """The command line on good, bad and empty input: exit status, documented JSON, nothing written, never a traceback."""
 
+import contextlib
 import json
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ import polars as pl
 import pytest
 
 import fbkit as fb
-from fbkit.cli import main
+from fbkit.cli import app, main
 
 CONTRACT = """
 [model]
@@ -329,3 +331,20 @@ def test_open_label_windows_are_a_warning_and_never_a_finding(run: Run) -> None:
     text = run("triage", place, *options)[1]
     assert "Warning: No full period" in text
     assert "recall, 2026-09-07..2026-09-14 against 2026-08-31..2026-09-07, as of 2026-09-14" in text
+
+
+def test_an_interrupt_that_a_library_turned_into_another_error_is_an_interrupt(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def swallowing(**_: object) -> None:
+        with contextlib.suppress(KeyboardInterrupt):
+            signal.raise_signal(signal.SIGINT)
+        raise TypeError("what the library made of it")
+
+    before = signal.getsignal(signal.SIGINT)
+    monkeypatch.setattr(app.cli, "main", swallowing)
+    with pytest.raises(SystemExit) as ended:
+        app.main([])
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "interrupted\n"
+    assert signal.getsignal(signal.SIGINT) is before
