@@ -138,3 +138,54 @@ def test_difference_turns_its_sign_with_its_arguments(k1: int, n1: int, k2: int,
     k1, k2 = min(k1, n1), min(k2, n2)
     there, back = intervals.newcombe(k1, n1, k2, n2), intervals.newcombe(k2, n2, k1, n1)
     np.testing.assert_allclose((there[0], there[1]), (-back[1], -back[0]), atol=1e-12)
+
+
+def test_jackknife_of_a_mean_is_the_sample_variance_over_n() -> None:
+    x = np.random.default_rng(6).gamma(2, size=25)
+    without = (x.sum() - x) / 24
+    assert intervals.jackknife_variance(x.mean(), without) == pytest.approx(x.var(ddof=1) / 25, rel=1e-12)
+
+
+def test_jackknife_of_equal_groups_is_the_interval_of_their_means() -> None:
+    rng = np.random.default_rng(7)
+    values = rng.normal(size=(12, 30))
+    value, lower, upper = intervals.grouped_jackknife(values.sum(axis=1), np.full(12, 30.0))
+    means = values.mean(axis=1)
+    assert value == pytest.approx(means.mean())
+    half = intervals.quantile(0.95, df=11) * means.std(ddof=1) / np.sqrt(12)
+    np.testing.assert_allclose((lower, upper), (means.mean() - half, means.mean() + half), rtol=1e-12)
+
+
+def test_jackknife_over_buckets_is_near_the_linearised_cluster_interval() -> None:
+    rng = np.random.default_rng(8)
+    entity = rng.integers(0, 600, 3000)
+    hit = (rng.random(3000) < rng.beta(0.5, 0.75, 600)[entity]).astype(float)
+    bucket = entity % 64
+    a, b = np.bincount(bucket, weights=hit), np.bincount(bucket).astype(float)
+    jackknife = intervals.grouped_jackknife(a, b, rows=3000)
+    linear = intervals.cluster_ratio(hit, np.ones(3000), entity)
+    assert jackknife[0] == pytest.approx(linear[0])
+    assert (jackknife[2] - jackknife[1]) / (linear[2] - linear[1]) == pytest.approx(1, abs=0.25)
+    assert jackknife[2] - jackknife[1] > 1.2 * np.subtract(*intervals.wilson(hit.sum(), 3000)[::-1])
+
+
+def test_jackknife_answers_many_cells_at_once_and_ignores_empty_groups() -> None:
+    rng = np.random.default_rng(9)
+    b = rng.integers(0, 5, (6, 20)).astype(float)
+    b[3] = 0
+    b[4], b[4, 2] = 0, 7
+    a = np.floor(rng.random((6, 20)) * (b + 1))
+    together = np.array(intervals.grouped_jackknife(a, b, rows=b.sum(axis=1)))
+    for cell in (0, 1, 2, 5):
+        held = b[cell] > 0
+        alone = intervals.grouped_jackknife(a[cell][held], b[cell][held], rows=b[cell].sum())
+        np.testing.assert_allclose(together[:, cell], alone, rtol=1e-12)
+    assert np.isnan(together[:, 3]).all()
+    assert not np.isnan(together[0, 4])
+    assert np.isnan(together[1:, 4]).all()
+
+
+def test_one_large_cluster_counts_as_few_units() -> None:
+    assert intervals.effective_units(100, 10 * 10 * 10) == pytest.approx(10)
+    assert intervals.effective_units(100, 90**2 + 10) == pytest.approx(10000 / 8110)
+    assert intervals.effective_units(0, 0) == 0
