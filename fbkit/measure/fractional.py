@@ -105,7 +105,9 @@ def average_precision(rows: Rows) -> Fractional | None:
     return _in_order(value, influence, as_positive - as_negative, order)
 
 
-def _in_order(value: float, influence: Array, slope: Array, order: np.ndarray) -> Fractional:
+def _in_order(value: float, influence: Array, slope: Array, order: np.ndarray | None) -> Fractional:
+    if order is None:
+        return Fractional(value, influence, slope)
     back = np.empty_like(order)
     back[order] = np.arange(len(order))
     return Fractional(value, influence[back], slope[back])

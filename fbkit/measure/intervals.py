@@ -189,6 +189,19 @@ def grouped_jackknife(
     return value, np.where(known, lower, np.nan), np.where(known, upper, np.nan)
 
 
+def cluster_totals(values: ArrayLike, clusters: ArrayLike) -> Array:
+    """Sum of the values in each cluster; integer cluster numbers in a narrow range need no sort."""
+    codes, numbers = np.asarray(clusters), np.asarray(values, dtype=np.float64)
+    if not len(codes) or codes.dtype.kind not in "iu" or int(codes.max()) - int(codes.min()) >= 8 * len(codes):
+        return _sum_by(np.unique(codes, return_inverse=True)[1], numbers)
+    codes = codes - codes.min()
+    return _sum_by(codes, numbers)[np.bincount(codes) > 0]
+
+
+def _sum_by(codes: NDArray[np.int64], values: Array) -> Array:
+    return np.bincount(codes, weights=values).astype(np.float64, copy=False)
+
+
 def cluster_ratio(
     a: ArrayLike, b: ArrayLike, clusters: ArrayLike, *, level: float = 0.95
 ) -> tuple[float, float, float]:
@@ -198,9 +211,8 @@ def cluster_ratio(
     >>> value
     0.5
     """
-    codes = np.unique(np.asarray(clusters), return_inverse=True)[1]
-    top = np.bincount(codes, weights=np.asarray(a, dtype=np.float64))
-    bottom = np.bincount(codes, weights=np.asarray(b, dtype=np.float64))
+    top = cluster_totals(a, clusters)
+    bottom = cluster_totals(b, clusters)
     total_a, total_b = top.sum(), bottom.sum()
     variance = ratio_variance(total_a, total_b, top @ top, top @ bottom, bottom @ bottom, units=len(top))
     value = total_a / total_b if total_b else np.nan

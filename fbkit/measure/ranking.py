@@ -1,53 +1,61 @@
 """Order of scores: ROC AUC (DeLong) and average precision, with weights, fractional labels and clusters."""
 
 from dataclasses import dataclass
+from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fbkit.measure.intervals import Array, logit_interval, quantile, wilson
+from fbkit.measure.intervals import Array, cluster_totals, logit_interval, quantile, wilson
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
     """One cell's labelled rows by rising score: weight of each row as a positive and as a negative.
 
-    ``starts`` are the first positions of runs of equal scores, ``run`` the run of each row.
+    ``starts`` are the first positions of runs of equal scores; ``unit`` says that all weights are 1 and labels 0 or 1.
     """
 
     score: Array
     positive: Array
     negative: Array
     starts: NDArray[np.int64]
-    run: NDArray[np.int64]
     unit: bool
 
     @classmethod
     def of(
         cls, scores: ArrayLike, labels: ArrayLike, *, weights: ArrayLike | None = None
-    ) -> tuple["Sample", NDArray[np.int64]]:
-        """Sort rows; also returns the order, so that companions (clusters) can follow."""
+    ) -> tuple["Sample", NDArray[np.int64] | None]:
+        """Sort rows; also returns the order, so that companions can follow (None: they came in order)."""
         score, label = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=np.float64)
-        order = np.argsort(score, kind="stable")
-        score, label = score[order], label[order]
-        weight = np.ones_like(score) if weights is None else np.asarray(weights, dtype=np.float64)[order]
+        weight = None if weights is None else np.asarray(weights, dtype=np.float64)
+        order = None
+        if np.any(score[1:] < score[:-1]):
+            order = np.argsort(score, kind="stable")
+            score, label = score[order], label[order]
+            weight = None if weight is None else weight[order]
         change = np.empty(len(score), dtype=bool)
         change[:1] = True
         np.not_equal(score[1:], score[:-1], out=change[1:])
-        unit = weights is None and bool(np.all((label == 0) | (label == 1)))
         made = cls(
             score=score,
-            positive=weight * label,
-            negative=weight * (1 - label),
+            positive=label if weight is None else weight * label,
+            negative=1 - label if weight is None else weight * (1 - label),
             starts=np.flatnonzero(change),
-            run=np.cumsum(change) - 1,
-            unit=unit,
+            unit=weight is None and bool(np.all((label == 0) | (label == 1))),
         )
         return made, order
 
+    @property
+    def run(self) -> NDArray[np.int64]:
+        """Number of the run that each row is in."""
+        return np.repeat(np.arange(len(self.starts)), np.diff(self.starts, append=len(self.score)))
+
     def by_run(self, values: Array) -> Array:
         """Sum over each run of equal scores."""
-        return np.add.reduceat(values, self.starts) if len(values) else values
+        if len(self.starts) == len(values):
+            return values
+        return np.add.reduceat(values, self.starts)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,7 +68,57 @@ class RankResult:
     method: str | None
 
 
+_ROUNDING: Final = 1e-30  # below it a variance (times rows) is what rounding leaves of zero
 NOTHING = RankResult(value=np.nan, lower=np.nan, upper=np.nan, method=None)
+
+
+class Influence(NamedTuple):
+    """A value and how much each unit of weight moves it, as a positive and as a negative, by run of equal scores."""
+
+    value: float
+    as_positive: Array
+    as_negative: Array
+
+    def by_row(self, sample: Sample, order: NDArray[np.int64] | None) -> Array:
+        """Influence of each row on the value, in the order in which the rows came; it sums to zero."""
+        run = sample.run
+        ranked = sample.positive * self.as_positive[run] + sample.negative * self.as_negative[run]
+        if order is None:
+            return ranked
+        rows = np.empty_like(ranked)
+        rows[order] = ranked
+        return rows
+
+
+def auc_influence(sample: Sample) -> Influence | None:
+    """ROC AUC, ties counting one half, and DeLong's structural components less the value; None with one class."""
+    pos, neg = sample.by_run(sample.positive), sample.by_run(sample.negative)
+    below, above = np.cumsum(neg), np.cumsum(pos)
+    p, n = (float(above[-1]), float(below[-1])) if len(pos) else (0.0, 0.0)
+    if not (p > 0 and n > 0):
+        return None
+    below -= neg / 2
+    above -= pos / 2
+    value = float(pos @ below) / (p * n)
+    return Influence(value, (below / n - value) / p, (1 - above / p - value) / n)
+
+
+def precision_influence(sample: Sample) -> Influence | None:
+    """Average precision and the influence of each row on it; None without positives."""
+    pos, neg = sample.by_run(sample.positive)[::-1], sample.by_run(sample.negative)[::-1]
+    hits, flagged = np.cumsum(pos), np.cumsum(pos + neg)
+    p = float(hits[-1]) if len(hits) else 0.0
+    if not p > 0:
+        return None
+    if not flagged[0] > 0:  # the highest scores may have weight 0
+        flagged = np.where(flagged > 0, flagged, 1.0)
+    precision, per_flag = hits / flagged, pos / flagged
+    value = float(pos @ precision) / p
+    # A row above or at a threshold moves its precision by (label - precision) / flagged: sums from the threshold down.
+    from_here = np.cumsum(per_flag[::-1])
+    from_here_precision = np.cumsum((per_flag * precision)[::-1])
+    as_positive = (precision[::-1] - value + from_here - from_here_precision) / p
+    return Influence(value, as_positive, from_here_precision / -p)
 
 
 def roc_auc(
@@ -81,27 +139,23 @@ def roc_auc(
     0.75
     """
     sample, order = Sample.of(scores, labels, weights=weights)
-    pos, neg = sample.by_run(sample.positive), sample.by_run(sample.negative)
-    p, n = float(pos.sum()), float(neg.sum())
-    if not (p > 0 and n > 0):
+    found = auc_influence(sample)
+    if found is None:
         return NOTHING
-    below = (np.cumsum(neg) - neg / 2) / n
-    above = (p - np.cumsum(pos) + pos / 2) / p
-    value = float(np.sum(pos * (np.cumsum(neg) - neg / 2)) / (p * n))
+    value = found.value
+    p, n = float(sample.positive.sum()), float(sample.negative.sum())
     if sample.unit and clusters is None:
         with np.errstate(invalid="ignore", divide="ignore"):
-            variance = (
-                np.sum(pos * (below - value) ** 2) / (p - 1) / p + np.sum(neg * (above - value) ** 2) / (n - 1) / n
+            variance = float(
+                sample.by_run(sample.positive) @ np.square(found.as_positive) * np.float64(p) / (p - 1)
+                + sample.by_run(sample.negative) @ np.square(found.as_negative) * np.float64(n) / (n - 1)
             )
         method = "DeLong"
     else:
-        influence = (
-            sample.positive * (below - value)[sample.run] / p + sample.negative * (above - value)[sample.run] / n
-        )
-        variance, method = _influence_variance(influence, clusters, order, name="DeLong")
+        variance, method = _variance(found, sample, clusters, order, name="DeLong")
     if min(p, n) <= 1 or np.isnan(variance):
         return RankResult(value=value, lower=np.nan, upper=np.nan, method=None)
-    if variance == 0:
+    if variance < _ROUNDING / min(p, n):
         lower, upper = wilson(value * min(p, n), min(p, n), level=level)
         return RankResult(value=value, lower=float(lower), upper=float(upper), method="Wilson (no visible variance)")
     half = float(quantile(level)) * float(np.sqrt(variance))
@@ -122,38 +176,30 @@ def average_precision(
     (Boyd, Eng and Page 2013, doi:10.1007/978-3-642-40994-3_29). No positives: NaN.
     """
     sample, order = Sample.of(scores, labels, weights=weights)
-    pos, neg = sample.by_run(sample.positive)[::-1], sample.by_run(sample.negative)[::-1]
-    p = float(pos.sum())
-    if not p > 0:
+    found = precision_influence(sample)
+    if found is None:
         return NOTHING
-    hits, flagged = np.cumsum(pos), np.cumsum(pos + neg)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        precision = np.where(flagged > 0, hits / flagged, 0.0)
-        per_flag = np.where(flagged > 0, pos / flagged, 0.0)
-    value = float(np.sum(pos * precision) / p)
-    # A row above or at a threshold moves its precision by (label - precision) / flagged: sums from the threshold down.
-    from_here = np.cumsum(per_flag[::-1])[::-1]
-    from_here_precision = np.cumsum((per_flag * precision)[::-1])[::-1]
-    as_positive = (precision - value + from_here - from_here_precision)[::-1] / p
-    as_negative = (-from_here_precision)[::-1] / p
-    influence = sample.positive * as_positive[sample.run] + sample.negative * as_negative[sample.run]
-    variance, method = _influence_variance(influence, clusters, order, name="infinitesimal jackknife, logit")
+    value = found.value
+    variance, method = _variance(found, sample, clusters, order, name="infinitesimal jackknife, logit")
     lower, upper = logit_interval(value, variance, level=level)
-    if variance == 0 or value >= 1:
+    p = float(sample.positive.sum())
+    if variance < _ROUNDING / p or value >= 1:
         lower, upper = wilson(value * p, p, level=level)
         method = "Wilson (no visible variance)"
     return RankResult(value=value, lower=float(lower), upper=float(upper), method=method)
 
 
-def _influence_variance(
-    influence: Array, clusters: ArrayLike | None, order: NDArray[np.int64], *, name: str
+def _variance(
+    found: Influence, sample: Sample, clusters: ArrayLike | None, order: NDArray[np.int64] | None, *, name: str
 ) -> tuple[float, str]:
     if clusters is None:
-        return float(np.sum(influence * influence)), name
-    codes = np.unique(np.asarray(clusters)[order], return_inverse=True)[1]
-    totals = np.bincount(codes, weights=influence)
+        squares = sample.by_run(np.square(sample.positive)) @ np.square(found.as_positive)
+        squares += sample.by_run(np.square(sample.negative)) @ np.square(found.as_negative)
+        both = sample.by_run(sample.positive * sample.negative)
+        return max(float(squares + 2 * both @ (found.as_positive * found.as_negative)), 0.0), name
+    totals = cluster_totals(found.by_row(sample, order), clusters)
     m = len(totals)
-    variance = float(np.sum(totals * totals)) * m / (m - 1) if m > 1 else np.nan
+    variance = float(totals @ totals) * m / (m - 1) if m > 1 else np.nan
     return variance, f"cluster-robust (entity), {name}"
 
 
