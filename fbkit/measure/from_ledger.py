@@ -7,9 +7,10 @@ import polars as pl
 from fbkit.errors import ArgumentError
 from fbkit.ledger import ledger as columns
 from fbkit.ledger.ledger import Ledger
+from fbkit.measure.evaluation import identify
 from fbkit.measure.metrics import all_cells, assemble, check_level
 from fbkit.measure.registry import E0, E1, REGISTRY, F, S, Total, W, Y, choose
-from fbkit.measure.scope import IN, INSTANT, MATURE, Scope, Stage, identify
+from fbkit.measure.scope import IN, INSTANT, MATURE, Scope, Stage
 from fbkit.measure.totals import count_cells, estimate, sum_cells
 from fbkit.schema import results
 from fbkit.schema.period import Period, floor_day

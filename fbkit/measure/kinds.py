@@ -12,7 +12,7 @@ A *cellwise* measure is handed the rows of one slice and time cell as arrays and
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, NamedTuple
 
 import numpy as np
@@ -48,8 +48,9 @@ def working_name(name: str) -> str:
 class Total:
     """A ratio of sums. ``low`` and ``high`` are what an unlabelled row adds to (numerator, denominator).
 
-    ``columns`` are joined columns that the expressions read by :func:`column`; ``unavailable`` says why there is no
-    number at all (a contract without the prices that it needs).
+    ``columns`` are joined columns that the expressions read by :func:`column`, ``expressions`` further working columns,
+    made of the joined table's own; ``unavailable`` says why there is no number at all (a contract without the prices
+    that it needs).
     """
 
     name: str
@@ -69,6 +70,7 @@ class Total:
     ceiling: float = np.inf
     tasks: tuple[Task, ...] = ("binary",)
     columns: tuple[str, ...] = ()
+    expressions: Mapping[str, pl.Expr] = field(default_factory=dict)
     unavailable: str | None = None
 
     @property
@@ -82,8 +84,8 @@ class Cell(NamedTuple):
 
     ``label`` lies in 0..1 (may be fractional) or is a number (regression); ``flag`` is NaN without a decision;
     ``weight`` None means all 1; ``cluster`` (a number per entity) None means independent rows; ``open`` are the scores
-    of the unlabelled rows; ``columns`` the further joined columns the measure asked for. With ``rows="all"`` the
-    unlabelled rows are among them, their label NaN.
+    of the unlabelled rows; ``columns`` what the measure named in ``columns`` and ``expressions``. With ``rows="all"``
+    the unlabelled rows are among them, their label NaN.
     """
 
     score: Array
@@ -111,19 +113,22 @@ class Found(NamedTuple):
 class Cellwise:
     """A function of one cell's rows, ``fn(cell, level) -> Found``.
 
-    ``rows`` says which rows it is handed: the labelled ones, or all that count at the stage.
+    ``rows`` says which rows it is handed: the labelled ones, or all that count at the stage. A ``bounded`` one has
+    something to say (its bounds) also where rows count and none is labelled.
     """
 
     name: str
     fn: Callable[[Cell, float], Found]
     needs: Needs = "rows"
     rows: Literal["labelled", "all"] = "labelled"
+    bounded: bool = False
     empty: str = "no labelled rows"
     probability: bool = False
     uses_label: bool = True
     uses_flag: bool = False
     tasks: tuple[Task, ...] = ("binary",)
     columns: tuple[str, ...] = ()
+    expressions: Mapping[str, pl.Expr] = field(default_factory=dict)
     unavailable: str | None = None
 
 

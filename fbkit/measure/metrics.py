@@ -1,14 +1,18 @@
 """How good is the model, by slice and by week: every metric with interval, worst-case bounds, counts and reason."""
 
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import polars as pl
 
 from fbkit.errors import ArgumentError
-from fbkit.measure.ordered import ordered_frames
-from fbkit.measure.registry import FOR_ANY_TASK, Measure, Ordered, Total, Y, choose
-from fbkit.measure.scope import INSTANT, Scope, Slices, Stage, evaluation_id, open_scope, with_entities
+from fbkit.measure.cellwise import cellwise_frames
+from fbkit.measure.evaluation import evaluation_id, note
+from fbkit.measure.intervals import Array
+from fbkit.measure.kinds import Cellwise, Measure, Total, Y, working_name
+from fbkit.measure.registry import Asked, choose
+from fbkit.measure.rows import no_rows
+from fbkit.measure.scope import INSTANT, Scope, Slices, Stage, open_scope, with_entities
 from fbkit.measure.totals import (
     CLUSTERED,
     COUNTS,
@@ -16,6 +20,7 @@ from fbkit.measure.totals import (
     add_losses,
     count_cells,
     estimate,
+    finish,
     sum_cells,
 )
 from fbkit.schema import results
@@ -29,7 +34,7 @@ POSITIVES_ONLY: Final = "at this age only positives are known: provisional() cor
 
 def metrics(
     joined: JoinedLike,
-    names: str | Sequence[str],
+    names: Asked | Sequence[Asked],
     *,
     by: Slices = None,
     every: str | None = None,
@@ -37,6 +42,7 @@ def metrics(
     stage: str | Stage = results.STAGE_FINAL,
     level: float = 0.95,
     weights: str | None = None,
+    where: pl.Expr | None = None,
 ) -> pl.DataFrame:
     """Metrics of the labelled rows, one line per metric, slice and time cell.
 
@@ -45,8 +51,8 @@ def metrics(
     joined
         Predictions with label states as of one time.
     names
-        One or several of recall, precision, specificity, f1, accuracy, roc_auc, average_precision, brier,
-        log_loss, mcb, dsc, unc, ece, base_rate, flag_rate, availability, mae, rmse, bias.
+        One or several names (``docs/metrics.md`` lists them: recall, precision, roc_auc, brier, ndcg@10, ...), or
+        :class:`fbkit.Metric` of your own.
     by
         Slice columns; a null value is a slice of its own.
     every
@@ -60,6 +66,8 @@ def metrics(
         Coverage of the intervals.
     weights
         Column of row weights (finite, not negative); intervals then rest on the effective number of rows.
+    where
+        A condition on the joined table's columns; only these rows are counted at all.
 
     Returns
     -------
@@ -83,32 +91,72 @@ def metrics(
     calibration parts (which have no interval either), for roc_auc with weights and for numeric labels.
     """
     check_joined(joined)
-    measures = choose(names, task=joined.contract.model.task)
+    measures = choose(names, task=joined.contract.model.task, contract=joined.contract)
     check_level(level)
-    scope = open_scope(joined, by=by, every=every, period=period, stage=stage, weights=weights)
-    call = {
+    columns = no_rows(joined)
+    absent = {measure.name: _absent(measure, columns) for measure in measures}
+    there = [measure for measure in measures if absent[measure.name] is None]
+    extra = {working_name(name): pl.col(name) for measure in there for name in measure.columns}
+    extra |= {name: expression for measure in there for name, expression in measure.expressions.items()}
+    scope = open_scope(
+        joined, by=by, every=every, period=period, stage=stage, weights=weights, at_stage=extra, where=where
+    )
+    call: dict[str, Any] = {
         "names": [m.name for m in measures],
         "by": scope.by,
         "every": every,
         "period": str(scope.limits),
         "stage": scope.stage.name,
+        "level": level,
+        "weights": weights,
     }
-    identity = evaluation_id(joined, call="metrics", level=level, weights=weights, **call)
+    if where is not None:
+        call["where"] = str(where)
+    identity = evaluation_id(joined, call="metrics", **call)
     cells = all_cells(scope, count_cells(scope.frame, scope.keys))
+    parts = _estimates(joined, scope, cells, there, level=level, weighted=weights is not None)
+    parts |= {name: nothing(cells, scope, reason) for name, reason in absent.items() if reason is not None}
+    frame = assemble(scope, measures, parts, identity)
+    frame = mark_incomplete(frame, joined, everything=period is None and every is None)
+    note(joined, frame, identity=identity, call="metrics", arguments=call)
+    return frame
+
+
+def _estimates(
+    joined: JoinedLike, scope: Scope, cells: pl.DataFrame, measures: Sequence[Measure], *, level: float, weighted: bool
+) -> dict[str, pl.DataFrame]:
+    """The measures' estimates, without those that the scores or the stage do not allow."""
     totals = [measure for measure in measures if isinstance(measure, Total)]
-    parts = total_frames(
-        scope, cells, totals, level=level, bounded=joined.contract.model.task == "binary", weighted=weights is not None
-    )
-    ordered = [measure for measure in measures if isinstance(measure, Ordered)]
-    parts |= ordered_frames(scope, cells, ordered, level=level, weighted=weights is not None)
+    bounded = joined.contract.model.task == "binary"
+    parts = total_frames(scope, cells, totals, level=level, bounded=bounded, weighted=weighted)
+    cellwise = [measure for measure in measures if isinstance(measure, Cellwise)]
+    parts |= cellwise_frames(scope, cells, cellwise, level=level, weighted=weighted)
     if joined.contract.predictions.score_kind != "probability":
         parts |= {m.name: not_probabilities(parts[m.name]) for m in measures if m.probability}
     if scope.stage.positives_only(joined):
-        parts |= {
-            m.name: without_numbers(parts[m.name], POSITIVES_ONLY) for m in measures if m.name not in FOR_ANY_TASK
-        }
-    frame = assemble(scope, measures, parts, identity)
-    return mark_incomplete(frame, joined, everything=period is None and every is None)
+        parts |= {m.name: without_numbers(parts[m.name], POSITIVES_ONLY) for m in measures if m.uses_label}
+    return parts
+
+
+def _absent(measure: Measure, columns: pl.DataFrame) -> str | None:
+    """Why the joined table cannot serve a measure."""
+    if measure.unavailable is not None:
+        return measure.unavailable
+    asked = [*measure.columns, *(name for made in measure.expressions.values() for name in made.meta.root_names())]
+    missing = next((name for name in asked if name not in columns.columns), None)
+    return None if missing is None else f"no column {missing}"
+
+
+def nothing(cells: pl.DataFrame, scope: Scope, reason: str) -> pl.DataFrame:
+    """Cells of a measure that cannot be computed at all."""
+    none = pl.Series([None] * cells.height, dtype=pl.Float64).to_numpy()
+    numbers: dict[str, Array] = {}
+    for name in (results.VALUE, results.LOWER, results.UPPER, results.BOUND_LOWER, results.BOUND_UPPER):
+        numbers[name] = none
+    made = finish(
+        cells, numbers, method=[None] * cells.height, empty=reason, uses_flag=False, uses_label=False, stage=scope.stage
+    )
+    return without_numbers(made, reason)
 
 
 def not_probabilities(part: pl.DataFrame) -> pl.DataFrame:

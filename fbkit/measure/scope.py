@@ -1,7 +1,5 @@
 """Which rows a question is about: period, time cells, slices and label stage, decided in one place."""
 
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -11,8 +9,8 @@ import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError, nearest
+from fbkit.measure.kinds import F, S, W, Y
 from fbkit.measure.latency import settled
-from fbkit.measure.registry import F, S, W, Y
 from fbkit.measure.rows import lazy_rows, no_rows
 from fbkit.schema import results as names
 from fbkit.schema.durations import parse_duration
@@ -111,8 +109,13 @@ def open_scope(
     stage: str | Stage = names.STAGE_FINAL,
     weights: str | None = None,
     extra: Mapping[str, pl.Expr] | None = None,
+    at_stage: Mapping[str, pl.Expr] | None = None,
+    where: pl.Expr | None = None,
 ) -> Scope:
-    """Select the rows and name the cells.
+    """Select the rows and name the cells; ``where`` keeps rows of the period.
+
+    ``extra`` are further working columns, made of the joined table; for those ``at_stage``, its ``label`` is the one
+    that was known at the stage.
 
     All rows of the period stay (column ``IN`` says which count at the stage), so that a cell whose
     window is still open appears as "window open" instead of vanishing. Slice values become text; null stays null.
@@ -128,6 +131,10 @@ def open_scope(
     if wanted is not None:
         rows = rows.filter((pl.col("ts_pred") >= wanted.start) & (pl.col("ts_pred") < wanted.end))
     counts, label = chosen.expressions(joined)
+    if where is not None:
+        rows = rows.filter(_condition(where, columns))
+    if at_stage:
+        rows = rows.with_columns(label.alias("label"))
     made = rows.select(
         *(pl.col(name).cast(pl.String) for name in slices),
         _cell_start(every, limits).alias(names.PERIOD_START),
@@ -138,7 +145,7 @@ def open_scope(
         pl.col("score").alias(S),
         _weight(rows, columns, weights).alias(W),
         pl.col("entity").alias(ENTITY),
-        *(expression.alias(name) for name, expression in (extra or {}).items()),
+        *(expression.alias(name) for name, expression in (dict(extra or {}) | dict(at_stage or {})).items()),
     )
     return Scope(frame=made.collect(), by=slices, every=every, limits=limits, stage=chosen)
 
@@ -165,15 +172,25 @@ def slice_columns(frame: pl.DataFrame, by: Slices) -> tuple[str, ...]:
     return asked
 
 
-def evaluation_id(joined: JoinedLike, **call: object) -> str:
-    """Sixteen hex digits of contract, sources, as-of and the call: the same question has the same id."""
-    return identify(joined.evaluation_key, **call)
-
-
-def identify(source: object, **call: object) -> str:
-    """Sixteen hex digits of a source and a call."""
-    written = json.dumps([source, call], sort_keys=True, default=str)
-    return hashlib.sha256(written.encode()).hexdigest()[:16]
+def _condition(where: pl.Expr, columns: pl.DataFrame) -> pl.Expr:
+    """The condition, if it is one: yes or no for every row of the joined table."""
+    try:
+        dtype = columns.select(where).to_series().dtype if isinstance(where, pl.Expr) else None
+    except pl.exceptions.PolarsError as error:
+        raise ArgumentError(
+            "the condition cannot be asked of the joined table",
+            got=str(error).splitlines()[0],
+            allowed=f"an expression of {', '.join(columns.columns)}",
+            next_step='write for example where=pl.col("region") == "EU"',
+        ) from error
+    if dtype != pl.Boolean:
+        raise ArgumentError(
+            "where needs a condition",
+            got=type(where).__name__ if dtype is None else f"an expression of type {dtype}",
+            allowed="a Polars expression that is true or false",
+            next_step='write for example where=pl.col("region") == "EU"',
+        )
+    return where
 
 
 def _check_every(every: str | None) -> None:

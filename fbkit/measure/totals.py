@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from fbkit.measure.intervals import Array, mean_by_variance, proportion_by_variance, ratio_variance, wilson
-from fbkit.measure.registry import E0, E1, F, S, Total, W, Y
+from fbkit.measure.kinds import E0, E1, F, S, Total, W, Y
 from fbkit.measure.scope import ENTITY, IN, MATURE, Stage
 from fbkit.schema import results as names
 
