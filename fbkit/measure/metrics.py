@@ -1,6 +1,6 @@
 """How good is the model, by slice and by week: every metric with interval, worst-case bounds, counts and reason."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 import polars as pl
@@ -10,6 +10,7 @@ from fbkit.measure.cellwise import cellwise_frames
 from fbkit.measure.evaluation import evaluation_id, note
 from fbkit.measure.intervals import Array
 from fbkit.measure.kinds import Cellwise, Measure, Total, Y, working_name
+from fbkit.measure.made import made_column
 from fbkit.measure.registry import Asked, choose
 from fbkit.measure.rows import no_rows
 from fbkit.measure.scope import INSTANT, Scope, Slices, Stage, open_scope, with_entities
@@ -94,9 +95,11 @@ def metrics(
     measures = choose(names, task=joined.contract.model.task, contract=joined.contract)
     check_level(level)
     columns = no_rows(joined)
-    absent = {measure.name: _absent(measure, columns) for measure in measures}
+    asked = {name for measure in measures for name in measure.columns}
+    made = {name: made_column(joined, name, columns=columns.columns) for name in sorted(asked)}
+    absent = {measure.name: _absent(measure, made, columns) for measure in measures}
     there = [measure for measure in measures if absent[measure.name] is None]
-    extra = {working_name(name): pl.col(name) for measure in there for name in measure.columns}
+    extra = {working_name(name): found for name, found in made.items() if isinstance(found, pl.Expr)}
     extra |= {name: expression for measure in there for name, expression in measure.expressions.items()}
     scope = open_scope(
         joined, by=by, every=every, period=period, stage=stage, weights=weights, at_stage=extra, where=where
@@ -138,13 +141,14 @@ def _estimates(
     return parts
 
 
-def _absent(measure: Measure, columns: pl.DataFrame) -> str | None:
+def _absent(measure: Measure, made: Mapping[str, pl.Expr | str], columns: pl.DataFrame) -> str | None:
     """Why the joined table cannot serve a measure."""
     if measure.unavailable is not None:
         return measure.unavailable
-    asked = [*measure.columns, *(name for made in measure.expressions.values() for name in made.meta.root_names())]
-    missing = next((name for name in asked if name not in columns.columns), None)
-    return None if missing is None else f"no column {missing}"
+    reason = next((found for found in map(made.get, measure.columns) if isinstance(found, str)), None)
+    read = (name for item in measure.expressions.values() for name in item.meta.root_names())
+    missing = next((name for name in read if name not in columns.columns), None)
+    return reason if missing is None else f"no column {missing}"
 
 
 def nothing(cells: pl.DataFrame, scope: Scope, reason: str) -> pl.DataFrame:

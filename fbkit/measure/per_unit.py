@@ -39,8 +39,8 @@ def units_of(
     entity = None if cluster is None else cluster[known]
     if units is None:
         return Units(value[known], mass, entity)
-    code, count = _codes(units.filter(pl.Series(known)))
-    total = np.bincount(code, weights=value[known], minlength=count)
+    code, count = codes_of(units.filter(pl.Series(known)))
+    total = np.bincount(code, weights=value[known], minlength=count).astype(np.float64)
     rows = np.bincount(code, minlength=count)
     heavy = None if mass is None else np.bincount(code, weights=mass, minlength=count) / rows
     if entity is None:
@@ -51,7 +51,7 @@ def units_of(
     return Units(total, heavy, owner if len(np.unique(owner)) < count else None)
 
 
-def _codes(units: pl.Series) -> tuple[NDArray[np.int64], int]:
+def codes_of(units: pl.Series) -> tuple[NDArray[np.int64], int]:
     """A number per unit from 0 on, and how many there are."""
     ranks = units.cast(pl.String).rank("dense").cast(pl.Int64)
     known = int(units.drop_nulls().n_unique())
