@@ -19,6 +19,7 @@ _WHERE = {
     "InputError": "fbkit.errors",
     "Joined": "fbkit.session",
     "Loop": "fbkit.session",
+    "Metric": "fbkit.measure.user",
     "MissingPartError": "fbkit.errors",
     "OutputError": "fbkit.errors",
     "Period": "fbkit.schema.period",
@@ -51,6 +52,7 @@ __all__ = [
     "InputError",
     "Joined",
     "Loop",
+    "Metric",
     "MissingPartError",
     "OutputError",
     "Period",
@@ -88,6 +90,7 @@ if TYPE_CHECKING:
     from fbkit.measure.revisions import revisions
     from fbkit.measure.sensitivity import join_sensitivity
     from fbkit.measure.thresholds import threshold_curve
+    from fbkit.measure.user import Metric
     from fbkit.schema.contract import Contract
     from fbkit.schema.estimate import Estimate
     from fbkit.schema.period import Comparison, Period

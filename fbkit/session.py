@@ -19,6 +19,8 @@ from fbkit.load.loop import Logs, scan_logs
 from fbkit.load.outcomes import label_table
 from fbkit.schema.contract import Contract
 from fbkit.schema.diagnosis import Diagnosis as DiagnosisFacts
+from fbkit.schema.evaluations import FILE as EVALUATIONS
+from fbkit.schema.evaluations import EvaluationLog
 from fbkit.schema.incomplete import incomplete_warnings
 from fbkit.schema.period import Comparison, format_instant, parse_instant
 
@@ -181,13 +183,14 @@ class Loop:
     """A feedback loop that is open: its contract and its checked logs. Made by :func:`open_loop`.
 
     ``logs`` are the rows that passed the load rules; ``audit`` counts those that did not, ``assumptions`` lists what
-    was guessed where there is no contract.
+    was guessed where there is no contract; ``evaluations`` notes every result frame, if asked for.
     """
 
     name: str
     contract: Contract
     source: OpenLogs = field(repr=False)
     assumptions: tuple[str, ...] = ()
+    evaluations: EvaluationLog | None = field(default=None, repr=False)
 
     @property
     def logs(self) -> Logs:
@@ -234,7 +237,11 @@ class Loop:
         """
         at = None if as_of is None else parse_instant(as_of)
         table = self.source.join(as_of=at, label=label, label_versions=label_versions)
-        return Joined(**{item.name: getattr(table, item.name) for item in fields(table)})
+        joined = Joined(**{item.name: getattr(table, item.name) for item in fields(table)})
+        if self.evaluations is None:
+            return joined
+        about = {"contract": table.contract.hash, "as_of": format_instant(table.as_of)}
+        return replace(joined, evaluations=self.evaluations.of(**about, evaluation_key=table.evaluation_key))
 
     def check(self, *, as_of: str | datetime | None = None) -> pl.DataFrame:
         """The pre-flight checklist: id, question, status, evidence, fix."""
@@ -289,6 +296,7 @@ def open_loop(
     threshold: float | None = None,
     timezone: str | None = None,
     skip_unreadable: bool = False,
+    log_evaluations: bool = False,
 ) -> Loop:
     """Open a loop from its folder, or from two logs.
 
@@ -307,6 +315,9 @@ def open_loop(
         Without a contract: flag if score >= threshold; the zone of times that carry none.
     skip_unreadable
         Leave out files that cannot be read. Their periods are marked incomplete wherever a number rests on them.
+    log_evaluations
+        Append a line to ``evaluations.ndjson`` beside the contract for every result frame: which question, on which
+        logs, when, and the hash of the answer. :meth:`Loop.evaluations.read` gives it back.
 
     Returns
     -------
@@ -323,10 +334,18 @@ def open_loop(
     frames = {name: data for name, data in given.items() if data is not None and name not in paths}
     if path is None and contract is None:
         how: dict[str, Any] = {"window": window, "threshold": threshold, "timezone": timezone}
-        return _guessed(frames, paths=paths, skip_unreadable=skip_unreadable, **how)
+        loop = _guessed(frames, paths=paths, skip_unreadable=skip_unreadable, **how)
+        return _noting(loop, Path()) if log_evaluations else loop
     root, made = _contract(path, contract)
     made = with_paths(made, {name: str(Path(item).absolute()) for name, item in paths.items()})
-    return _opened(made, root=root, frames=frames, skip_unreadable=skip_unreadable)
+    loop = _opened(made, root=root, frames=frames, skip_unreadable=skip_unreadable)
+    return _noting(loop, root) if log_evaluations else loop
+
+
+def _noting(loop: Loop, root: Path) -> Loop:
+    log = EvaluationLog(root / EVALUATIONS)
+    log.check()
+    return replace(loop, evaluations=log)
 
 
 def _contract(path: str | Path | None, contract: Contract | str | Path | None) -> tuple[Path, Contract]:

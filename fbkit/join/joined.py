@@ -16,6 +16,7 @@ from fbkit.join.receipt import Receipt, make_receipt
 from fbkit.join.table import Table
 from fbkit.join.watermark import no_runs
 from fbkit.schema.contract import Contract
+from fbkit.schema.evaluations import EvaluationLog
 from fbkit.schema.incomplete import incomplete_warnings
 from fbkit.schema.logs import SourceFile, UnreadablePart
 from fbkit.schema.period import format_instant
@@ -49,6 +50,8 @@ class Joined:
         The actions that were known, as they were logged (for receipts; empty where no receipt needs them).
     incomplete
         Parts of the logs that could not be read and were left out, each with its period.
+    evaluations
+        Where every result frame is noted, if the loop was opened so.
     """
 
     rows: Table
@@ -65,6 +68,7 @@ class Joined:
     feedback: pl.DataFrame = field(default_factory=pl.DataFrame)
     actions: pl.DataFrame = field(default_factory=pl.DataFrame)
     incomplete: tuple[UnreadablePart, ...] = ()
+    evaluations: EvaluationLog | None = None
 
     @property
     def frame(self) -> pl.DataFrame:

@@ -11,7 +11,7 @@ from fbkit.measure.evaluation import evaluation_id, note
 from fbkit.measure.intervals import Array
 from fbkit.measure.kinds import Cellwise, Measure, Total, Y, working_name
 from fbkit.measure.made import made_column
-from fbkit.measure.registry import Asked, choose
+from fbkit.measure.registry import Asked, choose, listed
 from fbkit.measure.rows import no_rows
 from fbkit.measure.scope import INSTANT, Scope, Slices, Stage, open_scope, with_entities
 from fbkit.measure.totals import (
@@ -24,6 +24,7 @@ from fbkit.measure.totals import (
     finish,
     sum_cells,
 )
+from fbkit.measure.user import Metric
 from fbkit.schema import results
 from fbkit.schema.incomplete import mark_incomplete
 from fbkit.schema.period import Period
@@ -115,6 +116,9 @@ def metrics(
     }
     if where is not None:
         call["where"] = str(where)
+    own = [item.identity for item in listed(names) if isinstance(item, Metric)]
+    if own:
+        call["own"] = own
     identity = evaluation_id(joined, call="metrics", **call)
     cells = all_cells(scope, count_cells(scope.frame, scope.keys))
     parts = _estimates(joined, scope, cells, there, level=level, weighted=weights is not None)

@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Final
 
 from fbkit.errors import ArgumentError, nearest
-from fbkit.measure import calibration_error, confusion, ranking_measures, rankings, regression
+from fbkit.measure import binary, calibration_error, confusion, ranking_measures, rankings, regression
 from fbkit.measure.kinds import E0, E1, F, Family, FromContract, Measure, S, Total, W, Y
 from fbkit.measure.user import Metric
 from fbkit.schema.contract import Contract
@@ -15,7 +15,7 @@ from fbkit.schema.contract import Contract
 __all__ = ["E0", "E1", "FAMILIES", "FROM_CONTRACT", "REGISTRY", "F", "Measure", "S", "Total", "W", "Y", "choose"]
 
 # Each of these ends with MEASURES; FAMILIES are names with @k, FROM_CONTRACT measures need its prices or costs.
-_MODULES: Final = (confusion, ranking_measures, calibration_error, regression, rankings)
+_MODULES: Final = (confusion, binary, ranking_measures, calibration_error, regression, rankings)
 _LARGEST: Final = 10_000
 
 REGISTRY: Final[Mapping[str, Measure]] = {
@@ -41,7 +41,7 @@ def choose(
 
     ``contract`` opens the measures that are made from it; ``name@k`` is the family's member for the first k.
     """
-    asked: list[Asked] = [names] if isinstance(names, str | Metric) else list(names)
+    asked = listed(names)
     if not asked:
         known = _known(task, allowed, contract)
         raise ArgumentError(
@@ -49,6 +49,11 @@ def choose(
         )
     found = [_one(item, task, allowed, contract) for item in asked]
     return tuple({measure.name: measure for measure in found}.values())
+
+
+def listed(names: Asked | Sequence[Asked]) -> list[Asked]:
+    """One name or several, as a list."""
+    return [names] if isinstance(names, str | Metric) else list(names)
 
 
 def metric_names(*, task: str = "binary", contract: Contract | None = None) -> tuple[str, ...]:

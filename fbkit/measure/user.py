@@ -1,5 +1,6 @@
 """A team's own measures: a mean over rows, a function of confusion counts, of score bins, or of the rows themselves."""
 
+import hashlib
 import math
 import re
 from collections.abc import Callable, Sequence
@@ -122,6 +123,17 @@ class Metric:
     def row_mean(self) -> bool:
         """Whether it is a mean over rows."""
         return isinstance(self.fn, pl.Expr) and not self.summed
+
+    @property
+    def identity(self) -> str:
+        """What the number depends on, as text: equal texts, equal measures."""
+        if isinstance(self.fn, pl.Expr):
+            made = str(self.fn)
+        else:
+            code = getattr(self.fn, "__code__", None)
+            made = repr(self.fn) if code is None else f"{code.co_code.hex()} {code.co_consts!r} {code.co_names!r}"
+        rest = (self.needs, tuple(self.columns), self.per, self.aggregate, self.absolute)
+        return hashlib.sha256(f"{self.name} {made} {rest!r}".encode()).hexdigest()
 
     def measure(self) -> Measure:
         """The measure that :func:`fbkit.metrics` computes."""
