@@ -8,9 +8,8 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from fbkit.join.watermark import row_watermark
+from fbkit.join.rows import settled
 from fbkit.measure.intervals import Array, homogeneity
-from fbkit.schema.label import LabelWindow
 from fbkit.schema.period import parse_instant
 from fbkit.schema.protocols import JoinedLike
 
@@ -27,20 +26,6 @@ def feed_reach(joined: JoinedLike) -> datetime:
     stated = getattr(joined, "data_through", {}).get("outcomes")
     through = joined.contract.outcomes.complete_through
     return min(joined.as_of, through or (parse_instant(stated) if stated else joined.as_of))
-
-
-def settled(joined: JoinedLike) -> pl.Expr:
-    """Whether a row is final: its window is closed and, where silence means negative, the feed is complete past it."""
-    mature = pl.col("mature")
-    if joined.contract.label.silence != "negative":
-        return mature
-    feed = getattr(joined, "feed", None)
-    through = getattr(joined, "data_through", {}).get("feed_complete")
-    if feed is None or through is None:
-        return mature
-    window = LabelWindow.of(joined.contract)
-    closes = pl.col("closes") if window.session else pl.col("ts_pred") + window.window
-    return mature & (closes + window.grace <= row_watermark(feed, base=parse_instant(through)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
