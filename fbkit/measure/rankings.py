@@ -107,7 +107,7 @@ def ndcg(lists: Lists, label: Array, k: int) -> Array:
 
 
 def reciprocal_rank(lists: Lists, label: Array, k: int) -> Array:
-    """1 / rank of the first relevant row (label above 0), 0 without one in the top k; a tie: the mean over its orders."""
+    """1 / rank of the first relevant row (label above 0), 0 without one in the top k; of ties their orders' mean."""
     relevant = label > 0
     first = np.full(len(lists.starts), len(label))
     np.minimum.at(first, lists.request[relevant], np.flatnonzero(relevant))
