@@ -25,6 +25,7 @@ from fbkit.schema.incomplete import incomplete_warnings
 from fbkit.schema.period import Comparison, format_instant, parse_instant
 
 if TYPE_CHECKING:
+    from fbkit.measure.user import Metric
     from fbkit.report.contract_page import ContractPage
 
 
@@ -422,7 +423,12 @@ def _opened(
 
 
 def triage(
-    joined: Joined, comparison: Comparison | None = None, *, metric: str | None = None, draws: int = 200, seed: int = 0
+    joined: Joined,
+    comparison: Comparison | None = None,
+    *,
+    metric: "str | Metric | None" = None,
+    draws: int = 200,
+    seed: int = 0,
 ) -> Diagnosis:
     """Say why the metric moved: the model, the labels, both, or undecidable from these logs.
 
@@ -436,7 +442,7 @@ def triage(
     comparison
         Reference and current period; by default the last seven mature days against the eight weeks before.
     metric
-        A metric name; the contract's primary by default.
+        A metric name, or an :class:`fbkit.Metric` that is a mean over labelled rows; the contract's primary by default.
     draws, seed
         Bootstrap draws for the intervals (at least 20; 0 leaves out intervals and claims), and their seed.
 

@@ -36,7 +36,7 @@ from fbkit.diagnose.rows import (
     slice_columns,
 )
 from fbkit.diagnose.series import series
-from fbkit.diagnose.settings import NEEDS_DECISION, VALUE_LOSSES, Settings
+from fbkit.diagnose.settings import NEEDS_DECISION, Settings, is_mean_of_values
 from fbkit.diagnose.version import VersionContrast, contrast
 from fbkit.join.joined import Joined
 from fbkit.measure.ranking import roc_auc
@@ -266,7 +266,7 @@ class Repair:
 def _nonrandom(scene: Scene, cells: Cells, ladder: Ladder) -> Repair:
     """Count conservation; if it fires, what the lost labels did, and the ladder as it stands with them back."""
     settings, metric = scene.settings, scene.metric
-    if metric in VALUE_LOSSES or scene.silent:
+    if is_mean_of_values(metric) or scene.silent:
         return Repair(ladder=ladder)
     pattern = conservation(cells, settings=settings)
     if not pattern.fires:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fbkit.diagnose.bootstrap import Floats
-from fbkit.diagnose.settings import PROBABILITY_LOSSES, VALUE_LOSSES
+from fbkit.diagnose.settings import PROBABILITY_LOSSES, VALUE_LOSSES, is_mean_of_values
 
 CELL_AXES = (-3, -2, -1)
 
@@ -26,7 +26,7 @@ class Masses:
 def evaluate(metric: str, masses: Masses) -> Floats:
     """The metric over the last three axes; NaN where it is undefined (0/0)."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        if metric in PROBABILITY_LOSSES + VALUE_LOSSES:
+        if metric in PROBABILITY_LOSSES or is_mean_of_values(metric):
             return _mean_loss(metric, masses)
         if metric == "roc_auc":
             return _binned_auc(masses)

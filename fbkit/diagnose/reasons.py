@@ -75,7 +75,7 @@ def nonrandom(found: Conservation) -> Pair:
 
 def replayed(facts: Findings, cause: str) -> Pair:
     """Threshold, mix or scores, applied to the reference's own outcomes."""
-    move = f"{words.NAMES[facts.metric]} by {_moves(facts, facts.ladder.replayed[cause])}"
+    move = f"{words.name_of(facts.metric)} by {_moves(facts, facts.ladder.replayed[cause])}"
     if cause == THRESHOLD:
         logged = facts.frame("windows")["median_threshold"]
         first = "Decisions at equal scores changed"
@@ -111,7 +111,7 @@ def version(facts: Findings, effect: Floats) -> Pair:
     share, names = (0.0, "") if found is None else (found.share, ", ".join(found.names))
     text = (
         f"{words.percent(share)} of the current rows ran on version {names}; beside the known versions, in the same "
-        f"days and at the same mix, it moves {words.NAMES[facts.metric]} by {_moves(facts, effect)}."
+        f"days and at the same mix, it moves {words.name_of(facts.metric)} by {_moves(facts, effect)}."
     )
     return text, "The same rows scored by both versions."
 

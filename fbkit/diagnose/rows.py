@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from fbkit.diagnose.bootstrap import Floats, Ints
 from fbkit.diagnose.metric import row_loss
-from fbkit.diagnose.settings import METRICS, NEEDS_DECISION, VALUE_LOSSES
+from fbkit.diagnose.settings import METRICS, NEEDS_DECISION, OWN, VALUE_LOSSES, OwnName, is_mean_of_values
 from fbkit.errors import ArgumentError, InputError
+from fbkit.measure.user import Metric
 from fbkit.schema.contract import Contract
 from fbkit.schema.period import Period
 
@@ -59,8 +60,10 @@ class Rows:
         return replace(self, seen1=positive, seen0=other)
 
 
-def check_metric(metric: str, *, task: str = "binary") -> str:
-    """The name itself if triage knows the metric for models of this task."""
+def check_metric(metric: str | Metric, *, task: str = "binary") -> str:
+    """The name itself if triage knows the metric for models of this task, or if it is a mean over labelled rows."""
+    if isinstance(metric, Metric):
+        return _own_name(metric)
     known = METRICS if task == "binary" else VALUE_LOSSES
     if metric not in known:
         for_task = "" if task == "binary" else f" for a {task} model"
@@ -71,6 +74,27 @@ def check_metric(metric: str, *, task: str = "binary") -> str:
             next_step="name one of these with --metric, or as metrics.primary in the contract",
         )
     return metric
+
+
+def _own_name(metric: Metric) -> OwnName:
+    reads = metric.fn.meta.root_names() if isinstance(metric.fn, pl.Expr) else []
+    if not metric.row_mean or "label" not in reads:
+        raise ArgumentError(
+            "triage explains only means over labelled rows of a team's own metrics",
+            got=metric.name,
+            allowed='fb.Metric(needs="rows", fn=an expression that reads pl.col("label")), without per and aggregate',
+            next_step="write it as a mean over rows, or look at it with fb.metrics over time",
+        )
+    if metric.name in METRICS:
+        raise ArgumentError(
+            "a metric of your own has the name of one of the kit's",
+            got=metric.name,
+            allowed="any other name",
+            next_step=f'call it for example "own_{metric.name}"',
+        )
+    name = OwnName(metric.name)
+    name.better = metric.better
+    return name
 
 
 def prepare(frame: pl.DataFrame, *, metric: str, reference: Period, current: Period) -> Rows:
@@ -108,6 +132,10 @@ def _arrays(cut: pl.DataFrame, *, metric: str, window: Ints, without: int) -> Ro
     label = cut["label"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
     score = cut["score"].cast(pl.Float64).to_numpy()
     labelled = np.isfinite(label)
+    loss = row_loss(metric, score=score, label=label)
+    if isinstance(metric, OwnName):
+        loss = cut[OWN].fill_null(float("nan")).to_numpy()
+        labelled &= np.isfinite(loss)
     return Rows(
         frame=cut,
         metric=metric,
@@ -116,9 +144,9 @@ def _arrays(cut: pl.DataFrame, *, metric: str, window: Ints, without: int) -> Ro
         score=score,
         label=label,
         labelled=labelled,
-        positive=labelled & (label == 1) if metric not in VALUE_LOSSES else np.zeros(len(label), dtype=bool),
+        positive=np.zeros(len(label), dtype=bool) if is_mean_of_values(metric) else labelled & (label == 1),
         mature=cut["mature"].to_numpy(),
-        loss=row_loss(metric, score=score, label=label),
+        loss=loss,
         seen1=np.ones(len(label)),
         seen0=np.ones(len(label)),
         without_decision=without,

@@ -26,12 +26,12 @@ def headline(facts: Findings, parts: Sequence[Contribution], verdict: str) -> st
     """One sentence with the numbers; as careful as the intervals."""
     metric = facts.metric
     if not facts.estimable:
-        name = words.NAMES[metric]
+        name = words.name_of(metric)
         return f"The change of {name} cannot be estimated: it is not defined on the labelled rows of a window."
     value, lower, upper = facts.triple(facts.observed_change)
     before, after = (float(x) for x in facts.ladder.observed[0])
     opening = (
-        f"Observed {words.NAMES[metric].removeprefix('the ')} {words.moved(metric, value)}, "
+        f"Observed {words.name_of(metric).removeprefix('the ')} {words.moved(metric, value)}, "
         f"{words.level(metric, before)} to {words.level(metric, after)}{words.between(metric, lower, upper)}"
     )
     return f"{opening}: {_meaning(facts, parts, verdict)}."
@@ -50,7 +50,7 @@ def _meaning(facts: Findings, parts: Sequence[Contribution], verdict: str) -> st
 def _true_part(facts: Findings) -> str:
     """What the metric itself did, once lost labels are weighted back."""
     value, lower, upper = facts.true_triple()
-    name = words.NAMES[facts.metric]
+    name = words.name_of(facts.metric)
     between = words.between(facts.metric, lower, upper)
     if lower is not None and upper is not None and lower <= 0 <= upper:
         return f"; no change of {name} itself is shown{between}"
@@ -126,7 +126,7 @@ def _when_undecided(facts: Findings) -> tuple[tuple[str, ...], tuple[str, ...]]:
     if not facts.correctable or not facts.estimable:
         now = "Get labels for the side of the decision that has none."
         if not facts.estimable:
-            lacking = f"no label, or none of the rows that {words.NAMES[facts.metric]} is counted on"
+            lacking = f"no label, or none of the rows that {words.name_of(facts.metric)} is counted on"
             now = f"Look at the label feed: a window has {lacking}."
         elif facts.censored:
             now = "Let a small random share of the blocked rows through and log its propensity."
@@ -158,7 +158,7 @@ def _advice(part: Contribution, *, worse: bool, metric: str) -> tuple[list[str],
             ["Do not retrain on these labels: the outcomes of blocked rows are not seen."],
         )
     if not worse:
-        return [f"Nothing for {part.where}: {words.NAMES[metric]} got better there."], []
+        return [f"Nothing for {part.where}: {words.name_of(metric)} got better there."], []
     table = {
         "concept_drift": (
             [f"Look at recent outcomes at equal scores ({part.where}), then retrain on corrected recent labels."],

@@ -9,7 +9,7 @@ import polars as pl
 
 from fbkit.diagnose.bootstrap import Triple
 from fbkit.diagnose.bounds import rate_bounds
-from fbkit.diagnose.settings import LOWER_IS_BETTER, PROBABILITY_LOSSES, VALUE_LOSSES
+from fbkit.diagnose.settings import OWN, PROBABILITY_LOSSES, OwnName, is_mean_of_values, lower_is_better
 from fbkit.measure.intervals import quantile, wilson
 from fbkit.measure.ranking import roc_auc
 from fbkit.schema.period import Period
@@ -83,6 +83,8 @@ def _aggregates(metric: str) -> list[pl.Expr]:
 
 
 def _loss(metric: str) -> pl.Expr | None:
+    if isinstance(metric, OwnName):
+        return pl.col(OWN)
     error = pl.col("score") - pl.col("label")
     if metric in ("brier", "rmse"):
         return error**2
@@ -111,7 +113,7 @@ def _point(row: dict[str, Any], *, metric: str, level: float, auc: Mapping[int, 
 def _value(row: dict[str, Any], *, metric: str, level: float, auc: Mapping[int, Triple]) -> Triple:
     if metric == "roc_auc":
         return auc.get(row["_slot"], (None, None, None))
-    if metric in PROBABILITY_LOSSES + VALUE_LOSSES:
+    if metric in PROBABILITY_LOSSES or is_mean_of_values(metric):
         return _mean(row, metric=metric, level=level)
     above, below = (sum(row[name] for name in part) for part in PARTS[metric])
     if below == 0:
@@ -150,4 +152,4 @@ def _role(middle: datetime, reference: Period, current: Period) -> str:
 
 def worse_by(metric: str) -> int:
     """+1 if a rise is worse, -1 if a fall is."""
-    return 1 if metric in LOWER_IS_BETTER else -1
+    return 1 if lower_is_better(metric) else -1

@@ -99,7 +99,27 @@ PROBABILITY_LOSSES: Final = ("brier", "log_loss")
 VALUE_LOSSES: Final = ("mae", "rmse", "bias")
 METRICS: Final = RATES + PROBABILITY_LOSSES + VALUE_LOSSES
 NEEDS_DECISION: Final = ("recall", "precision", "specificity", "f1", "accuracy")
-LOWER_IS_BETTER: Final = ("brier", "log_loss", "mae", "rmse")
+_LOWER_IS_BETTER: Final = ("brier", "log_loss", "mae", "rmse")
+OWN: Final = "\0own"
+"""The column of a team's own metric: its value for every row, null where the row does not count."""
+
+
+class OwnName(str):
+    """The name of a team's own metric, a mean over labelled rows, with the way that is good."""
+
+    __slots__ = ("better",)
+
+    better: str
+
+
+def is_mean_of_values(metric: str) -> bool:
+    """Whether the metric is a mean of numbers that need no positives: an error, or a team's own."""
+    return metric in VALUE_LOSSES or isinstance(metric, OwnName)
+
+
+def lower_is_better(metric: str) -> bool:
+    """Whether a fall of the metric is good."""
+    return metric.better == "lower" if isinstance(metric, OwnName) else metric in _LOWER_IS_BETTER
 
 
 def material_floor(metric: str, reference: float) -> float:

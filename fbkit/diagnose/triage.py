@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import numpy as np
@@ -16,7 +17,7 @@ from fbkit.diagnose.measured import measure, observed_intervals, set_scene
 from fbkit.diagnose.moved import day_of_change
 from fbkit.diagnose.rows import CURRENT, REFERENCE, check_metric
 from fbkit.diagnose.rungs import contributions
-from fbkit.diagnose.settings import SETTINGS
+from fbkit.diagnose.settings import OWN, SETTINGS
 from fbkit.diagnose.verdict import (
     impact_of,
     is_undecided,
@@ -30,12 +31,14 @@ from fbkit.diagnose.verdict import (
 )
 from fbkit.errors import ArgumentError
 from fbkit.join.joined import Joined
+from fbkit.join.table import MemoryTable
+from fbkit.measure.user import Metric
 from fbkit.schema.diagnosis import Change, Contribution, Diagnosis, Interval
 from fbkit.schema.period import Comparison, Period, format_instant
 
 
 def triage(
-    joined: Joined, comparison: Comparison, *, metric: str | None = None, draws: int = 200, seed: int = 0
+    joined: Joined, comparison: Comparison, *, metric: str | Metric | None = None, draws: int = 200, seed: int = 0
 ) -> Diagnosis:
     """Split the change of a metric into causes that add up, each with interval, evidence and what would overturn it.
 
@@ -46,7 +49,7 @@ def triage(
     comparison
         Reference and current period, both fixed.
     metric
-        A metric name; the contract's primary by default.
+        A metric name, or an :class:`fbkit.Metric` that is a mean over labelled rows; the contract's primary by default.
     draws
         Draws of the entity-cluster bootstrap of the whole ladder; 0 leaves every interval out, and with
         it every claim.
@@ -72,7 +75,7 @@ def triage(
     """
     begin = time.perf_counter()
     contract = joined.contract
-    name = check_metric(metric or contract.metrics.primary, task=contract.model.task)
+    name = check_metric(contract.metrics.primary if metric is None else metric, task=contract.model.task)
     if draws < 0 or 0 < draws < FEWEST_DRAWS:
         allowed = f"0 (no intervals, no claims) or at least {FEWEST_DRAWS}; 200 by default"
         raise ArgumentError(
@@ -82,13 +85,31 @@ def triage(
             next_step="give a number in that range with draws (--draws)",
         )
     reference, current = comparison.periods()
+    looked_at = _with_own(joined, metric) if isinstance(metric, Metric) else joined
     scene = set_scene(
-        joined, metric=name, reference=reference, current=current, draws=draws, seed=seed, settings=SETTINGS
+        looked_at, metric=name, reference=reference, current=current, draws=draws, seed=seed, settings=SETTINGS
     )
     facts = measure(scene)
     parts = contributions(facts)
-    key = f"{joined.evaluation_key}|{name}|{reference}|{current}|{draws}|{seed}"
+    own = metric.identity if isinstance(metric, Metric) else name
+    key = f"{joined.evaluation_key}|{own}|{reference}|{current}|{draws}|{seed}"
     return _diagnosis(joined, facts, parts, key=key, record={"draws": draws, "seed": seed}, begin=begin)
+
+
+def _with_own(joined: Joined, metric: Metric) -> Joined:
+    """The joined table with the metric's value for every row."""
+    if not isinstance(metric.fn, pl.Expr):
+        raise TypeError("checked before")
+    missing = [name for name in metric.fn.meta.root_names() if name not in joined.frame.columns]
+    if missing:
+        raise ArgumentError(
+            f"the metric {metric.name} reads a column that the joined table does not have",
+            got=", ".join(missing),
+            allowed=", ".join(joined.frame.columns),
+            next_step="log the column with the predictions, or change the expression",
+        )
+    made = joined.frame.with_columns(metric.fn.cast(pl.Float64).alias(OWN))
+    return replace(joined, rows=MemoryTable(made))
 
 
 def _diagnosis(

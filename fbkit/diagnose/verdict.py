@@ -53,7 +53,7 @@ def waiting_helps(facts: Findings) -> bool:
 def reason_of(facts: Findings) -> str | None:
     """Why nothing better than this can be said; None when the verdict stands on its own."""
     if not facts.estimable:
-        return f"{words.NAMES[facts.metric]} is not defined on the labelled rows of a window"
+        return f"{words.name_of(facts.metric)} is not defined on the labelled rows of a window"
     if not facts.correctable:
         return "one side of the decision has no labels in a window: only the worst-case bounds hold"
     if facts.lost_nonrandom is not None:
@@ -92,8 +92,8 @@ def warnings_of(facts: Findings) -> tuple[str, ...]:
         )
     if facts.metric in NEEDS_DECISION:
         said += [
-            f"No {name} prediction is flagged: {words.NAMES[facts.metric]} says nothing about the model there; look at "
-            "the threshold and the logged decisions."
+            f"No {name} prediction is flagged: {words.name_of(facts.metric)} says nothing about the model there; "
+            "look at the threshold and the logged decisions."
             for window, name in enumerate(WINDOWS)
             if not facts.rows.decision[facts.rows.of(window)].any()
         ]

@@ -11,6 +11,11 @@ NAMES = {
 }  # fmt: skip
 
 
+def name_of(metric: str) -> str:
+    """What the metric is called in a sentence; a team's own by its name."""
+    return NAMES.get(metric, metric)
+
+
 def level(metric: str, value: float | None) -> str:
     """A level: three decimals for rates, four significant digits otherwise.
 

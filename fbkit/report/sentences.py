@@ -1,6 +1,6 @@
 """The verdict in three sentences, and the small phrases that card and document share."""
 
-from fbkit.diagnose.settings import LOWER_IS_BETTER
+from fbkit.diagnose.settings import lower_is_better
 from fbkit.report import numbers, words
 from fbkit.report.escape import clean
 from fbkit.schema.diagnosis import Contribution, Diagnosis
@@ -25,7 +25,7 @@ def question(diagnosis: Diagnosis) -> str:
 def verdict(diagnosis: Diagnosis) -> str:
     """The verdict in words; a model whose metric improved did not get worse."""
     change = sum(item.value or 0.0 for item in material(diagnosis))
-    improved = change < 0 if diagnosis.metric in LOWER_IS_BETTER else change > 0
+    improved = change < 0 if lower_is_better(diagnosis.metric) else change > 0
     if diagnosis.verdict == "quality" and improved:
         return "The model got better"
     return words.verdict(diagnosis.verdict)
