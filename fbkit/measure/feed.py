@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError
-from fbkit.measure.evaluation import evaluation_id
+from fbkit.measure.evaluation import stamped
 from fbkit.measure.intervals import Array, wilson
 from fbkit.measure.latency import FEWEST, settled
 from fbkit.measure.metrics import check_level
@@ -87,11 +87,8 @@ def feed_completeness(
     made = scope.with_period_end(pl.DataFrame(lines, schema=schema)).sort(scope.keys, nulls_last=True)
     stage = "as of" if age is None else f"provisional@{format_duration(age)}"
     call = {"by": scope.by, "every": every, "period": str(scope.limits), "at": stage}
-    return made.with_columns(
-        pl.lit(METRIC).alias(results.METRIC),
-        pl.lit(stage).alias(results.STAGE),
-        pl.lit(evaluation_id(joined, call=METRIC, level=level, **call)).alias(results.EVALUATION_ID),
-    ).select(*scope.by, *COLUMNS)
+    made = made.with_columns(pl.lit(METRIC).alias(results.METRIC), pl.lit(stage).alias(results.STAGE))
+    return stamped(made, joined, call=METRIC, level=level, **call).select(*scope.by, *COLUMNS)
 
 
 def _scope(

@@ -10,7 +10,7 @@ import polars as pl
 from fbkit.errors import ArgumentError, nearest
 from fbkit.measure.calibration import BINS
 from fbkit.measure.corp import bin_of
-from fbkit.measure.evaluation import evaluation_id
+from fbkit.measure.evaluation import stamped
 from fbkit.measure.fractional import ESTIMATORS, Fractional, Rows
 from fbkit.measure.intervals import Array, logit_interval, mean_by_variance, proportion_by_variance, wilson
 from fbkit.measure.latency import STRATUM, Arrivals, feed_reach, learn
@@ -92,9 +92,8 @@ def provisional(
         scope = _scope(joined, chosen, runs, by=by, every=every, period=period)
         arrivals = learn(joined, age=age, by=scope.by, apart=touched(joined, runs))
         call = {"names": names, "by": scope.by, "every": every, "period": str(scope.limits), "stage": chosen.name}
-        identity = evaluation_id(joined, call="provisional", level=level, **call)
         made = _one_stage(joined, with_shares(scope, arrivals, runs), scope, arrivals, names, level=level)
-        made = made.with_columns(pl.lit(identity).alias(results.EVALUATION_ID))
+        made = stamped(made, joined, call="provisional", level=level, **call)
         parts.append(made.select(*scope.by, *COLUMNS))
     return pl.concat(parts)
 
@@ -120,7 +119,7 @@ def provisional_calibration(
     Returns
     -------
     The ``by`` columns as text, then score_lower, score_upper, score_mean, observed, lower, upper, naive_negative, n,
-    n_labelled (positives known at that age), stage, method, reason; bins without rows have no line.
+    n_labelled (positives known at that age), stage, method, reason, evaluation_id; bins without rows have no line.
 
     Raises
     ------
@@ -146,7 +145,9 @@ def provisional_calibration(
         arrivals = learn(joined, age=age, by=scope.by, apart=touched(joined, runs))
         frame = with_shares(scope, arrivals, runs).with_columns(binned).filter(IN)
         frame, _ = with_entities(frame, [*scope.by, _BIN])
-        parts.append(_curve(joined, frame, scope, arrivals, bins=bins, level=level))
+        curve = _curve(joined, frame, scope, arrivals, bins=bins, level=level)
+        call = {"by": scope.by, "period": str(scope.limits), "stage": chosen.name, "bins": bins, "level": level}
+        parts.append(stamped(curve, joined, call="provisional_calibration", **call))
     return pl.concat(parts)
 
 
