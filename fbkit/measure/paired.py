@@ -162,10 +162,11 @@ def paired_bootstrap(
     found = np.array(
         [gain(own * np.bincount(rng.integers(0, many, many), minlength=many)[units]) for _ in range(draws)]
     )
-    return _percentiles(gain(own), found, level=level, name=name)
+    return percentiles(gain(own), found, level=level, name=name)
 
 
-def _percentiles(value: float, found: Array, *, level: float, name: str) -> Difference:
+def percentiles(value: float, found: Array, *, level: float, name: str) -> Difference:
+    """A difference with the percentile interval of its draws; without one if more than a tenth of them are NaN."""
     known = found[~np.isnan(found)]
     if len(known) < 0.9 * len(found) or not len(known):
         return Difference(value, np.nan, np.nan, np.nan, name)

@@ -12,7 +12,7 @@ import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError
-from fbkit.measure.intervals import Array, homogeneity
+from fbkit.measure.intervals import Array, homogeneity, normal_p
 
 THRESHOLD: Final = 5e-4
 """Below this p-value the split counts as broken: the paper's, strict because the question is asked again and again."""
@@ -37,7 +37,7 @@ class SampleRatio:
     n_champion, n_challenger
         Units of each.
     checks
-        check ("overall", "by day", "by COLUMN"), statistic, df, p_value, ok, detail.
+        check ("overall", "by day", "by COLUMN", "rows per entity"), statistic, df, p_value, ok, detail.
     """
 
     observed: float
@@ -97,6 +97,8 @@ def sample_ratio(
     days = units.with_columns(pl.col("ts_pred").dt.date().alias(_DAY))
     checks.append(_stable(days, _DAY, share=share))
     checks += [_stable(units, name, share=None) for name in slices]
+    if unit == "entity":
+        checks.append(_rows_per_entity(champion, challenger))
     frame = pl.DataFrame(
         checks,
         schema={"check": pl.String, "statistic": pl.Float64, "df": pl.Int64, "p_value": pl.Float64, "ok": pl.Boolean,
@@ -160,6 +162,17 @@ def _stable(units: pl.DataFrame, column: str, *, share: float | None) -> tuple[s
     worst = _worst(counted[column].cast(pl.String), counted, overall if share is None else share)
     detail = f"by {column}: {worst} (p = {p:.2g})"
     return (f"by {column}", statistic, df, p, p >= THRESHOLD, detail)
+
+
+def _rows_per_entity(champion: pl.DataFrame, challenger: pl.DataFrame) -> tuple[str, float, int, float, bool, str]:
+    """Rows that are lost leave the entities where they are, but each of them with fewer rows (Welch's test)."""
+    counts = [side["entity"].value_counts()["count"].cast(pl.Float64).to_numpy() for side in (champion, challenger)]
+    means = [float(count.mean()) for count in counts]
+    variance = sum(float(count.var(ddof=1)) / len(count) for count in counts if len(count) > 1)
+    z = 0.0 if variance <= 0 else (means[1] - means[0]) / variance**0.5
+    p = float(normal_p(z))
+    detail = f"rows per entity: {means[0]:.2f} of the champion, {means[1]:.2f} of the challenger (p = {p:.2g})"
+    return ("rows per entity", z * z, 1, p, p >= THRESHOLD, detail)
 
 
 def _together(counts: Array, thick: np.ndarray) -> Array:

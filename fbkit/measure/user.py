@@ -213,6 +213,11 @@ def _of_rows(metric: Metric, fn: Callable[[Any], float | None]) -> Measure:
     )
 
 
+def point(metric: Metric, cell: Cell, rows: NDArray[np.int64]) -> float:
+    """What a function of rows says of these rows of a cell (one may stand there twice), without an interval."""
+    return math.nan if isinstance(metric.fn, pl.Expr) else _number(metric, metric.fn, _frame(cell)[rows])
+
+
 def _resampled(cell: Cell) -> list[NDArray[np.int64]]:
     """Row numbers of each draw: rows drawn again, or all rows of entities drawn again."""
     rng, n = np.random.default_rng(_SEED), len(cell.score)
