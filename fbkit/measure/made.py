@@ -74,4 +74,17 @@ def _fixed_shares(joined: JoinedLike, fixed: float) -> pl.DataFrame:
     return counts.select("month", share=fixed * part / pl.col("n"))
 
 
-MADE: Final[dict[str, Made]] = {REQUEST: _request, POSITION: _position, COST: _cost}
+def _amount(joined: JoinedLike, columns: Collection[str]) -> pl.Expr | str:
+    """The amounts of the statements that count, added up by prediction; else what the prediction log calls so."""
+    pairs = getattr(joined, "pairs", None)
+    if pairs is not None:
+        said = pairs.lazy()
+        if "amount" in said.collect_schema().names():
+            used = said.filter((pl.col("fate") == "used") & pl.col("amount").is_not_null())
+            sums = used.group_by("prediction_id").agg(pl.col("amount").cast(pl.Float64).sum()).collect()
+            given = pl.col("prediction_id")
+            return given.replace_strict(sums["prediction_id"], sums["amount"], default=None, return_dtype=pl.Float64)
+    return pl.col("amount").cast(pl.Float64) if "amount" in columns else "no column amount"
+
+
+MADE: Final[dict[str, Made]] = {REQUEST: _request, POSITION: _position, COST: _cost, AMOUNT: _amount}

@@ -7,7 +7,17 @@ from itertools import chain
 from typing import Final
 
 from fbkit.errors import ArgumentError, nearest
-from fbkit.measure import binary, calibration_error, confusion, ranking_measures, rankings, regression
+from fbkit.measure import (
+    binary,
+    business,
+    calibration_error,
+    confusion,
+    cost,
+    latencies,
+    ranking_measures,
+    rankings,
+    regression,
+)
 from fbkit.measure.kinds import E0, E1, F, Family, FromContract, Measure, S, Total, W, Y
 from fbkit.measure.user import Metric
 from fbkit.schema.contract import Contract
@@ -15,7 +25,17 @@ from fbkit.schema.contract import Contract
 __all__ = ["E0", "E1", "FAMILIES", "FROM_CONTRACT", "REGISTRY", "F", "Measure", "S", "Total", "W", "Y", "choose"]
 
 # Each of these ends with MEASURES; FAMILIES are names with @k, FROM_CONTRACT measures need its prices or costs.
-_MODULES: Final = (confusion, binary, ranking_measures, calibration_error, regression, rankings)
+_MODULES: Final = (
+    confusion,
+    binary,
+    ranking_measures,
+    calibration_error,
+    regression,
+    rankings,
+    business,
+    cost,
+    latencies,
+)
 _LARGEST: Final = 10_000
 
 REGISTRY: Final[Mapping[str, Measure]] = {
