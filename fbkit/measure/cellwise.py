@@ -22,7 +22,7 @@ def cellwise_frames(
         return {}
     wanted = {working_name(name) for measure in measures for name in measure.columns}
     wanted |= {name for measure in measures for name in measure.expressions}
-    listed = _cut(scope, cells, weighted=weighted, further=wanted)
+    listed = cut_cells(scope, cells, weighted=weighted, further=wanted)
     made: dict[str, pl.DataFrame] = {}
     for measure in measures:
         found = [measured(measure, cell, level=level) for cell in listed]
@@ -65,7 +65,7 @@ class CellRows:
         )
 
 
-def _cut(scope: Scope, cells: pl.DataFrame, *, weighted: bool, further: set[str]) -> list[CellRows]:
+def cut_cells(scope: Scope, cells: pl.DataFrame, *, weighted: bool, further: set[str]) -> list[CellRows]:
     """One entry per line of ``cells``, in their order."""
     frame, clustered = with_entities(scope.frame, scope.keys)
     numbers = [S, Y, F, *([W] if weighted else []), *([ENTITY] if clustered else [])]

@@ -10,6 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fbkit.measure.corp import sums_by
 from fbkit.measure.intervals import Array
 from fbkit.measure.masses import Metric, Rows
 
@@ -79,7 +80,7 @@ def _runs(rows: Rows, positive: Array, negative: Array, free: NDArray[np.bool_])
     open_weight = np.where(free, rows.weight, 0.0)
     weights = rows.weight[free]
     unit = float(weights[0]) if len(weights) and np.all(weights == weights[0]) and weights[0] > 0 else None
-    pos, neg, free_mass = (np.bincount(rows.run, weights=mass) for mass in (positive, negative, open_weight))
+    pos, neg, free_mass = (sums_by(rows.run, mass) for mass in (positive, negative, open_weight))
     return _Runs(pos, neg, free_mass, unit)
 
 
