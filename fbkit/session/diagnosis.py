@@ -1,0 +1,146 @@
+"""Triage as a user asks for it, and the verdict as a user holds it."""
+
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from fbkit.join.periods import resolve
+from fbkit.schema.diagnosis import Diagnosis as DiagnosisFacts
+from fbkit.schema.incomplete import incomplete_warnings
+from fbkit.schema.period import Comparison
+from fbkit.session.joined import Joined
+
+if TYPE_CHECKING:
+    from fbkit.measure.user import Metric
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Diagnosis(DiagnosisFacts):
+    """The verdict as a user holds it: a card in the notebook, text in the terminal, a document on disk.
+
+    Made by :func:`triage`. Metric values and changes are on the metric's own scale (0.1 of a rate is ten points);
+    what could not be estimated is None beside a ``reason``. ``contributions`` sum to ``observed.change``; ``evidence``
+    holds the small frames behind every number, ``method`` the thresholds, draws and seed.
+    """
+
+    joined: Joined = field(repr=False)
+    call: str = field(default="", repr=False)
+
+    @property
+    def ladder(self) -> pl.DataFrame:
+        """The contributions as a frame; their values sum to ``observed.change``."""
+        return self.evidence["ladder"]
+
+    def to_dict(self) -> dict[str, Any]:
+        """The diagnosis under its documented JSON keys."""
+        from fbkit.report.serial import diagnosis_facts
+
+        return diagnosis_facts(self)
+
+    def to_json(self) -> str:
+        """The diagnosis as JSON with 10 significant digits."""
+        from fbkit.report.serial import diagnosis_json
+
+        return diagnosis_json(self)
+
+    def status_line(self) -> str:
+        """Three sentences to paste into the incident channel."""
+        from fbkit.report.sentences import status_line
+
+        return status_line(self)
+
+    def incident(self, folder: str | Path, *, clock: datetime | None = None) -> Path:
+        """Write the incident bundle (Markdown, HTML, figures, data, manifest) and return its folder.
+
+        The folder appears whole or not at all; an earlier bundle is replaced only by a complete one.
+
+        Raises
+        ------
+        OutputError
+            The folder cannot be written, or holds something that is not a bundle.
+        """
+        from fbkit.report.incident import write
+
+        sources = tuple((source.name, source.sha256, source.rows) for source in self.joined.sources)
+        frames = {"audit": self.joined.audit}
+        return write(
+            self, folder, contract=self.joined.contract, sources=sources, call=self.call, frames=frames, clock=clock
+        )
+
+    def __str__(self) -> str:
+        from fbkit.report.card import card_text
+
+        return card_text(self)
+
+    def __repr__(self) -> str:
+        from fbkit.report.escape import terminal
+
+        return terminal(f"<Diagnosis {self.verdict}: {self.headline}>")
+
+    def _repr_html_(self) -> str:
+        from fbkit.report.card import card_html
+
+        return card_html(self)
+
+
+def triage(
+    joined: Joined,
+    comparison: Comparison | None = None,
+    *,
+    metric: "str | Metric | None" = None,
+    draws: int = 200,
+    seed: int = 0,
+) -> Diagnosis:
+    """Say why the metric moved: the model, the labels, both, or undecidable from these logs.
+
+    Labels that are missing are never dropped in silence: the ladder says what they do. The method, its assumptions
+    and its references (Begg and Greenes 1983, Manski 2003, Shapley 1953) stand in ``docs/method.md``.
+
+    Parameters
+    ----------
+    joined
+        From :meth:`Loop.join`.
+    comparison
+        Reference and current period; by default the last seven mature days against the eight weeks before.
+    metric
+        A metric name, or an :class:`fbkit.Metric` that is a mean over labelled rows; the contract's primary by default.
+    draws, seed
+        Bootstrap draws for the intervals (at least 20; 0 leaves out intervals and claims), and their seed.
+
+    Returns
+    -------
+    A verdict whose contributions sum to the observed change. What cannot be estimated is None with a reason.
+
+    Raises
+    ------
+    ArgumentError
+        An unknown metric, overlapping periods, or 1 to 19 draws.
+    InputError
+        A period without predictions.
+
+    Examples
+    --------
+    >>> import fbkit as fb
+    >>> joined = fb.open_loop(fb.samples.path("recall_drop") / "variant_a").join()
+    >>> diagnosis = fb.triage(joined, draws=20)
+    >>> total = sum(row.value for row in diagnosis.contributions)
+    >>> abs(total - diagnosis.observed.change) < 1e-9
+    True
+    """
+    from fbkit.diagnose.triage import triage as diagnose
+
+    fixed = resolve(joined, comparison)
+    facts = diagnose(joined, fixed, metric=metric, draws=draws, seed=seed)
+    incomplete = (*incomplete_warnings(joined, within=fixed.periods()), *joined.definition_warnings)
+    if facts.warnings and (comparison is None or comparison.current is None):
+        instead = "No full period of that length is mature at the as-of time, so the newest full days stand in for it."
+        facts = replace(facts, warnings=(instead, *facts.warnings))
+    facts = replace(facts, warnings=(*incomplete, *facts.warnings))
+    call = (
+        f'fb.triage(loop.join(as_of="{joined.as_of.isoformat()}"), fb.Comparison(reference="{fixed.reference}", '
+        f'current="{fixed.current}"), metric="{facts.metric}", draws={draws}, seed={seed})'
+    )
+    return Diagnosis(**{item.name: getattr(facts, item.name) for item in fields(facts)}, joined=joined, call=call)
