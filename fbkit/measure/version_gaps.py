@@ -25,6 +25,10 @@ from fbkit.measure.version_bounds import sharp_bounds
 from fbkit.measure.version_rows import Ints, Rows, Sums, taken
 
 DRAWS: Final = 400
+FEWER_DRAWS: Final = 200
+FEW: Final = 5_000
+LARGE: Final = 50_000
+"""Rows beyond which a bootstrap takes minutes: then the two versions' own intervals, taken as independent, must do."""
 SEED: Final = 20_230_907
 _NOTHING: Final = Difference(np.nan, np.nan, np.nan, np.nan, "")
 
@@ -75,9 +79,9 @@ def _paired_cellwise(
         return paired_auc(scores[0], scores[1], label, clusters=units, level=level)
     if measure.name == "average_precision":
         return paired_average_precision(scores[0], scores[1], label, clusters=units, level=level)
+    if len(chosen) > LARGE or (metric is not None and metric.needs == "bins"):
+        return _NOTHING  # a value of bins costs hundreds of calls of a stranger's function
     cells = [_cell(measure, side, chosen) for side in sides]
-    if metric is not None and metric.needs == "bins":
-        return _NOTHING  # its value costs hundreds of calls of a stranger's function; the intervals of both will do
     if metric is not None and not isinstance(metric.fn, pl.Expr) and metric.needs == "rows":
         return _own_bootstrap(metric, cells, scores, units, level=level)
     if units is None and REQUEST in measure.columns:
@@ -104,8 +108,9 @@ def _weighted_bootstrap(
         cell = cells[0] if codes[0] < n else cells[1]
         return measure.fn(cell._replace(weight=weights), level).value
 
+    draws = DRAWS if n <= FEW else FEWER_DRAWS
     return paired_bootstrap(
-        value, ranks[0], n + ranks[1], np.zeros(n), clusters=units, draws=DRAWS, seed=SEED, level=level
+        value, ranks[0], n + ranks[1], np.zeros(n), clusters=units, draws=draws, seed=SEED, level=level
     )
 
 
@@ -127,7 +132,7 @@ def _own_bootstrap(
         return found[1] - found[0]
 
     value = gap(np.ones(n, dtype=np.int64))
-    drawn = [np.bincount(rng.integers(0, many, many), minlength=many)[codes] for _ in range(DRAWS // 2)]
+    drawn = [np.bincount(rng.integers(0, many, many), minlength=many)[codes] for _ in range(FEWER_DRAWS)]
     known = np.array([number for number in map(gap, drawn) if np.isfinite(number)])
     if many < 2 or len(known) < 0.9 * len(drawn):
         return Difference(value, np.nan, np.nan, np.nan, "")
@@ -165,15 +170,15 @@ def _unpaired_bootstrap(
     rng, drawn = np.random.default_rng(SEED), []
     for side, own in zip(sides, rows, strict=True):
         kept = own[np.isfinite(side.label[own])] if measure.rows == "labelled" else own
-        if len(kept) < 2:
+        if not 2 <= len(kept) <= LARGE:
             return _NOTHING._replace(value=value)
         cell, order = _cell(measure, side, kept), np.argsort(side.score[kept], kind="stable")
         clusters = side.clusters_of(kept)
         codes = order if clusters is None else np.unique(clusters, return_inverse=True)[1][order]
         many = int(codes.max()) + 1
-        weights = (np.bincount(rng.integers(0, many, many), minlength=many)[codes] for _ in range(DRAWS))
+        weights = (np.bincount(rng.integers(0, many, many), minlength=many)[codes] for _ in range(FEWER_DRAWS))
         drawn.append(np.array([measure.fn(cell._replace(weight=w.astype(float)), level).value for w in weights]))
-    return percentiles(value, drawn[1] - drawn[0], level=level, name=f"bootstrap ({DRAWS} draws)")
+    return percentiles(value, drawn[1] - drawn[0], level=level, name=f"bootstrap ({FEWER_DRAWS} draws)")
 
 
 def _welch(parts: Sequence[tuple[Sums, Ints | None, Ints]], *, level: float) -> Difference:
@@ -211,8 +216,8 @@ def unpaired(one: Mapping[str, Any], two: Mapping[str, Any], *, level: float) ->
     if not np.isfinite([lower, upper]).all():
         return Difference(value, np.nan, np.nan, np.nan, "")
     methods = dict.fromkeys(str(part["method"]) for part in (one, two))
-    known = {("Wilson",): "Newcombe", ("DeLong",): "DeLong (unpaired)"}
-    name = known.get(tuple(methods), f"MOVER ({' and '.join(methods)})")
+    both = " and ".join(methods)
+    name = {"Wilson": "Newcombe", "DeLong": "DeLong (unpaired)"}.get(both, f"MOVER ({both})")
     side = value - lower if value > 0 else upper - value
     if side <= 0:
         return Difference(value, lower, upper, 1.0 if value == 0 else 0.0, name)

@@ -122,9 +122,9 @@ def compare_versions(
     slices = _slices(joined, by)
     found = sides(with_cost(joined, measures), champion=champion, challenger=challenger, period=period, slices=slices)
     asked = [names] if isinstance(names, str | Metric) else list(names)
-    frame = _compared(found, asked, measures, slices, stage=Stage.parse(stage), level=level)
+    frame = compared(found, asked, measures, slices, stage=Stage.parse(stage), level=level)
     ratio = split_check(found, joined, slices, share=share)
-    frame = _warned(frame, found, ratio)
+    frame = warned(frame, found, ratio)
     frame = mark_incomplete(frame, joined, everything=found.limits is None)
     return stamped(
         frame,
@@ -182,7 +182,7 @@ def split_check(found: Sides, joined: JoinedLike, slices: Sequence[str], *, shar
     )
 
 
-def _compared(
+def compared(
     found: Sides,
     asked: Sequence[str | Metric],
     measures: Sequence[Measure],
@@ -191,6 +191,7 @@ def _compared(
     stage: Stage,
     level: float,
 ) -> pl.DataFrame:
+    """One line per metric and slice, without the warnings that concern all of them."""
     halves = (found.champion, found.challenger)
     estimates = [_estimates(half, asked, slices, limits=found.limits, stage=stage, level=level) for half in halves]
     rows = _rows(halves, measures, slices, limits=found.limits, stage=stage)
@@ -344,7 +345,7 @@ def _availability(counts: Sequence[int]) -> str | None:
     return f"labels of {100 * shares[0]:.1f} % of the champion's rows and {100 * shares[1]:.1f} % of the challenger's"
 
 
-def _warned(frame: pl.DataFrame, found: Sides, ratio: SampleRatio | None) -> pl.DataFrame:
+def warned(frame: pl.DataFrame, found: Sides, ratio: SampleRatio | None) -> pl.DataFrame:
     """Every line says what is wrong with the comparison as a whole."""
     said = []
     if ratio is not None and ratio.reason is not None:
