@@ -1,59 +1,50 @@
 """Did the inputs or the scores move: PSI against its own null, exact KS, chi-square; edges from the reference only."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Final, NamedTuple
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
 
 import numpy as np
 import polars as pl
-from scipy.special import chdtrc, chdtri, kolmogorov
+from scipy.special import kolmogorov
 
 from fbkit.errors import ArgumentError, nearest
-from fbkit.join.periods import resolve
-from fbkit.measure.intervals import Array, benjamini_hochberg, homogeneity
+from fbkit.measure.evaluation import stamped
+from fbkit.measure.halves import Halves, read_halves
+from fbkit.measure.intervals import Array, benjamini_hochberg
+from fbkit.measure.metrics import check_level
+from fbkit.measure.ranks import compare
+from fbkit.measure.rows import no_rows
+from fbkit.measure.shift import Shift, chi2_columns, ks_columns, psi_columns, shift_of
 from fbkit.schema import results
 from fbkit.schema.incomplete import mark_within
 from fbkit.schema.period import Comparison, Period
-from fbkit.schema.protocols import JoinedLike
+from fbkit.schema.protocols import JoinedLike, check_joined
 
 FLOATS: Final = (
-    "psi", "psi_null_95", "psi_p_value", "ks", "ks_p_value", "chi2", "chi2_p_value", "p_adjusted",
-    "null_rate_reference", "null_rate_current",
+    "psi", "psi_debiased", "psi_null_95", "psi_p_value", "ks", "ks_lower", "ks_upper", "ks_debiased", "ks_null_95",
+    "ks_p_value", "chi2", "chi2_p_value",
 )  # fmt: skip
 COLUMNS: Final = (
-    "column", "kind", "psi", "psi_null_95", "psi_p_value", "ks", "ks_p_value", "chi2", "chi2_p_value", "p_adjusted",
-    "method", "null_rate_reference", "null_rate_current", "n_reference", "n_current", "reason",
+    "column", "kind", results.PERIOD_START, results.PERIOD_END, *FLOATS, "p_adjusted", "method", "null_rate_reference",
+    "null_rate_current", "n_reference", "n_current", results.REASON, results.EVALUATION_ID,
 )  # fmt: skip
-BIN_COLUMNS: Final = ("bin", "lower", "upper", "label", "share_reference", "share_current", "n_reference", "n_current")
-LEAST_SHARE: Final = 1e-4
-_DECILES: Final = 10
-_LARGEST_CATEGORIES: Final = 50
-_OTHER: Final = "(other)"
-_NULL: Final = "(null)"
+BIN_COLUMNS: Final = (
+    "bin", "lower", "upper", "label", "share_reference", "share_current", "n_reference", "n_current",
+    results.EVALUATION_ID,
+)  # fmt: skip
+_MANY_ROWS: Final = 100_000
 
 
-class Bin(NamedTuple):
-    """One bin of a distribution, with its rows in both periods."""
-
-    label: str
-    lower: float | None
-    upper: float | None
-    reference: int
-    current: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Pair:
-    """One column in both periods."""
-
-    column: str
-    kind: str
-    reference: pl.Series
-    current: pl.Series
-
-
-def drift(joined: JoinedLike, comparison: Comparison, *, columns: str | Sequence[str] | None = None) -> pl.DataFrame:
-    """How far the score and the features moved from the reference to the current period.
+def drift(
+    joined: JoinedLike,
+    comparison: Comparison,
+    *,
+    columns: str | Sequence[str] | None = None,
+    every: str | None = None,
+    level: float = 0.95,
+) -> pl.DataFrame:
+    """How far the score and the features moved from the reference to the current period, or to each week of it.
 
     Parameters
     ----------
@@ -61,17 +52,22 @@ def drift(joined: JoinedLike, comparison: Comparison, *, columns: str | Sequence
         Reference and current period; what is open is fixed as :meth:`fbkit.Joined.compare` does.
     columns
         Columns to compare; by default the score, the contract's features and its slice columns.
+    every
+        Time cells of the current period, each against the whole reference: "1h", "1d", "1w" (from Monday), "1mo".
+    level
+        Coverage of the interval of ``ks``.
 
     Returns
     -------
-    One line per column: column, kind (score, numeric, categorical), psi, psi_null_95, psi_p_value, ks, ks_p_value,
-    chi2, chi2_p_value, p_adjusted, method, null_rate_reference, null_rate_current, n_reference, n_current, reason.
-    NaN counts as null; a period without predictions, or with nulls only, has null beside its reason.
+    One line per column (and cell): column, kind (score, numeric, categorical), period_start, period_end, psi,
+    psi_debiased, psi_null_95, psi_p_value, ks, ks_lower, ks_upper, ks_debiased, ks_null_95, ks_p_value, chi2,
+    chi2_p_value, p_adjusted, method, null_rate_reference, null_rate_current, n_reference, n_current, reason,
+    evaluation_id. NaN counts as null; a period without predictions, or with nulls only, has null beside its reason.
 
     Raises
     ------
     ArgumentError
-        An unknown column, a column of times.
+        An unknown column, a column of times, an unknown time cell, a level outside (0, 1).
 
     Notes
     -----
@@ -79,17 +75,23 @@ def drift(joined: JoinedLike, comparison: Comparison, *, columns: str | Sequence
     nulls are a bin of their own and a share of zero becomes 1e-4. Without change PSI is about (1/n + 1/m) chi-square
     with bins - 1 degrees of freedom (Yurdakul and Naranjo 2020, doi:10.21314/JRMV.2020.227), which gives
     ``psi_null_95`` and ``psi_p_value``: judge PSI by these, not by 0.2. ``ks`` is the exact two-sample statistic of
-    the non-null values, its p-value Kolmogorov's limit with Stephens' correction (conservative with ties). Text
-    columns get the chi-square test of homogeneity. ``p_adjusted`` is Benjamini-Hochberg over the lines, of the KS
-    (numeric) or chi-square (text) p-values.
+    the non-null values, its p-value Kolmogorov's limit with Stephens' correction (conservative with ties); the same
+    law gives ``ks_null_95`` and, by turning the test around, ``ks_lower`` and ``ks_upper``. Both statistics are
+    biased upward, most where nothing moved: ``psi_debiased`` and ``ks_debiased`` are less their mean under no change
+    (below zero: less than chance alone would give). Text columns get the chi-square test of homogeneity.
+    ``p_adjusted`` is Benjamini-Hochberg over all lines, of the KS (numeric) or chi-square (text) p-values.
     """
-    fixed = resolve(joined, comparison).periods()
-    before, after = (_rows(joined, period) for period in fixed)
-    lines = [_line(_pair(before, after, name)) for name in _chosen(joined, columns)]
-    frame = pl.DataFrame(lines, schema=_schema())
-    tested = frame.get_column("ks_p_value").fill_null(frame.get_column("chi2_p_value")).cast(pl.Float64).to_numpy()
+    check_joined(joined)
+    check_level(level)
+    names = _chosen(joined, columns)
+    halves = read_halves(joined, comparison, columns=names, every=every)
+    frame = pl.concat([_lines(shift, halves, level) for shift in _shifts(halves, names)])
+    tested = frame.get_column("ks_p_value").fill_null(frame.get_column("chi2_p_value")).to_numpy()
     adjusted = pl.Series("p_adjusted", benjamini_hochberg(tested), nan_to_null=True)
-    return mark_within(frame.with_columns(adjusted).select(COLUMNS), joined, within=fixed)
+    frame = _marked(frame.with_columns(adjusted), joined, halves)
+    periods = [str(period) for period in halves.periods]
+    stamp = stamped(frame, joined, call="drift", columns=names, every=every, level=level, periods=periods)
+    return stamp.select(COLUMNS)
 
 
 def drift_bins(joined: JoinedLike, comparison: Comparison, *, column: str) -> pl.DataFrame:
@@ -98,41 +100,35 @@ def drift_bins(joined: JoinedLike, comparison: Comparison, *, column: str) -> pl
     Returns
     -------
     bin (0, 1, ...), lower, upper (null at open ends, for text and for the null bin), label, share_reference,
-    share_current, n_reference, n_current. A bin holds lower <= x < upper. Shares are null when a period is empty.
+    share_current, n_reference, n_current, evaluation_id. A bin holds lower <= x < upper. Shares are null when a period
+    is empty.
 
     Raises
     ------
     ArgumentError
         An unknown column, a column of times.
     """
-    reference, current = resolve(joined, comparison).periods()
-    pair = _pair(_rows(joined, reference), _rows(joined, current), _chosen(joined, column)[0])
-    bins = _bins(pair)
+    check_joined(joined)
+    name = _chosen(joined, column)[0]
+    halves = read_halves(joined, comparison, columns=[name])
+    shift = shift_of(halves, name)
     frame = pl.DataFrame(
         {
-            "bin": pl.Series(range(len(bins)), dtype=pl.Int64),
-            "lower": pl.Series([item.lower for item in bins], dtype=pl.Float64),
-            "upper": pl.Series([item.upper for item in bins], dtype=pl.Float64),
-            "label": pl.Series([item.label for item in bins], dtype=pl.String),
-            "n_reference": pl.Series([item.reference for item in bins], dtype=pl.Int64),
-            "n_current": pl.Series([item.current for item in bins], dtype=pl.Int64),
+            "bin": pl.Series(range(len(shift.bins)), dtype=pl.Int64),
+            "lower": pl.Series([item.lower for item in shift.bins], dtype=pl.Float64),
+            "upper": pl.Series([item.upper for item in shift.bins], dtype=pl.Float64),
+            "label": pl.Series([item.label for item in shift.bins], dtype=pl.String),
+            "n_reference": pl.Series(shift.reference, dtype=pl.Int64),
+            "n_current": pl.Series(shift.current[0], dtype=pl.Int64),
         }
     )
     shares = [
         pl.when(pl.col(name).sum() > 0).then(pl.col(name) / pl.col(name).sum()).alias(name.replace("n_", "share_"))
         for name in ("n_reference", "n_current")
     ]
-    return frame.with_columns(shares).select(BIN_COLUMNS)
-
-
-def psi(reference: Array, current: Array) -> float:
-    """Population stability index of two count vectors over the same bins; zero shares become 1e-4.
-
-    >>> round(psi(np.array([50.0, 50]), np.array([60.0, 40])), 6)
-    0.040547
-    """
-    p, q = (np.maximum(counts / counts.sum(), LEAST_SHARE) for counts in (reference, current))
-    return float(np.sum((q - p) * np.log(q / p)))
+    periods = [str(period) for period in halves.periods]
+    stamp = stamped(frame.with_columns(shares), joined, call="drift_bins", column=name, periods=periods)
+    return stamp.select(BIN_COLUMNS)
 
 
 def ks_statistic(first: Array, second: Array) -> float:
@@ -141,11 +137,7 @@ def ks_statistic(first: Array, second: Array) -> float:
     >>> ks_statistic(np.array([1.0, 2, 3]), np.array([2.0, 3, 4]))
     0.3333333333333333
     """
-    a, b = np.sort(first), np.sort(second)
-    points = np.concatenate([a, b])
-    # In whole numbers, so that the result is the nearest float to the exact fraction.
-    gaps = np.searchsorted(a, points, side="right") * len(b) - np.searchsorted(b, points, side="right") * len(a)
-    return int(np.abs(gaps).max()) / (len(a) * len(b))
+    return float(compare(first, [second], shares=np.empty(0)).ks[0])
 
 
 def ks_p_value(statistic: float, n: int, m: int) -> float:
@@ -154,12 +146,8 @@ def ks_p_value(statistic: float, n: int, m: int) -> float:
     return float(kolmogorov((root + 0.12 + 0.11 / root) * statistic))
 
 
-def _rows(joined: JoinedLike, period: Period) -> pl.DataFrame:
-    return joined.frame.filter((pl.col("ts_pred") >= period.start) & (pl.col("ts_pred") < period.end))
-
-
 def _chosen(joined: JoinedLike, columns: str | Sequence[str] | None) -> list[str]:
-    available = joined.frame.columns
+    available = no_rows(joined).columns
     if columns is None:
         wanted = ["score", *joined.contract.features.columns, *joined.contract.slices.columns]
         return [name for name in dict.fromkeys(wanted) if name in available]
@@ -172,118 +160,66 @@ def _chosen(joined: JoinedLike, columns: str | Sequence[str] | None) -> list[str
     return asked
 
 
-def _pair(before: pl.DataFrame, after: pl.DataFrame, name: str) -> Pair:
-    reference, current = before.get_column(name), after.get_column(name)
-    if reference.dtype.is_temporal():
-        raise ArgumentError(
-            "drift compares numbers and categories, not times",
-            got=f"{name} ({reference.dtype})",
-            allowed="columns of numbers, text or booleans",
-            next_step="leave the column out, or log what matters of it (the hour, the weekday) as a number",
-        )
-    if reference.dtype.is_numeric():
-        # Not-a-number is as little a value as null is.
-        first, second = (part.cast(pl.Float64).fill_nan(None) for part in (reference, current))
-        return Pair(column=name, kind="score" if name == "score" else "numeric", reference=first, current=second)
-    return Pair(column=name, kind="categorical", reference=reference.cast(pl.String), current=current.cast(pl.String))
+def _shifts(halves: Halves, names: list[str]) -> list[Shift]:
+    workers = min(len(names), pl.thread_pool_size())
+    if workers < 2 or halves.reference.height + halves.current.height < _MANY_ROWS:
+        return [shift_of(halves, name) for name in names]
+    # Sorting and counting let other threads run.
+    with ThreadPoolExecutor(workers) as pool:
+        return list(pool.map(lambda name: shift_of(halves, name), names))
 
 
-def _line(pair: Pair) -> dict[str, object]:
-    n, m = len(pair.reference), len(pair.current)
-    line: dict[str, object] = {"column": pair.column, "kind": pair.kind, "n_reference": n, "n_current": m}
-    if not n or not m:
-        return line | {"reason": f"no predictions in the {'reference' if not n else 'current'} period"}
-    line |= {"null_rate_reference": pair.reference.null_count() / n, "null_rate_current": pair.current.null_count() / m}
-    bins = _bins(pair)
-    reference, current = (np.array([item[field] for item in bins], dtype=np.float64) for field in (3, 4))
-    line |= _psi_line(reference, current)
-    return line | (_chi2_line(reference, current) if pair.kind == "categorical" else _ks_line(pair))
-
-
-def _psi_line(reference: Array, current: Array) -> dict[str, object]:
-    value, degrees = psi(reference, current), np.count_nonzero(reference + current) - 1
-    if not degrees:
-        return {"psi": value, "reason": "all values are equal"}
-    scale = 1 / reference.sum() + 1 / current.sum()
-    return {
-        "psi": value,
-        "psi_null_95": float(scale * chdtri(degrees, 0.05)),
-        "psi_p_value": float(chdtrc(degrees, value / scale)),
-    }
-
-
-def _ks_line(pair: Pair) -> dict[str, object]:
-    first, second = pair.reference.drop_nulls().to_numpy(), pair.current.drop_nulls().to_numpy()
-    if not len(first) or not len(second):
-        return {
-            "method": "PSI (deciles of the reference)",
-            "reason": f"only nulls in the {'reference' if not len(first) else 'current'} period",
-        }
-    statistic = ks_statistic(first, second)
-    method = "PSI (deciles of the reference); KS exact, p asymptotic; Benjamini-Hochberg"
-    return {"ks": statistic, "ks_p_value": ks_p_value(statistic, len(first), len(second)), "method": method}
-
-
-def _chi2_line(reference: Array, current: Array) -> dict[str, object]:
-    method = "PSI (categories); chi-square; Benjamini-Hochberg"
-    statistic, freedom = homogeneity(np.vstack([reference, current]))
-    if not freedom:
-        return {"method": method}
-    return {"chi2": statistic, "chi2_p_value": float(chdtrc(freedom, statistic)), "method": method}
-
-
-def _bins(pair: Pair) -> list[Bin]:
-    made = _categories(pair) if pair.kind == "categorical" else _deciles(pair)
-    nulls = pair.reference.null_count(), pair.current.null_count()
-    return [*made, Bin(_NULL, None, None, *nulls)] if any(nulls) else made
-
-
-def _deciles(pair: Pair) -> list[Bin]:
-    first, second = pair.reference.drop_nulls().to_numpy(), pair.current.drop_nulls().to_numpy()
-    inner = _inner_edges(first) if len(first) else np.empty(0)
-    counts = [
-        np.bincount(np.searchsorted(inner, values, side="right"), minlength=len(inner) + 1)
-        for values in (first, second)
+def _lines(shift: Shift, halves: Halves, level: float) -> pl.DataFrame:
+    """One line per cell of one column."""
+    n, m = halves.reference.height, halves.counts()
+    reference, current = shift.reference.astype(np.float64), shift.current.astype(np.float64)
+    known, known_now = n - shift.nulls_reference, (m - shift.nulls_current).astype(np.float64)
+    numbers = dict.fromkeys(FLOATS, np.full(len(m), np.nan)) | psi_columns(reference, current)
+    if shift.kind == "categorical":
+        numbers |= chi2_columns(reference, current)
+    else:
+        numbers |= ks_columns(shift.ks, known, known_now, level=level)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        numbers["null_rate_reference"] = np.divide(shift.nulls_reference, np.full(len(m), n, dtype=np.float64))
+        numbers["null_rate_current"] = shift.nulls_current / m
+    there = (m > 0) & (n > 0)
+    made = [pl.Series(name, np.where(there, each, np.nan), nan_to_null=True) for name, each in numbers.items()]
+    several = np.count_nonzero(reference + current, axis=1) > 1
+    said = [
+        _said(shift.kind, rows=(n, now), known=(known, known_then), several=many)
+        for now, known_then, many in zip(m.tolist(), known_now.tolist(), several.tolist(), strict=True)
     ]
-    ends = [None, *(float(edge) for edge in inner), None]
-    return [
-        Bin(_range_text(low, high, before), low, high, int(reference), int(current))
-        for before, low, high, reference, current in zip([None, *ends[:-2]], ends[:-1], ends[1:], *counts, strict=True)
+    return halves.cells.hstack(made).with_columns(
+        pl.lit(shift.column).alias("column"),
+        pl.lit(shift.kind).alias("kind"),
+        pl.lit(n, dtype=pl.Int64).alias("n_reference"),
+        pl.Series("n_current", m, dtype=pl.Int64),
+        pl.Series("method", [method for method, _ in said], dtype=pl.String),
+        pl.Series(results.REASON, [reason for _, reason in said], dtype=pl.String),
+    )
+
+
+def _said(kind: str, *, rows: tuple[int, int], known: tuple[int, int], several: bool) -> tuple[str | None, str | None]:
+    """Method and reason of one line, from its rows and known values in the reference and now."""
+    for count, name in zip(rows, ("reference", "current"), strict=True):
+        if not count:
+            return None, f"no predictions in the {name} period"
+    same = None if several else "all values are equal"
+    if kind == "categorical":
+        return "PSI (categories); chi-square; Benjamini-Hochberg", same
+    for count, name in zip(known, ("reference", "current"), strict=True):
+        if not count:
+            return "PSI (deciles of the reference)", f"only nulls in the {name} period"
+    return "PSI (deciles of the reference); KS exact, p and interval asymptotic; Benjamini-Hochberg", same
+
+
+def _marked(frame: pl.DataFrame, joined: JoinedLike, halves: Halves) -> pl.DataFrame:
+    """Lines whose reference or cell rests on a part of the logs that is missing say so."""
+    if not getattr(joined, "incomplete", ()):
+        return frame
+    parts = [
+        mark_within(part, joined, within=(halves.periods[0], Period(start=start, end=end)))
+        for (start, end), part in frame.group_by(results.PERIOD_START, results.PERIOD_END, maintain_order=True)
     ]
-
-
-def _inner_edges(reference: Array) -> Array:
-    inner = np.unique(np.quantile(reference, np.linspace(0, 1, _DECILES + 1)[1:-1]))
-    least = reference.min()
-    # An edge at the least value would leave the bin below it empty for ever.
-    inner = inner[inner > least]
-    if len(inner):
-        return inner
-    # One value holds nine tenths of the reference or more: below it, exactly it, above it.
-    return np.array([least, np.nextafter(least, np.inf)])
-
-
-def _range_text(low: float | None, high: float | None, before: float | None) -> str:
-    """The range in words; ``before`` is the edge before ``low``, next to it where one value has its own bin."""
-    if low is None:
-        return "all" if high is None else f"below {high:.4g}"
-    if high is None:
-        alone = before is not None and low == np.nextafter(before, np.inf)
-        return f"above {before:.4g}" if alone else f"{low:.4g} and above"
-    return f"exactly {low:.4g}" if high == np.nextafter(low, np.inf) else f"{low:.4g} to {high:.4g}"
-
-
-def _categories(pair: Pair) -> list[Bin]:
-    counts = [dict(part.drop_nulls().value_counts().iter_rows()) for part in (pair.reference, pair.current)]
-    ordered = sorted(counts[0] | counts[1], key=lambda name: (-counts[0].get(name, 0), -counts[1].get(name, 0), name))
-    kept, rest = ordered[:_LARGEST_CATEGORIES], ordered[_LARGEST_CATEGORIES:]
-    made = [Bin(name, None, None, counts[0].get(name, 0), counts[1].get(name, 0)) for name in kept]
-    if rest:
-        made.append(Bin(_OTHER, None, None, *(sum(part.get(name, 0) for name in rest) for part in counts)))
-    return made
-
-
-def _schema() -> pl.Schema:
-    texts = dict.fromkeys(("column", "kind", "method", results.REASON), pl.String())
-    numbers = dict.fromkeys(FLOATS, pl.Float64()) | dict.fromkeys(("n_reference", "n_current"), pl.Int64())
-    return pl.Schema({**texts, **numbers})
+    order = frame.select("column", results.PERIOD_START)
+    return order.join(pl.concat(parts), on=order.columns, how="left", maintain_order="left")

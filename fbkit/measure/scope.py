@@ -123,7 +123,7 @@ def open_scope(
     check_joined(joined)
     columns = no_rows(joined)
     slices = slice_columns(columns, by)
-    _check_every(every)
+    check_every(every)
     wanted = None if period is None else Period.parse(period)
     chosen = Stage.parse(stage)
     rows = lazy_rows(joined)
@@ -193,7 +193,8 @@ def _condition(where: pl.Expr, columns: pl.DataFrame) -> pl.Expr:
     return where
 
 
-def _check_every(every: str | None) -> None:
+def check_every(every: str | None) -> None:
+    """Refuse an unknown time grain."""
     if every is not None and every not in EVERY:
         raise ArgumentError(
             "an unknown time grain", got=every, allowed=", ".join(EVERY), next_step="write one of these"
