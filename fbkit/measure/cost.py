@@ -1,4 +1,4 @@
-"""What predictions cost: per thousand, in all, and as a share of what came in."""
+"""How many predictions there were, and what they cost: per thousand, in all, and as a share of what came in."""
 
 from typing import Final
 
@@ -22,7 +22,13 @@ def spend(cell: Cell, _level: float) -> Found:
     return Found(float(costs[known] @ weight[known]))
 
 
+def volume(cell: Cell, _level: float) -> Found:
+    """The number of predictions (or their weight): a count, not an estimate, hence without an interval."""
+    return Found(float(len(cell.score)) if cell.weight is None else float(cell.weight.sum()))
+
+
 MEASURES: Final = (
+    Cellwise(name="volume", fn=volume, rows="all", uses_label=False, empty="no predictions", tasks=ANY_TASK),
     Total(
         name="cost_per_1000",
         needs="rows",
