@@ -76,13 +76,13 @@ def conjunctions(table: Table, *, depth: int, enough: Judge, hopeful: Judge | No
                 counted = place.count(last, wanted)
                 kept = enough(counted)
                 found = Slices(columns, wanted[kept], counted[:, kept])
-                known[columns] = _keys(table, columns, found.values), found
+                known[columns] = slice_keys(table, columns, found.values), found
                 yield found
         if level > 1:
             known = {columns: node for columns, node in known.items() if len(columns) in (1, level)}
 
 
-def _keys(table: Table, columns: tuple[int, ...], values: Ints) -> Ints:
+def slice_keys(table: Table, columns: tuple[int, ...], values: Ints) -> Ints:
     """One integer per slice (mixed radix); rising, because slices are listed in the order of their values."""
     key = np.zeros(len(values), dtype=np.int64)
     for position, column in enumerate(columns):
@@ -105,7 +105,7 @@ def _candidates(
         keys, slices = known.get(parent, (np.empty(0, dtype=np.int64), None))
         if slices is None or not len(keys):
             return np.empty((0, len(columns)), dtype=np.int64)
-        asked = _keys(table, parent, np.delete(values, left_out, axis=1))
+        asked = slice_keys(table, parent, np.delete(values, left_out, axis=1))
         at = np.minimum(np.searchsorted(keys, asked), len(keys) - 1)
         present = keys[at] == asked
         values, least = values[present], np.minimum(least[:, present], slices.sums[:, at[present]])
@@ -136,7 +136,7 @@ class _Rows:
         else:
             code = self.place * card + code
             bins = (self.slices + 1) * card
-            prefix = np.searchsorted(self.keys, _keys(self.table, self.columns, wanted[:, :-1]))
+            prefix = np.searchsorted(self.keys, slice_keys(self.table, self.columns, wanted[:, :-1]))
             target = prefix * card + wanted[:, -1]
         return np.stack([_tally(*self._part(block, code), bins=bins, wanted=target) for block in self.table.blocks])
 

@@ -30,7 +30,7 @@ class SliceBins:
     Examples
     --------
     >>> SliceBins(column="amount", edges=(12.5, 40.0)).labels
-    ('below 12.5', '12.5 to 40', '40 and above')
+    ('below 12.5', '12.5 to 40', '40 or more')
     """
 
     column: str
@@ -43,7 +43,7 @@ class SliceBins:
             return ("all",)
         text = _edge_texts(self.edges)
         between = [f"{low} to {high}" for low, high in pairwise(text)]
-        return (f"below {text[0]}", *between, f"{text[-1]} and above")
+        return (f"below {text[0]}", *between, f"{text[-1]} or more")
 
     def expression(self) -> pl.Expr:
         """The bin's label of each row; null stays null."""
@@ -55,26 +55,29 @@ class SliceBins:
 
 
 def slice_expressions(
-    joined: JoinedLike, columns: Sequence[str], *, period: Period | None = None, bins: Edges | None = None
+    joined: JoinedLike,
+    columns: Sequence[str],
+    *,
+    reference: Period | None = None,
+    period: Period | None = None,
+    bins: Edges | None = None,
 ) -> dict[str, pl.Expr]:
     """What each slice column is as text: its values, or the bins of a column of numbers.
 
-    A column of fractions, or of more than 20 different whole numbers, is cut at the quintiles of its rows before
-    ``period`` (of all rows, if it is None or fewer than 100 lie before it). ``bins`` gives edges instead.
+    A column of fractions, or of more than 20 different whole numbers, is cut at quintiles (see :func:`numeric_bins`
+    for whose). ``bins`` gives edges instead.
     """
     given = dict(bins or {})
     _check_named(given, columns)
     numbers = _many_valued(joined, [name for name in columns if name not in given])
     made: dict[str, pl.Expr] = {}
     for name in columns:
-        cut = (
-            SliceBins(column=name, edges=_checked(name, given[name], no_rows(joined)))
-            if name in given
-            else numeric_bins(joined, name, period=period)
-            if name in numbers
-            else None
-        )
-        made[name] = pl.col(name).cast(pl.String) if cut is None else cut.expression()
+        if name in given:
+            made[name] = SliceBins(column=name, edges=_checked(name, given[name], no_rows(joined))).expression()
+        elif name in numbers:
+            made[name] = numeric_bins(joined, name, reference=reference, period=period).expression()
+        else:
+            made[name] = pl.col(name).cast(pl.String)
     return made
 
 
