@@ -23,10 +23,11 @@ _NAMES: Final = {
 
 
 class World(NamedTuple):
-    """The rows of one slice and time cell, the inner cells in which label loss is judged, and the level asked for."""
+    """The rows of one slice and time cell, their inner cells, what their scores promise, and the level asked for."""
 
     rows: Rows
     cells: Cells
+    chances: cbpe.Chances
     level: float
 
 
@@ -51,13 +52,7 @@ class Line:
     uses_label: bool = True
 
 
-def lines(
-    kinds: tuple[str, ...],
-    *,
-    delta: tuple[float, ...],
-    reach: float | None,
-    calibration: cbpe.Map | None,
-) -> list[Line]:
+def lines(kinds: tuple[str, ...], *, delta: tuple[float, ...], reach: float | None) -> list[Line]:
     """The assumptions of these kinds (all of :data:`fbkit.schema.bands.KINDS` but "labelled") in the result's order."""
     made = [Line(assumption=bands.WORST_CASE, answer=_worst_case, uses_label=False)]
     made += [
@@ -72,7 +67,7 @@ def lines(
         tilts.append(Line(assumption=bands.to_reach(reach), answer=_to_reach(reach)))
         tilts.append(Line(assumption=bands.to_reach(reach, anyhow=True), answer=_to_reach(reach, anyhow=True)))
     at_random = Line(assumption=bands.AT_RANDOM, answer=_at(1.0))
-    expected = Line(assumption=bands.EXPECTED, answer=_expected(calibration), uses_label=False)
+    expected = Line(assumption=bands.EXPECTED, answer=_expected, uses_label=False)
     grouped = (made[:1], made[1:], tilts, [at_random], [expected])
     return [line for kind, group in zip(bands.KINDS[1:], grouped, strict=True) if kind in kinds for line in group]
 
@@ -124,13 +119,9 @@ def _to_reach(value: float, *, anyhow: bool = False) -> Callable[[Metric, World]
     return answer
 
 
-def _expected(calibration: cbpe.Map | None) -> Callable[[Metric, World], Answer]:
-    def answer(metric: Metric, world: World) -> Answer:
-        found = cbpe.expected(metric, world.rows, level=world.level, calibration=calibration)
-        if found is None:
-            return Answer()
-        point = Range(found.value, found.value, np.nan, np.nan)
-        method = "Poisson-binomial" if calibration is None else "Poisson-binomial and calibration map"
-        return Answer(found.value, found.lower, found.upper, point, method=method)
-
-    return answer
+def _expected(metric: Metric, world: World) -> Answer:
+    found = cbpe.expected(metric, world.rows, world.chances, level=world.level)
+    if found is None:
+        return Answer()
+    method = "Poisson-binomial" + (" and calibration map" if world.chances.calibration is not None else "")
+    return Answer(*found, Range(found.value, found.value, np.nan, np.nan), method=method)

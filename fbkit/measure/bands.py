@@ -111,15 +111,15 @@ def truth_bands(
     inner = slice_columns(no_rows(joined), within)
     scope = open_scope(joined, by=by, every=every, period=period, stage=stage, weights=weights, extra=_code_of(inner))
     cells = all_cells(scope, count_cells(scope.frame, scope.keys))
-    worlds = _worlds(scope, cells, wanted, level=level, weighted=weights is not None)
     calibration = _calibration(joined, calibrate_on, weights=weights) if "CBPE" in wanted else None
+    worlds = _worlds(scope, cells, wanted, calibration, level=level, weighted=weights is not None)
     parts: list[pl.DataFrame] = []
     for metric in metrics:
         reasons = _reasons(joined, scope, metric, calibrated=None if calibrate_on is None else calibration is not None)
         if not {"labelled", "worst case"}.isdisjoint(wanted):
             part = _labelled(scope, cells, metric, level=level, weighted=weights is not None)
             parts.append(_without(part, reasons["labels"]) if "labels" in reasons else part)
-        for line in lines(wanted, delta=ratios, reach=goals.get(metric.name), calibration=calibration):
+        for line in lines(wanted, delta=ratios, reach=goals.get(metric.name)):
             kind = "labels" if line.uses_label else "CBPE" if line.assumption == bands.EXPECTED else "worst case"
             answers = [Answer() if kind in reasons else line.answer(metric, world) for world in worlds]
             part = _framed(cells, metric, line, answers, scope=scope, level=level)
@@ -145,7 +145,15 @@ def _code_of(within: tuple[str, ...]) -> dict[str, pl.Expr]:
     return {_WITHIN: pl.concat_str(sized, separator=":").rank("dense").cast(pl.Int64)}
 
 
-def _worlds(scope: Scope, cells: pl.DataFrame, kinds: tuple[str, ...], *, level: float, weighted: bool) -> list[World]:
+def _worlds(
+    scope: Scope,
+    cells: pl.DataFrame,
+    kinds: tuple[str, ...],
+    calibration: cbpe.Map | None,
+    *,
+    level: float,
+    weighted: bool,
+) -> list[World]:
     """The rows of each cell, in the order of ``cells``; inner cells only where a kind of assumption needs them."""
     inner = not set(kinds).isdisjoint(("monotone", "odds ratio", "at random"))
     worlds: list[World] = []
@@ -157,7 +165,7 @@ def _worlds(scope: Scope, cells: pl.DataFrame, kinds: tuple[str, ...], *, level:
         rows = Rows.of(columns[S], columns[Y], columns[F], weight=columns.get(W), cluster=cluster)
         code = columns[_WITHIN].to_numpy() if _WITHIN in columns else None
         made = make_cells(rows, within=code) if inner else gather(rows, np.zeros(len(rows.score), dtype=np.int64))
-        worlds.append(World(rows, made, level))
+        worlds.append(World(rows, made, cbpe.chances(rows, calibration), level))
     return worlds
 
 

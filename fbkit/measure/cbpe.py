@@ -11,29 +11,22 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fbkit.measure.corp import distinct_scores, isotonic
+from fbkit.measure.corp import distinct_scores, isotonic, sums_by
 from fbkit.measure.intervals import Array
-from fbkit.measure.masses import Bounds, Metric, Rows
+from fbkit.measure.masses import Metric, Rows, dot
 
 
 class Map(NamedTuple):
     """A rising step function from scores to probabilities, and what each step was fitted on.
 
-    ``score`` are the distinct scores of the fit in rising order, ``step`` the number of the step that each lies on,
-    ``probability`` and ``weight`` the height of each step and the (effective) number of labelled rows behind it.
+    ``ends`` are the scores up to which each step but the last reaches (half way between the two scores that were
+    nearest in the fit), ``probability`` and ``weight`` the height of each step and the effective number of labelled
+    rows behind it.
     """
 
-    score: Array
-    step: NDArray[np.int64]
+    ends: Array
     probability: Array
     weight: Array
-
-    def steps(self, scores: Array) -> NDArray[np.int64]:
-        """The step of each score: that of the nearest fitted score, the lower one half way between two."""
-        if len(self.score) == 1:
-            return np.zeros(len(scores), dtype=np.int64)
-        halves = (self.score[1:] + self.score[:-1]) / 2
-        return self.step[np.searchsorted(halves, scores, side="left")]
 
 
 def fit(scores: Array, labels: Array, *, weights: Array | None = None) -> Map | None:
@@ -42,11 +35,30 @@ def fit(scores: Array, labels: Array, *, weights: Array | None = None) -> Map | 
     if not len(distinct.score):
         return None
     fitted = isotonic(distinct.positives / distinct.n, distinct.n)
-    step = np.concatenate([[0], np.cumsum(np.diff(fitted) > 0)])
-    squares = distinct.n if weights is None else distinct_scores(scores, labels, weights=np.square(weights)).n
+    rises = np.diff(fitted) > 0
+    step = np.concatenate([[0], np.cumsum(rises)])
+    squares = distinct.n if weights is None else distinct_scores(scores, weights, weights=weights).positives
     size = np.bincount(step, weights=distinct.n)
     effective = np.square(size) / np.bincount(step, weights=squares)
-    return Map(distinct.score, step, fitted[np.flatnonzero(np.diff(step, prepend=-1))], effective)
+    halves = (distinct.score[1:] + distinct.score[:-1]) / 2
+    return Map(halves[rises], fitted[np.concatenate([[True], rises])], effective)
+
+
+class Chances(NamedTuple):
+    """The chance that each row is positive; from a map, also the step of each row (of rows by rising score)."""
+
+    probability: Array
+    step: NDArray[np.int64] | None
+    calibration: Map | None
+
+
+def chances(rows: Rows, calibration: Map | None = None) -> Chances:
+    """The scores as they are, or through a calibration map."""
+    if calibration is None:
+        return Chances(rows.score, None, None)
+    last = np.searchsorted(rows.score, calibration.ends, side="right")
+    step = np.repeat(np.arange(len(last) + 1), np.diff(last, prepend=0, append=len(rows.score)))
+    return Chances(calibration.probability[step], step, calibration)
 
 
 class Expected(NamedTuple):
@@ -57,28 +69,23 @@ class Expected(NamedTuple):
     upper: float
 
 
-def expected(metric: Metric, rows: Rows, *, level: float, calibration: Map | None = None) -> Expected | None:
+def expected(metric: Metric, rows: Rows, given: Chances, *, level: float) -> Expected | None:
     """The metric that calibrated scores promise for these rows; None where it is not defined.
 
     The interval is where the metric of these rows would lie once their labels were known: the variance of independent
     labels with these probabilities (Poisson-binomial, linearised), and that of the calibration map's steps where one
     was fitted. A map's variance does not shrink with the number of rows.
     """
-    steps = None if calibration is None else calibration.steps(rows.score)
-    probability = rows.score if calibration is None or steps is None else calibration.probability[steps]
+    probability = given.probability
     at = metric.slope(rows, rows.weight * probability, rows.weight * (1 - probability))
     if at is None:
         return None
     pull = rows.weight * (at.positive - at.negative)
-    variance = float(np.square(pull) @ (probability * (1 - probability)))
-    if calibration is not None and steps is not None:
-        total = np.bincount(steps, weights=pull, minlength=len(calibration.probability))
-        spread = calibration.probability * (1 - calibration.probability) / calibration.weight
-        variance += float(np.square(total) @ spread)
-    lower, upper = interval(metric, at.value, variance, rows=len(rows.score), level=level)
-    return Expected(at.value, lower, upper)
-
-
-def interval(metric: Metric, value: float, variance: float, *, rows: int, level: float) -> Bounds:
-    """The metric's kind of interval; no label is uncertain where every probability is 0 or 1."""
-    return (value, value) if variance == 0 else metric.interval(value, variance, units=rows, level=level)
+    variance = dot(np.square(pull), probability * (1 - probability))
+    if given.calibration is not None and given.step is not None:
+        height = given.calibration.probability
+        total = sums_by(given.step, pull, len(height))
+        variance += dot(np.square(total), height * (1 - height) / given.calibration.weight)
+    if variance == 0:  # every probability is 0 or 1
+        return Expected(at.value, at.value, at.value)
+    return Expected(at.value, *metric.interval(at.value, variance, units=len(rows.score), level=level))

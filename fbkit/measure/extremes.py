@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from fbkit.measure.corp import sums_by
 from fbkit.measure.intervals import Array
-from fbkit.measure.masses import Metric, Rows
+from fbkit.measure.masses import Metric, Rows, dot
 
 _ROUNDS: Final = 30
 _NEAR: Final = 1e-9
@@ -107,7 +107,7 @@ def _greatest_auc(runs: _Runs) -> tuple[float, int, float]:
     as_positive = free * below
     high = free.sum() - np.cumsum(free)  # free mass above each run
     low = np.cumsum(free) - free
-    a0 = float(pos @ below) + as_positive.sum() - np.cumsum(as_positive) + np.cumsum(free * above) + high * (low + free)
+    a0 = dot(pos, below) + as_positive.sum() - np.cumsum(as_positive) + np.cumsum(free * above) + high * (low + free)
     a1 = below - above - high + low + free / 2
     p0, n0 = pos.sum() + high, neg.sum() + low + free
 
