@@ -30,6 +30,7 @@ FEW: Final = 5_000
 LARGE: Final = 50_000
 """Rows beyond which a bootstrap takes minutes: then the two versions' own intervals, taken as independent, must do."""
 SEED: Final = 20_230_907
+_KERNELS: Final = {"roc_auc": paired_auc, "average_precision": paired_average_precision}
 _NOTHING: Final = Difference(np.nan, np.nan, np.nan, np.nan, "")
 
 
@@ -69,16 +70,15 @@ def _paired_cellwise(
     metric: Metric | None,
     level: float,
 ) -> Difference:
-    kept = np.isfinite(sides[0].label[rows]) if measure.rows == "labelled" else np.ones(len(rows), dtype=bool)
+    whole = measure.rows == "all" and measure.name not in _KERNELS
+    kept = np.ones(len(rows), dtype=bool) if whole else np.isfinite(sides[0].label[rows])
     chosen, units = rows[kept], None if clusters is None else clusters[kept]
     if len(chosen) < 2:
         return _NOTHING
     scores = (sides[0].score[chosen], sides[1].score[chosen])
     label = sides[0].label[chosen]
-    if measure.name == "roc_auc":
-        return paired_auc(scores[0], scores[1], label, clusters=units, level=level)
-    if measure.name == "average_precision":
-        return paired_average_precision(scores[0], scores[1], label, clusters=units, level=level)
+    if measure.name in _KERNELS:
+        return _KERNELS[measure.name](scores[0], scores[1], label, clusters=units, level=level)
     if len(chosen) > LARGE or (metric is not None and metric.needs == "bins"):
         return _NOTHING  # a value of bins costs hundreds of calls of a stranger's function
     cells = [_cell(measure, side, chosen) for side in sides]
