@@ -18,6 +18,7 @@ _WHERE = {
     "FbkitError": "fbkit.errors",
     "InputError": "fbkit.errors",
     "Joined": "fbkit.session",
+    "Ledger": "fbkit.ledger.ledger",
     "Loop": "fbkit.session",
     "Metric": "fbkit.measure.user",
     "MissingPartError": "fbkit.errors",
@@ -26,9 +27,11 @@ _WHERE = {
     "availability": "fbkit.measure.availability",
     "calibration": "fbkit.measure.calibration",
     "calibration_summary": "fbkit.measure.calibration",
+    "compare_versions": "fbkit.measure.versions",
     "drift": "fbkit.measure.drift",
     "drift_bins": "fbkit.measure.drift",
     "feed_completeness": "fbkit.measure.feed",
+    "find_slices": "fbkit.measure.slice_search",
     "join_sensitivity": "fbkit.measure.sensitivity",
     "label_lag": "fbkit.measure.lag",
     "metrics": "fbkit.measure.metrics",
@@ -36,8 +39,11 @@ _WHERE = {
     "provisional": "fbkit.measure.provisional",
     "provisional_calibration": "fbkit.measure.provisional",
     "revisions": "fbkit.measure.revisions",
+    "slice_gaps": "fbkit.measure.slices",
     "threshold_curve": "fbkit.measure.thresholds",
     "triage": "fbkit.session",
+    "truth_bands": "fbkit.measure.bands",
+    "volume": "fbkit.measure.volume",
 }
 _PACKAGES = {"explore": "fbkit.explorers", "samples": "fbkit.samples"}
 
@@ -51,6 +57,7 @@ __all__ = [
     "FbkitError",
     "InputError",
     "Joined",
+    "Ledger",
     "Loop",
     "Metric",
     "MissingPartError",
@@ -60,10 +67,12 @@ __all__ = [
     "availability",
     "calibration",
     "calibration_summary",
+    "compare_versions",
     "drift",
     "drift_bins",
     "explore",
     "feed_completeness",
+    "find_slices",
     "join_sensitivity",
     "label_lag",
     "metrics",
@@ -72,15 +81,20 @@ __all__ = [
     "provisional_calibration",
     "revisions",
     "samples",
+    "slice_gaps",
     "threshold_curve",
     "triage",
+    "truth_bands",
+    "volume",
 ]
 
 if TYPE_CHECKING:
     from fbkit import explorers as explore
     from fbkit import samples
     from fbkit.errors import ArgumentError, ContractError, FbkitError, InputError, MissingPartError, OutputError
+    from fbkit.ledger.ledger import Ledger
     from fbkit.measure.availability import availability
+    from fbkit.measure.bands import truth_bands
     from fbkit.measure.calibration import calibration, calibration_summary
     from fbkit.measure.drift import drift, drift_bins
     from fbkit.measure.feed import feed_completeness
@@ -89,8 +103,12 @@ if TYPE_CHECKING:
     from fbkit.measure.provisional import provisional, provisional_calibration
     from fbkit.measure.revisions import revisions
     from fbkit.measure.sensitivity import join_sensitivity
+    from fbkit.measure.slice_search import find_slices
+    from fbkit.measure.slices import slice_gaps
     from fbkit.measure.thresholds import threshold_curve
     from fbkit.measure.user import Metric
+    from fbkit.measure.versions import compare_versions
+    from fbkit.measure.volume import volume
     from fbkit.schema.contract import Contract
     from fbkit.schema.estimate import Estimate
     from fbkit.schema.period import Comparison, Period
