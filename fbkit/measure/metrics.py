@@ -9,11 +9,13 @@ from fbkit.errors import ArgumentError
 from fbkit.measure.cellwise import cellwise_frames
 from fbkit.measure.evaluation import evaluation_id, note
 from fbkit.measure.intervals import Array
-from fbkit.measure.kinds import Cellwise, Measure, Total, Y, working_name
+from fbkit.measure.kinds import Cellwise, Measure, Total, W, Y, working_name
 from fbkit.measure.made import made_column
 from fbkit.measure.registry import Asked, choose, listed
 from fbkit.measure.rows import no_rows
 from fbkit.measure.scope import INSTANT, Scope, Slices, Stage, open_scope, with_entities
+from fbkit.measure.slice_bins import Edges
+from fbkit.measure.tally import moments, repeated, tally
 from fbkit.measure.totals import (
     CLUSTERED,
     COUNTS,
@@ -45,6 +47,7 @@ def metrics(
     level: float = 0.95,
     weights: str | None = None,
     where: pl.Expr | None = None,
+    bins: Edges | None = None,
 ) -> pl.DataFrame:
     """Metrics of the labelled rows, one line per metric, slice and time cell.
 
@@ -56,7 +59,9 @@ def metrics(
         One or several names (``docs/metrics.md`` lists them: recall, precision, roc_auc, brier, ndcg@10, ...), or
         :class:`fbkit.Metric` of your own.
     by
-        Slice columns; a null value is a slice of its own.
+        Slice columns; a null value is a slice of its own. A column of fractions, or of more than 20 different whole
+        numbers that the contract does not name as slices, is cut at the quintiles of the rows before ``period`` (of
+        all rows, without one).
     every
         Time cells: "1h", "1d", "1w" (from Monday), "1mo"; None is one cell.
     period
@@ -70,6 +75,8 @@ def metrics(
         Column of row weights (finite, not negative); intervals then rest on the effective number of rows.
     where
         A condition on the joined table's columns; only these rows are counted at all.
+    bins
+        Inner edges for slice columns of numbers instead: ``{"amount": [10, 50]}`` is below 10, 10 to 50, 50 or more.
 
     Returns
     -------
@@ -103,7 +110,7 @@ def metrics(
     extra = {working_name(name): found for name, found in made.items() if isinstance(found, pl.Expr)}
     extra |= {name: expression for measure in there for name, expression in measure.expressions.items()}
     scope = open_scope(
-        joined, by=by, every=every, period=period, stage=stage, weights=weights, at_stage=extra, where=where
+        joined, by=by, every=every, period=period, stage=stage, weights=weights, at_stage=extra, where=where, bins=bins
     )
     call: dict[str, Any] = {
         "names": [m.name for m in measures],
@@ -116,11 +123,13 @@ def metrics(
     }
     if where is not None:
         call["where"] = str(where)
+    if bins:
+        call["bins"] = {name: list(edges) for name, edges in bins.items()}
     own = [item.identity for item in listed(names) if isinstance(item, Metric)]
     if own:
         call["own"] = own
     identity = evaluation_id(joined, call="metrics", **call)
-    cells = all_cells(scope, count_cells(scope.frame, scope.keys))
+    cells = all_cells(scope, counted_cells(scope))
     parts = _estimates(joined, scope, cells, there, level=level, weighted=weights is not None)
     parts |= {name: nothing(cells, scope, reason) for name, reason in absent.items() if reason is not None}
     frame = assemble(scope, measures, parts, identity)
@@ -193,6 +202,14 @@ def check_level(level: float) -> None:
         )
 
 
+def counted_cells(scope: Scope) -> pl.DataFrame:
+    """Rows per cell of a scope, see :func:`fbkit.measure.totals.count_cells`."""
+    counted = tally(scope)
+    if counted is None:
+        return count_cells(scope.frame, scope.keys)
+    return count_cells(counted.counts, scope.keys, rows=pl.col(W).cast(pl.Int64))
+
+
 def all_cells(scope: Scope, cells: pl.DataFrame) -> pl.DataFrame:
     """The cells; a question without slices and grain has one even when there is no row."""
     if cells.height or scope.by or scope.every:
@@ -206,6 +223,27 @@ def total_frames(
     scope: Scope, cells: pl.DataFrame, measures: Sequence[Total], *, level: float, bounded: bool, weighted: bool
 ) -> dict[str, pl.DataFrame]:
     """Estimates of all ratio measures, keyed by name."""
+    counted = tally(scope)
+    served = [measure for measure in measures if counted is not None and counted.serves(measure)]
+    units = repeated(scope, counted) if counted is not None and served else None
+    made: dict[str, pl.DataFrame] = {}
+    for measure in served if counted is not None else ():
+        sums = sum_cells(counted.counts, scope.keys, measure, units=None, bounded=bounded)
+        found = cells.join(sums, on=scope.keys, how="left", nulls_equal=True)
+        if units is not None:
+            squares = moments(scope, counted, units, measure)
+            found = found.join(squares, on=scope.keys, how="left", nulls_equal=True)
+        made[measure.name] = estimate(found, measure, level=level, stage=scope.stage)
+    rest = [measure for measure in measures if measure.name not in made]
+    return made | _row_totals(scope, cells, rest, level=level, bounded=bounded, weighted=weighted)
+
+
+def _row_totals(
+    scope: Scope, cells: pl.DataFrame, measures: Sequence[Total], *, level: float, bounded: bool, weighted: bool
+) -> dict[str, pl.DataFrame]:
+    """Estimates of ratio measures that need every row."""
+    if not measures:
+        return {}
     frame, clustered = with_entities(scope.frame, scope.keys)
     fractional = not frame.select(pl.col(Y).is_in([0.0, 1.0]).all()).item()
     losses = add_losses(frame, measures)

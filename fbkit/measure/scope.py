@@ -1,17 +1,18 @@
 """Which rows a question is about: period, time cells, slices and label stage, decided in one place."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
-import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError, nearest
+from fbkit.measure.cells import entity_units, number_cells
 from fbkit.measure.kinds import F, S, W, Y
 from fbkit.measure.latency import settled
 from fbkit.measure.rows import lazy_rows, no_rows
+from fbkit.measure.slice_bins import Edges, slice_expressions
 from fbkit.schema import results as names
 from fbkit.schema.durations import parse_duration
 from fbkit.schema.period import Period, floor_day
@@ -20,7 +21,6 @@ from fbkit.schema.protocols import JoinedLike, check_joined
 IN: Final = "\0in"
 ENTITY: Final = "\0entity"
 MATURE: Final = "\0mature"
-_CELL: Final = "\0cell"
 EVERY: Final = ("1h", "1d", "1w", "1mo")
 INSTANT: Final = pl.Datetime("us", "UTC")
 
@@ -74,13 +74,17 @@ class Stage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scope:
-    """The rows of a question. ``frame`` holds the key columns and the working columns of :mod:`registry`."""
+    """The rows of a question. ``frame`` holds the key columns and the working columns of :mod:`registry`.
+
+    ``memo`` keeps what was counted once for several measures.
+    """
 
     frame: pl.DataFrame
     by: tuple[str, ...]
     every: str | None
     limits: Period | None
     stage: Stage
+    memo: dict[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def keys(self) -> list[str]:
@@ -111,20 +115,23 @@ def open_scope(
     extra: Mapping[str, pl.Expr] | None = None,
     at_stage: Mapping[str, pl.Expr] | None = None,
     where: pl.Expr | None = None,
+    bins: Edges | None = None,
 ) -> Scope:
-    """Select the rows and name the cells; ``where`` keeps rows of the period.
+    """Select the rows and name the cells; ``where`` keeps rows of the period, ``bins`` cuts slices of numbers.
 
     ``extra`` are further working columns, made of the joined table; for those ``at_stage``, its ``label`` is the one
     that was known at the stage.
 
     All rows of the period stay (column ``IN`` says which count at the stage), so that a cell whose
-    window is still open appears as "window open" instead of vanishing. Slice values become text; null stays null.
+    window is still open appears as "window open" instead of vanishing. Slice values become text, numbers the labels of
+    bins (:mod:`fbkit.measure.slice_bins`); null stays null.
     """
     check_joined(joined)
     columns = no_rows(joined)
     slices = slice_columns(columns, by)
     check_every(every)
     wanted = None if period is None else Period.parse(period)
+    texts = slice_expressions(joined, slices, period=wanted, bins=bins)
     chosen = Stage.parse(stage)
     rows = lazy_rows(joined)
     limits = wanted or _span(rows)
@@ -136,7 +143,7 @@ def open_scope(
     if at_stage:
         rows = rows.with_columns(label.alias("label"))
     made = rows.select(
-        *(pl.col(name).cast(pl.String) for name in slices),
+        *(text.alias(name) for name, text in texts.items()),
         _cell_start(every, limits).alias(names.PERIOD_START),
         counts.alias(IN),
         pl.col("mature").alias(MATURE),
@@ -241,21 +248,11 @@ def _weight(rows: pl.LazyFrame, columns: pl.DataFrame, weights: str | None) -> p
 
 
 def with_entities(frame: pl.DataFrame, keys: list[str]) -> tuple[pl.DataFrame, bool]:
-    """Whether entities repeat; if so, the frame with a number per cell and entity (a row without one is its own)."""
-    known = frame.get_column(ENTITY)
-    if known.null_count() == len(known):
+    """Whether entities repeat in a cell; if so, the frame with a number per cell and entity (null: one per row)."""
+    entity = frame.get_column(ENTITY)
+    if entity.null_count() == len(entity):
         return frame, False
-    codes = known.cast(pl.Categorical).to_physical().cast(pl.Int64)
-    distinct = codes.drop_nulls().n_unique()
-    if distinct == len(codes) - codes.null_count():
+    units = entity_units(entity, number_cells(frame, keys).cell)
+    if units is None:
         return frame, False
-    cells = frame.select(keys).unique().with_row_index(_CELL)
-    numbered = frame.select(keys).join(cells, on=keys, how="left", nulls_equal=True, maintain_order="left")
-    # Categories may be numbered with gaps, so the largest code, not their number, keeps cells apart.
-    pair = numbered.get_column(_CELL).cast(pl.Int64) * (_int(codes.max()) + 1) + codes
-    own = pl.Series(np.arange(-len(known), 0, dtype=np.int64))
-    return frame.with_columns(pair.zip_with(codes.is_not_null(), own).alias(ENTITY)), True
-
-
-def _int(value: object) -> int:
-    return value if isinstance(value, int) else 0
+    return frame.with_columns(pl.Series(ENTITY, units.numbers(), dtype=pl.Int64)), True

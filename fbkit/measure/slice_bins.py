@@ -65,7 +65,7 @@ def slice_expressions(
     """What each slice column is as text: its values, or the bins of a column of numbers.
 
     A column of fractions, or of more than 20 different whole numbers, is cut at quintiles (see :func:`numeric_bins`
-    for whose). ``bins`` gives edges instead.
+    for whose); whole numbers that the contract names as slices stay as they are. ``bins`` gives edges instead.
     """
     given = dict(bins or {})
     _check_named(given, columns)
@@ -125,7 +125,7 @@ def _quantile_edges(values: Array, bins: int) -> tuple[float, ...]:
 def _many_valued(joined: JoinedLike, names: Sequence[str]) -> set[str]:
     schema = no_rows(joined).schema
     fractions = {name for name in names if schema[name].is_float() or schema[name].is_decimal()}
-    whole = [name for name in names if schema[name].is_integer()]
+    whole = [name for name in names if schema[name].is_integer() and name not in joined.contract.slices.columns]
     if not whole:
         return fractions
     counts = lazy_rows(joined).select(pl.col(whole).n_unique()).collect().row(0)
