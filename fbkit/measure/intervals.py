@@ -131,13 +131,36 @@ def mean_by_variance(
     low: float = -np.inf,
     high: float = np.inf,
 ) -> Bounds:
-    """value +- t * standard error, cut at the range of the quantity; NaN where the variance is unknown."""
+    """value +- t * standard error, cut at the range of the quantity; NaN where the variance is unknown.
+
+    A mean that cannot be negative (``low`` 0: a loss, a time) is skewed; its interval is the one of its logarithm,
+    which misses equally often on either side. Without visible variance the interval has no length.
+    """
     v = np.asarray(value, dtype=np.float64)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         half = quantile(level, df=np.asarray(units, dtype=np.float64) - 1) * np.sqrt(
             np.asarray(variance, dtype=np.float64)
         )
+        if low == 0:
+            factor = np.exp(np.where(half > 0, half / v, half))
+            return np.clip(v / factor, low, high), np.clip(v * factor, low, high)
     return np.clip(v - half, low, high), np.clip(v + half, low, high)
+
+
+def effective_df(squares: ArrayLike, fourths: ArrayLike, *, parts: ArrayLike, units: ArrayLike) -> Array:
+    """Degrees of freedom of a variance that is a sum of ``parts`` squares (Satterthwaite 1946, doi:10.2307/3002019).
+
+    ``squares`` and ``fourths`` are the sums of second and fourth powers of the parts: where few large parts make up the
+    variance it is known badly, and Student's t must be wider. At most ``units`` - 1, at least 1.
+
+    >>> float(effective_df(8.0, 8.0, parts=8, units=8))  # equal parts
+    7.0
+    """
+    total, size = np.asarray(squares, dtype=np.float64), np.asarray(parts, dtype=np.float64)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        excess = np.asarray(fourths, dtype=np.float64) / np.square(total) - 1 / size
+        found = np.where(excess > 0, 2 / excess, np.inf)
+    return np.maximum(np.minimum(found, np.asarray(units, dtype=np.float64) - 1), 1.0)
 
 
 def effective_units(b: ArrayLike, bb: ArrayLike) -> Array:
@@ -204,15 +227,17 @@ def grouped_jackknife(
 
 def cluster_totals(values: ArrayLike, clusters: ArrayLike) -> Array:
     """Sum of the values in each cluster; integer cluster numbers in a narrow range need no sort."""
-    codes, numbers = np.asarray(clusters), np.asarray(values, dtype=np.float64)
-    if not len(codes) or codes.dtype.kind not in "iu" or int(codes.max()) - int(codes.min()) >= 8 * len(codes):
-        return _sum_by(np.unique(codes, return_inverse=True)[1], numbers)
-    codes = codes - codes.min()
-    return _sum_by(codes, numbers)[np.bincount(codes) > 0]
+    return cluster_sums(clusters, values)[0]
 
 
-def _sum_by(codes: NDArray[np.int64], values: Array) -> Array:
-    return np.bincount(codes, weights=values).astype(np.float64, copy=False)
+def cluster_sums(clusters: ArrayLike, *columns: ArrayLike) -> list[Array]:
+    """Sums of several columns in each cluster, in the same order of clusters."""
+    codes = np.asarray(clusters)
+    narrow = len(codes) and codes.dtype.kind in "iu" and int(codes.max()) - int(codes.min()) < 8 * len(codes)
+    codes = codes - codes.min() if narrow else np.unique(codes, return_inverse=True)[1]
+    held = np.bincount(codes) > 0
+    values = (np.asarray(column, dtype=np.float64) for column in columns)
+    return [np.bincount(codes, weights=column).astype(np.float64, copy=False)[held] for column in values]
 
 
 def cluster_ratio(
@@ -224,21 +249,22 @@ def cluster_ratio(
     >>> value
     0.5
     """
-    top = cluster_totals(a, clusters)
-    bottom = cluster_totals(b, clusters)
-    total_a, total_b = top.sum(), bottom.sum()
-    variance = ratio_variance(total_a, total_b, top @ top, top @ bottom, bottom @ bottom, units=len(top))
+    top, bottom = cluster_sums(clusters, a, b)
+    total_a, total_b, squares = top.sum(), bottom.sum(), bottom @ bottom
+    variance = ratio_variance(total_a, total_b, top @ top, top @ bottom, squares, units=len(top))
     value = total_a / total_b if total_b else np.nan
-    lower, upper = mean_by_variance(value, variance, units=len(top), level=level)
+    lower, upper = mean_by_variance(value, variance, units=effective_units(total_b, squares), level=level)
     return float(value), float(lower), float(upper)
 
 
-def logit_interval(value: ArrayLike, variance: ArrayLike, *, level: float = 0.95) -> Bounds:
-    """Normal interval on the logit scale, for statistics in (0, 1); at 0 or 1 there is none (NaN)."""
+def logit_interval(
+    value: ArrayLike, variance: ArrayLike, *, level: float = 0.95, df: ArrayLike | None = None
+) -> Bounds:
+    """Normal (or Student t) interval on the logit scale, for statistics in (0, 1); at 0 or 1 there is none (NaN)."""
     v = np.asarray(value, dtype=np.float64)
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         centre = np.log(v / (1 - v))
-        half = quantile(level) * np.sqrt(np.asarray(variance, dtype=np.float64)) / (v * (1 - v))
+        half = quantile(level, df=df) * np.sqrt(np.asarray(variance, dtype=np.float64)) / (v * (1 - v))
         lower, upper = 1 / (1 + np.exp(half - centre)), 1 / (1 + np.exp(-half - centre))
     inside = (v > 0) & (v < 1)
     return np.where(inside, lower, np.nan), np.where(inside, upper, np.nan)

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fbkit.measure.intervals import Array, cluster_totals, logit_interval, quantile, wilson
+from fbkit.measure.intervals import Array, cluster_sums, effective_df, effective_units, logit_interval, wilson
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +121,15 @@ def precision_influence(sample: Sample) -> Influence | None:
     return Influence(value, as_positive, from_here_precision / -p)
 
 
+class Spread(NamedTuple):
+    """Variance of a value, its degrees of freedom, and how many equal units the two classes are worth."""
+
+    variance: float
+    df: float
+    positives: float
+    negatives: float
+
+
 def roc_auc(
     scores: ArrayLike,
     labels: ArrayLike,
@@ -129,11 +138,12 @@ def roc_auc(
     clusters: ArrayLike | None = None,
     level: float = 0.95,
 ) -> RankResult:
-    """Area under the ROC curve, ties counting one half, with DeLong's interval (doi:10.2307/2531595).
+    """Area under the ROC curve, ties counting one half, with DeLong's variance (doi:10.2307/2531595).
 
-    With ``clusters`` the variance is Obuchowski's for clustered data (doi:10.2307/2533958) in linearised form.
-    One class only: all NaN. Perfect separation has no visible variance; Wilson's interval at the smaller class's
-    size stands in.
+    With ``clusters`` the variance is Obuchowski's for clustered data (doi:10.2307/2533958) in linearised form. The
+    interval is the one of the logit, with Student's t: few low-scored positives make up most of the variance of a high
+    AUC, so that it is known badly. One class only: all NaN. Perfect separation has no visible variance; Wilson's
+    interval at the smaller class's size stands in.
 
     >>> round(roc_auc([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1]).value, 2)
     0.75
@@ -142,24 +152,9 @@ def roc_auc(
     found = auc_influence(sample)
     if found is None:
         return NOTHING
-    value = found.value
-    p, n = float(sample.positive.sum()), float(sample.negative.sum())
-    if sample.unit and clusters is None:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            variance = float(
-                sample.by_run(sample.positive) @ np.square(found.as_positive) * np.float64(p) / (p - 1)
-                + sample.by_run(sample.negative) @ np.square(found.as_negative) * np.float64(n) / (n - 1)
-            )
-        method = "DeLong"
-    else:
-        variance, method = _variance(found, sample, clusters, order, name="DeLong")
-    if min(p, n) <= 1 or np.isnan(variance):
-        return RankResult(value=value, lower=np.nan, upper=np.nan, method=None)
-    if variance < _ROUNDING / min(p, n):
-        lower, upper = wilson(value * min(p, n), min(p, n), level=level)
-        return RankResult(value=value, lower=float(lower), upper=float(upper), method="Wilson (no visible variance)")
-    half = float(quantile(level)) * float(np.sqrt(variance))
-    return RankResult(value=value, lower=max(0.0, value - half), upper=min(1.0, value + half), method=method)
+    spread = auc_spread(found, sample, clusters, order)
+    size = min(spread.positives, spread.negatives)
+    return _result(found.value, spread, size, clusters, name="DeLong, logit", level=level)
 
 
 def average_precision(
@@ -173,34 +168,66 @@ def average_precision(
     """Sum over thresholds of (recall step) x precision, as scikit-learn defines it; no interpolation.
 
     Interval: infinitesimal jackknife (influence of each row, Efron 1982) on the logit scale
-    (Boyd, Eng and Page 2013, doi:10.1007/978-3-642-40994-3_29). No positives: NaN.
+    (Boyd, Eng and Page 2013, doi:10.1007/978-3-642-40994-3_29), with Student's t. No positives: NaN.
     """
     sample, order = Sample.of(scores, labels, weights=weights)
     found = precision_influence(sample)
     if found is None:
         return NOTHING
-    value = found.value
-    variance, method = _variance(found, sample, clusters, order, name="infinitesimal jackknife, logit")
-    lower, upper = logit_interval(value, variance, level=level)
-    p = float(sample.positive.sum())
-    if variance < _ROUNDING / p or value >= 1:
-        lower, upper = wilson(value * p, p, level=level)
+    spread = _spread(found, sample, clusters, order, of_positives=True)
+    name = "infinitesimal jackknife, logit"
+    return _result(found.value, spread, spread.positives, clusters, name=name, level=level)
+
+
+def auc_spread(found: Influence, sample: Sample, clusters: ArrayLike | None, order: NDArray[np.int64] | None) -> Spread:
+    """DeLong's variance as published for plain rows, else from the influence of each row or cluster."""
+    if not sample.unit or clusters is not None:
+        return _spread(found, sample, clusters, order, of_positives=False)
+    pos, neg = sample.by_run(sample.positive), sample.by_run(sample.negative)
+    p, n = float(pos.sum()), float(neg.sum())
+    if min(p, n) <= 1:
+        return Spread(np.nan, 1.0, p, n)
+    one, two = np.square(found.as_positive), np.square(found.as_negative)
+    squares = float(pos @ one), float(neg @ two)
+    fourths = float(pos @ np.square(one) + neg @ np.square(two))
+    df = effective_df(sum(squares), fourths, parts=p + n, units=min(p, n))
+    return Spread(squares[0] * p / (p - 1) + squares[1] * n / (n - 1), float(df), p, n)
+
+
+def _spread(
+    found: Influence,
+    sample: Sample,
+    clusters: ArrayLike | None,
+    order: NDArray[np.int64] | None,
+    *,
+    of_positives: bool,
+) -> Spread:
+    parts = [found.by_row(sample, None), sample.positive, sample.negative]
+    if clusters is not None:
+        codes = np.asarray(clusters)
+        parts = cluster_sums(codes if order is None else codes[order], *parts)
+    influence, *classes = parts
+    p, n = (float(effective_units(part.sum(), part @ part)) for part in classes)
+    size = p if of_positives else min(p, n)
+    if len(influence) < 2 or size <= 1:
+        return Spread(np.nan, 1.0, p, n)
+    second = np.square(influence)
+    squares = float(second.sum())
+    df = effective_df(squares, float(second @ second), parts=len(influence), units=size)
+    return Spread(squares * size / (size - 1), float(df), p, n)
+
+
+def _result(
+    value: float, spread: Spread, size: float, clusters: ArrayLike | None, *, name: str, level: float
+) -> RankResult:
+    if np.isnan(spread.variance):
+        return RankResult(value=value, lower=np.nan, upper=np.nan, method=None)
+    method = name if clusters is None else f"cluster-robust (entity), {name}"
+    lower, upper = logit_interval(value, spread.variance, level=level, df=spread.df)
+    if spread.variance < _ROUNDING / size or not 0 < value < 1:
+        lower, upper = wilson(value * size, size, level=level)
         method = "Wilson (no visible variance)"
     return RankResult(value=value, lower=float(lower), upper=float(upper), method=method)
-
-
-def _variance(
-    found: Influence, sample: Sample, clusters: ArrayLike | None, order: NDArray[np.int64] | None, *, name: str
-) -> tuple[float, str]:
-    if clusters is None:
-        squares = sample.by_run(np.square(sample.positive)) @ np.square(found.as_positive)
-        squares += sample.by_run(np.square(sample.negative)) @ np.square(found.as_negative)
-        both = sample.by_run(sample.positive * sample.negative)
-        return max(float(squares + 2 * both @ (found.as_positive * found.as_negative)), 0.0), name
-    totals = cluster_totals(found.by_row(sample, order), clusters)
-    m = len(totals)
-    variance = float(totals @ totals) * m / (m - 1) if m > 1 else np.nan
-    return variance, f"cluster-robust (entity), {name}"
 
 
 def auc_bounds(scores: ArrayLike, labels: ArrayLike, *, missing: ArrayLike) -> tuple[float, float]:

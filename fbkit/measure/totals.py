@@ -6,7 +6,14 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from fbkit.measure.intervals import Array, mean_by_variance, proportion_by_variance, ratio_variance, wilson
+from fbkit.measure.intervals import (
+    Array,
+    effective_units,
+    mean_by_variance,
+    proportion_by_variance,
+    ratio_variance,
+    wilson,
+)
 from fbkit.measure.kinds import E0, E1, F, S, Total, W, Y
 from fbkit.measure.scope import ENTITY, IN, MATURE, Stage
 from fbkit.schema import results as names
@@ -187,15 +194,16 @@ def _interval(
     units, rows = _array(cells, "units"), _array(cells, "rows")
     variance = ratio_variance(a, b, _array(cells, "aa"), _array(cells, "ab"), _array(cells, "bb"), units=units)
     clustered = units < rows
+    sizes = effective_units(b, _array(cells, "bb"))
     if proportion:
-        lower, upper = proportion_by_variance(value, variance, rows, units=units, level=level)
+        lower, upper = proportion_by_variance(value, variance, rows, units=sizes, level=level)
         plain = wilson(a, b, level=level)
         simple = ~clustered & (_array(cells, "aa") == a) & (_array(cells, "bb") == b)
         lower, upper = np.where(simple, plain[0], lower), np.where(simple, plain[1], upper)
         other = np.where(simple, "Wilson", "Wilson (effective n)")
     else:
         lower, upper = mean_by_variance(
-            value, variance, units=units, level=level, low=measure.floor, high=measure.ceiling
+            value, variance, units=sizes, level=level, low=measure.floor, high=measure.ceiling
         )
         other = np.full(len(value), "Student t")
     return lower, upper, [str(name) for name in np.where(clustered, "cluster-robust (entity)", other)]

@@ -67,6 +67,30 @@ def test_mean_interval_equals_scipy() -> None:
     np.testing.assert_allclose(got, expected, rtol=1e-12)
 
 
+def test_a_mean_that_cannot_be_negative_has_the_interval_of_its_logarithm() -> None:
+    lower, upper = intervals.mean_by_variance(0.2, 0.01, units=21, low=0.0)
+    half = intervals.quantile(0.95, df=20) * 0.1 / 0.2
+    np.testing.assert_allclose((lower, upper), (0.2 * np.exp(-half), 0.2 * np.exp(half)), rtol=1e-12)
+    same = intervals.mean_by_variance([0.0, 0.25], [0.0, 0.0], units=9, low=0.0, high=1.0)
+    np.testing.assert_array_equal(same, [[0.0, 0.25], [0.0, 0.25]])
+
+
+def test_degrees_of_freedom_of_normal_parts_are_their_number_and_of_one_large_part_few() -> None:
+    u = np.random.default_rng(11).normal(size=20_000)
+    assert intervals.effective_df(u @ u, np.sum(u**4), parts=len(u), units=1e9) == pytest.approx(len(u), rel=0.1)
+    one = np.array([1.0] * 50 + [30.0])
+    assert 1 <= intervals.effective_df(one @ one, np.sum(one**4), parts=51, units=51) < 2.5
+
+
+def test_cluster_sums_are_the_same_for_any_kind_of_code() -> None:
+    rng = np.random.default_rng(12)
+    codes, a, b = rng.integers(-5, 30, 200), rng.random(200), rng.random(200)
+    expected = [[column[codes == code].sum() for code in np.unique(codes)] for column in (a, b)]
+    for made in (codes, codes * 1_000_003, codes.astype(np.int32), np.array([f"e{code + 5:03d}" for code in codes])):
+        np.testing.assert_allclose(intervals.cluster_sums(made, a, b), expected, rtol=1e-12)
+    assert intervals.cluster_totals([], []).shape == (0,)
+
+
 def test_cluster_ratio_equals_the_formula_written_out() -> None:
     rng = np.random.default_rng(3)
     codes, a = rng.integers(0, 12, 80), rng.random(80)
@@ -75,7 +99,8 @@ def test_cluster_ratio_equals_the_formula_written_out() -> None:
     residual = [np.sum((a - value * b)[codes == code]) for code in np.unique(codes)]
     m = len(residual)
     variance = m / (m - 1) * np.sum(np.square(residual)) / b.sum() ** 2
-    half = float(intervals.quantile(0.95, df=m - 1)) * np.sqrt(variance)
+    sizes = np.array([np.sum(b[codes == code]) for code in np.unique(codes)])
+    half = float(intervals.quantile(0.95, df=sizes.sum() ** 2 / np.sum(sizes**2) - 1)) * np.sqrt(variance)
     np.testing.assert_allclose(intervals.cluster_ratio(a, b, codes), (value, value - half, value + half), rtol=1e-12)
 
 
@@ -88,7 +113,8 @@ def test_cluster_ratio_equals_statsmodels_cluster_covariance() -> None:
     model = sm.OLS(y, np.ones(300)).fit(cov_type="cluster", cov_kwds={"groups": codes, "use_correction": False})
     value, lower, upper = intervals.cluster_ratio(y, np.ones(300), codes)
     m = len(np.unique(codes))
-    half = float(intervals.quantile(0.95, df=m - 1)) * float(model.bse[0]) * np.sqrt(m / (m - 1))
+    sizes = np.bincount(codes)
+    half = float(intervals.quantile(0.95, df=300**2 / (sizes @ sizes) - 1)) * float(model.bse[0]) * np.sqrt(m / (m - 1))
     assert value == pytest.approx(y.mean(), abs=1e-15)
     np.testing.assert_allclose((lower, upper), (value - half, value + half), rtol=1e-10)
 

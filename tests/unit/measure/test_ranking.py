@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from scipy import stats
 
-from fbkit.measure.ranking import auc_bounds, average_precision, roc_auc
+from fbkit.measure.ranking import Sample, Spread, auc_bounds, auc_influence, auc_spread, average_precision, roc_auc
 
 worlds = st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=2, max_size=25)
 
@@ -52,27 +53,62 @@ def _delong_variance(scores: np.ndarray, labels: np.ndarray) -> float:
     return float(kernel.mean(axis=1).var(ddof=1) / len(pos) + kernel.mean(axis=0).var(ddof=1) / len(neg))
 
 
+def _spread(scores: object, labels: object) -> Spread:
+    sample, order = Sample.of(np.asarray(scores), np.asarray(labels))
+    found = auc_influence(sample)
+    assert found is not None
+    return auc_spread(found, sample, None, order)
+
+
+def _on_logit_scale(value: float, spread: Spread) -> np.ndarray:
+    half = stats.t.ppf(0.975, spread.df) * np.sqrt(spread.variance) / (value * (1 - value))
+    centre = np.log(value / (1 - value))
+    return 1 / (1 + np.exp([half - centre, -half - centre]))
+
+
 @given(worlds)
 def test_delong_equals_the_published_formula(rows: list[tuple[int, bool]]) -> None:
     scores, labels = _arrays(rows)
     if min(labels.sum(), (1 - labels).sum()) < 2:
         return
     variance = _delong_variance(scores, labels)
-    got = roc_auc(scores, labels)
+    got, spread = roc_auc(scores, labels), _spread(scores, labels)
+    assert spread.variance == pytest.approx(variance, abs=1e-14)
     if variance < 1e-15:
         assert got.method == "Wilson (no visible variance)"
         return
-    half = 1.959963984540054 * np.sqrt(variance)
-    assert got.method == "DeLong"
-    np.testing.assert_allclose((got.lower, got.upper), (max(0, got.value - half), min(1, got.value + half)), atol=1e-12)
+    assert got.method == "DeLong, logit"
+    np.testing.assert_allclose((got.lower, got.upper), _on_logit_scale(got.value, spread), rtol=1e-9)
 
 
 def test_delong_worked_by_hand() -> None:
     # Positives 3, 5; negatives 1, 4: wins of 3 are 1/2, of 5 are 2/2; of the negatives 1 loses to 2/2, 4 to 1/2.
-    got = roc_auc([3, 5, 1, 4], [1, 1, 0, 0])
-    variance = 0.125 / 2 + 0.125 / 2
+    # Both sample variances are 1/8, over two each: 1/8.
+    got, spread = roc_auc([3, 5, 1, 4], [1, 1, 0, 0]), _spread([3, 5, 1, 4], [1, 1, 0, 0])
     assert got.value == 0.75
-    assert got.lower == pytest.approx(0.75 - 1.959963984540054 * variance**0.5)
+    assert spread.variance == pytest.approx(0.125, abs=1e-15)
+    assert spread.df == 1
+
+
+def test_delong_of_a_published_rating_study() -> None:
+    # Hanley and McNeil 1982, table I: ratings of 58 normal and 51 abnormal CT images; area .893. Its nonparametric
+    # standard error, .0307, and interval .83295 to .95339 are those of Stata's manual entry on roctab (same data).
+    ratings = np.repeat(np.tile([1.0, 2.0, 3.0, 4.0, 5.0], 2), [33, 6, 6, 11, 2, 3, 2, 2, 11, 33])
+    labels = np.repeat([0.0, 1.0], [58, 51])
+    value, spread = roc_auc(ratings, labels).value, _spread(ratings, labels)
+    assert value == pytest.approx(0.8932, abs=5e-5)
+    assert spread.variance**0.5 == pytest.approx(0.0307, abs=5e-5)
+    half = 1.959963984540054 * spread.variance**0.5
+    np.testing.assert_allclose((value - half, value + half), (0.83295, 0.95339), atol=5e-6)
+
+
+def test_few_large_influences_make_fewer_degrees_of_freedom() -> None:
+    rng = np.random.default_rng(3)
+    labels = np.repeat([0.0, 1.0], [500, 40])
+    near = np.concatenate([rng.normal(size=500), rng.normal(0.5, 1, 40)])
+    far = np.concatenate([rng.normal(size=500), rng.normal(6, 1, 39), [-1.0]])
+    assert _spread(near, labels).df > 30
+    assert _spread(far, labels).df < 4
 
 
 def test_cluster_variance_counts_a_repeated_entity_once() -> None:
@@ -84,8 +120,9 @@ def test_cluster_variance_counts_a_repeated_entity_once() -> None:
     naive = roc_auc(np.repeat(scores, 5), np.repeat(labels, 5))
     assert five.value == pytest.approx(alone.value, abs=1e-14)
     assert five.lower == pytest.approx(alone.lower, abs=1e-12)
+    assert five.upper == pytest.approx(alone.upper, abs=1e-12)
     assert naive.upper - naive.lower < 0.6 * (five.upper - five.lower)
-    assert five.method == "cluster-robust (entity), DeLong"
+    assert five.method == "cluster-robust (entity), DeLong, logit"
 
 
 def test_no_interval_from_a_single_entity_or_a_single_positive() -> None:
@@ -119,10 +156,12 @@ def test_average_precision_influence_equals_finite_differences() -> None:
         up[row], down[row] = 1 + step, 1 - step
         high, low = average_precision(scores, labels, weights=up), average_precision(scores, labels, weights=down)
         slopes.append((high.value - low.value) / (2 * step))
-    got = average_precision(scores, labels)
-    half = 1.959963984540054 * np.sqrt(np.sum(np.square(slopes))) / (got.value * (1 - got.value))
-    centre = np.log(got.value / (1 - got.value))
-    np.testing.assert_allclose((got.lower, got.upper), 1 / (1 + np.exp([half - centre, -half - centre])), atol=1e-7)
+    got, squares = average_precision(scores, labels), np.square(slopes)
+    p = labels.sum()
+    excess = np.sum(squares**2) / np.sum(squares) ** 2 - 1 / 60
+    df = min(2 / excess, p - 1)
+    expected = _on_logit_scale(got.value, Spread(np.sum(squares) * p / (p - 1), df, p, 60 - p))
+    np.testing.assert_allclose((got.lower, got.upper), expected, atol=1e-7)
 
 
 @given(worlds)
