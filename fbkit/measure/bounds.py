@@ -5,7 +5,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fbkit.measure.extremes import extreme
+from fbkit.measure.extremes import Extreme, extreme
 from fbkit.measure.intervals import Array
 from fbkit.measure.masses import Metric, Rows, variance_of
 
@@ -29,14 +29,20 @@ def worst_case(metric: Metric, rows: Rows) -> Range:
     NaN where no labelling defines the metric. ``exact`` False: the range may be wider than what labels can do, see
     :func:`fbkit.measure.extremes.extreme`. Standard errors are those of the metric at the two extreme labellings.
     """
-    free = free_rows(metric, rows)
-    positive, negative = rows.labelled()
-    ends = [extreme(metric, rows, positive, negative, free=free, sign=sign) for sign in (-1, 1)]
-    errors = [
-        error_at(metric, rows, positive, negative, free=free, label=end.label) if np.isfinite(end.value) else np.nan
-        for end in ends
-    ]
-    return Range(ends[0].value, ends[1].value, errors[0], errors[1], ends[0].exact and ends[1].exact)
+    least, greatest = _extremes(metric, rows)
+    errors = [_error_at(metric, rows, end.label) if np.isfinite(end.value) else np.nan for end in (least, greatest)]
+    return Range(least.value, greatest.value, errors[0], errors[1], least.exact and greatest.exact)
+
+
+def ends(metric: Metric, rows: Rows) -> tuple[float, float]:
+    """Both ends of the range without their errors."""
+    least, greatest = _extremes(metric, rows)
+    return least.value, greatest.value
+
+
+def _extremes(metric: Metric, rows: Rows) -> tuple[Extreme, Extreme]:
+    free, known = free_rows(metric, rows), rows.labelled()
+    return extreme(metric, rows, *known, free=free, sign=-1), extreme(metric, rows, *known, free=free, sign=1)
 
 
 def free_rows(metric: Metric, rows: Rows) -> NDArray[np.bool_]:
@@ -45,11 +51,9 @@ def free_rows(metric: Metric, rows: Rows) -> NDArray[np.bool_]:
     return free & (rows.decided > 0) if metric.uses_flag else free
 
 
-def error_at(
-    metric: Metric, rows: Rows, positive: Array, negative: Array, *, free: NDArray[np.bool_], label: Array
-) -> float:
-    """Standard error of the metric if the free rows had these labels, NaN where it is not defined."""
-    weight = np.where(free, rows.weight, 0.0)
+def _error_at(metric: Metric, rows: Rows, label: Array) -> float:
+    """Standard error of the metric if the unlabelled rows had these labels, NaN where it is not defined."""
+    (positive, negative), weight = rows.labelled(), np.where(free_rows(metric, rows), rows.weight, 0.0)
     positive, negative = positive + weight * label, negative + weight * (1 - label)
     at = metric.slope(rows, positive, negative)
     if at is None:

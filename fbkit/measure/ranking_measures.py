@@ -5,25 +5,54 @@ from typing import Final
 import numpy as np
 
 from fbkit.measure import ranking
+from fbkit.measure.bounds import ends
 from fbkit.measure.kinds import Cell, Cellwise, Found
+from fbkit.measure.masses import METRICS, Rows
 
 
 def roc_auc(cell: Cell, level: float) -> Found:
-    """ROC AUC with DeLong's interval and exact worst-case bounds (not with weights or fractional labels)."""
-    result = ranking.roc_auc(cell.score, cell.label, weights=cell.weight, clusters=cell.cluster, level=level)
-    least, greatest = np.nan, np.nan
-    if cell.weight is None and np.isin(cell.label, (0.0, 1.0)).all():
-        least, greatest = ranking.auc_bounds(cell.score, cell.label, missing=cell.open)
+    """ROC AUC with DeLong's interval and worst-case bounds: exact, with unequal weights over labels from 0 to 1."""
+    known = ~np.isnan(cell.label)
+    labelled = cell if known.all() else _only(cell, known)
+    result = ranking.roc_auc(
+        labelled.score, labelled.label, weights=labelled.weight, clusters=labelled.cluster, level=level
+    )
+    if cell.weight is None and np.isin(labelled.label, (0.0, 1.0)).all():
+        least, greatest = ranking.auc_bounds(labelled.score, labelled.label, missing=cell.open)
+    else:
+        least, greatest = ends(METRICS["roc_auc"], _rows(cell))
     return Found(result.value, result.lower, result.upper, least, greatest, result.method)
 
 
 def average_precision(cell: Cell, level: float) -> Found:
-    """Average precision with the infinitesimal jackknife's interval; no bounds."""
-    result = ranking.average_precision(cell.score, cell.label, weights=cell.weight, clusters=cell.cluster, level=level)
-    return Found(result.value, result.lower, result.upper, method=result.method)
+    """Average precision with the infinitesimal jackknife's interval and worst-case bounds.
+
+    The bounds are exact where no unlabelled row shares its score with another row, and outer ones otherwise; null with
+    unequal weights.
+    """
+    known = ~np.isnan(cell.label)
+    labelled = cell if known.all() else _only(cell, known)
+    result = ranking.average_precision(
+        labelled.score, labelled.label, weights=labelled.weight, clusters=labelled.cluster, level=level
+    )
+    least, greatest = ends(METRICS["average_precision"], _rows(cell))
+    return Found(result.value, result.lower, result.upper, least, greatest, result.method)
+
+
+def _only(cell: Cell, known: np.ndarray) -> Cell:
+    return cell._replace(
+        score=cell.score[known],
+        label=cell.label[known],
+        weight=None if cell.weight is None else cell.weight[known],
+        cluster=None if cell.cluster is None else cell.cluster[known],
+    )
+
+
+def _rows(cell: Cell) -> Rows:
+    return Rows.of(cell.score, cell.label, cell.flag, weight=cell.weight, cluster=cell.cluster)
 
 
 MEASURES: Final = (
-    Cellwise(name="roc_auc", fn=roc_auc, bounded=True, empty="one class"),
-    Cellwise(name="average_precision", fn=average_precision, empty="no positives"),
+    Cellwise(name="roc_auc", fn=roc_auc, rows="all", bounded=True, empty="one class"),
+    Cellwise(name="average_precision", fn=average_precision, rows="all", bounded=True, empty="no positives"),
 )
