@@ -37,7 +37,7 @@ class CalibrationModel:
         if by is not None and value != EVERYTHING:
             frame = frame.filter(pl.col(by).cast(pl.String).eq_missing(value))
         rows = model.part(self.joined, frame)
-        summary = calibration_summary(rows, stage=stage)
+        summary = calibration_summary(rows, stage=stage, draws=0)
         line = summary.row(0, named=True) if summary.height else dict.fromkeys(summary.columns)
         return calibration(rows, stage=stage), line
 

@@ -1,31 +1,33 @@
 """Do scores mean what they say: reliability curves (CORP and bins), consistency bands, the Brier decomposition."""
 
+from collections.abc import Iterator
+from functools import partial
 from typing import Final, Literal
 
 import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError
-from fbkit.measure.corp import Distinct, bin_of, decompose, distinct_scores, expected_error, isotonic, sums_by
-from fbkit.measure.intervals import Array, wilson
+from fbkit.measure.calibration_error import BIASED, STATISTICS, ece_draws
+from fbkit.measure.corp import decompose, expected_error
+from fbkit.measure.evaluation import stamped
+from fbkit.measure.kinds import S, W, Y
 from fbkit.measure.metrics import check_level
-from fbkit.measure.registry import S, Y
-from fbkit.measure.scope import IN, Scope, Slices, Stage, open_scope
+from fbkit.measure.null_band import DRAWS, Rows, judge, worlds
+from fbkit.measure.reliability import CURVE, CURVE_COLUMNS, bin_curve, corp_curve
+from fbkit.measure.scope import ENTITY, IN, Scope, Slices, Stage, open_scope, with_entities
 from fbkit.schema import results
 from fbkit.schema.incomplete import mark_within
 from fbkit.schema.period import Period
 from fbkit.schema.protocols import JoinedLike, check_joined
 
-CURVE: Final = "curve"
-CURVE_COLUMNS: Final = (
-    CURVE, "score_lower", "score_upper", "score_mean", "observed", "lower", "upper", "band_lower", "band_upper",
-    "n", "method",
-)  # fmt: skip
-SUMMARY_COLUMNS: Final = ("brier", "mcb", "dsc", "unc", "ece", "n", "n_labelled", "stage", "reason")
 BINS: Final = 10
-_DRAWS: Final = 200
-_LARGEST_BAND_GRID: Final = 400
-_SEED: Final = 20_210_217
+CHANCE: Final = ("debiased", "null_95", "p_value")
+NUMBERS: Final = (
+    "brier", "mcb", *(f"mcb_{part}" for part in CHANCE), "dsc", "unc",
+    *(name for base in BIASED[1:] for name in (base, *(f"{base}_{part}" for part in CHANCE))),
+)  # fmt: skip
+SUMMARY_COLUMNS: Final = (*NUMBERS, "n", "n_labelled", "stage", "reason")
 
 
 def calibration(
@@ -37,6 +39,7 @@ def calibration(
     bins: int = BINS,
     curves: tuple[Literal["corp", "bins"], ...] = ("corp", "bins"),
     level: float = 0.95,
+    weights: str | None = None,
 ) -> pl.DataFrame:
     """Reliability curves of the labelled rows: observed frequency against score.
 
@@ -45,9 +48,10 @@ def calibration(
 
     Returns
     -------
-    The ``by`` columns as text, then curve, score_lower, score_upper, score_mean, observed, lower, upper (Wilson, of
-    the frequency in the block), band_lower, band_upper (where a calibrated model's curve would lie, drawn with a
-    fixed seed), n, method. Slices without labelled rows have no lines; :func:`calibration_summary` names the reason.
+    The ``by`` columns as text, then curve, score_lower, score_upper, score_mean, observed, lower, upper (of the
+    frequency in the block: Wilson, robust to clusters where entities repeat), band_lower, band_upper (where a
+    calibrated model's curve would lie, drawn with a fixed seed), n, method, evaluation_id. Slices without labelled
+    rows have no lines; :func:`calibration_summary` names the reason.
 
     Raises
     ------
@@ -62,23 +66,22 @@ def calibration(
             allowed="1 or more",
             next_step="give bins=10, or leave it out",
         )
-    scope = _probabilities(joined, by, period, stage)
+    scope = probabilities(joined, by, period, stage, weights)
     keys = list(scope.by)
     parts = []
-    for key, cell in _labelled_cells(scope):
-        distinct = distinct_scores(cell.get_column(S).to_numpy(), cell.get_column(Y).to_numpy())
-        drawn = {
-            "corp": lambda d=distinct: _corp_curve(d, level),
-            "bins": lambda d=distinct: _bin_curve(d, bins, level),
-        }
+    for key, rows in labelled_cells(scope, weighted=weights is not None):
         labels = [pl.lit(value, dtype=pl.String).alias(name) for name, value in zip(keys, key, strict=True)]
-        parts += [drawn[curve]().select(*labels, *CURVE_COLUMNS) for curve in curves]
-    if not parts:
-        floats = dict.fromkeys(CURVE_COLUMNS[1:9], pl.Float64)
-        schema = dict.fromkeys(keys, pl.String) | {CURVE: pl.String} | floats | {"n": pl.Int64, "method": pl.String}
-        return pl.DataFrame(schema=schema)
+        for curve in curves:
+            made = corp_curve(rows, level=level) if curve == "corp" else bin_curve(rows, bins=bins, level=level)
+            parts.append(made.select(*labels, *CURVE_COLUMNS))
+    floats = dict.fromkeys(CURVE_COLUMNS[1:9], pl.Float64)
+    schema = dict.fromkeys(keys, pl.String) | {CURVE: pl.String} | floats | {"n": pl.Int64, "method": pl.String}
     order = pl.col(CURVE).replace_strict({"corp": 0, "bins": 1}, return_dtype=pl.Int8)
-    return pl.concat(parts).sort(*keys, order, "score_lower", nulls_last=True)
+    frame = (
+        pl.concat(parts).sort(*keys, order, "score_lower", nulls_last=True) if parts else pl.DataFrame(schema=schema)
+    )
+    call = {"by": scope.by, "period": str(scope.limits), "stage": scope.stage.name, "weights": weights}
+    return stamped(frame, joined, call="calibration", bins=bins, curves=curves, level=level, **call)
 
 
 def calibration_summary(
@@ -88,49 +91,57 @@ def calibration_summary(
     period: str | Period | None = None,
     stage: str | Stage = results.STAGE_FINAL,
     bins: int = BINS,
+    weights: str | None = None,
+    draws: int = DRAWS,
 ) -> pl.DataFrame:
-    """Brier = MCB - DSC + UNC (CORP decomposition) and ECE, one line per slice.
+    """Brier = MCB - DSC + UNC (CORP decomposition), ECE and smooth ECE, one line per slice.
 
     MCB (miscalibration) is what recalibrating would gain, DSC (discrimination) what the scores know, UNC the variance
-    of the label (doi:10.1073/pnas.2016191118). ECE: ``bins`` equal-width bins (doi:10.1609/aaai.v29i1.9602). MCB and
-    ECE are never negative and biased upward in small slices.
+    of the label (doi:10.1073/pnas.2016191118). ECE: ``bins`` equal-width bins (doi:10.1609/aaai.v29i1.9602). Smooth
+    ECE: arXiv:2309.12236. MCB and both ECE are never negative and biased upward, most in small slices. So beside each
+    stand ``_debiased`` (without that bias; about 0 where nothing is wrong, and then as often below it as above),
+    ``_null_95`` (what a calibrated model with these scores stays under in 95 of 100 worlds) and ``_p_value``.
+
+    ``draws`` is the number of worlds (a fixed seed; entities that repeat keep their labels together); 0 leaves these
+    columns null.
 
     Returns
     -------
-    The ``by`` columns as text, then brier, mcb, dsc, unc, ece, n, n_labelled, stage, reason; null without labels.
+    The ``by`` columns as text, then brier, mcb, dsc, unc, ece, smooth_ece with their companions, n, n_labelled, stage,
+    reason, evaluation_id; null without labels.
 
     Raises
     ------
     ArgumentError
         Scores that are no probabilities, a task that is not binary, an unknown column or stage.
     """
-    scope = _probabilities(joined, by, period, stage)
+    scope = probabilities(joined, by, period, stage, weights)
     keys = list(scope.by)
     counts = scope.frame.group_by(keys or pl.lit(0).alias("\0all")).agg(
         pl.col(IN).sum().cast(pl.Int64).alias(results.N),
         (pl.col(IN) & pl.col(Y).is_not_null()).sum().cast(pl.Int64).alias(results.N_LABELLED),
     )
-    lines = []
-    for key, cell in _labelled_cells(scope):
-        scores, labels = cell.get_column(S).to_numpy(), cell.get_column(Y).to_numpy()
-        lines.append(
-            dict(zip(keys, key, strict=True))
-            | decompose(scores, labels)
-            | {"ece": expected_error(scores, labels, bins=bins)}
-        )
-    numbers = ["brier", "mcb", "dsc", "unc", "ece"]
-    made = pl.DataFrame(lines, schema=dict.fromkeys(keys, pl.String) | dict.fromkeys(numbers, pl.Float64))
-    frame = counts.join(made, on=keys, how="left", nulls_equal=True) if keys else _one_line(counts, made, numbers)
-    reason = pl.when(pl.col(results.N_LABELLED) > 0).then(None).when(pl.col(results.N) == 0).then(pl.lit("window open"))
+    lines = [
+        dict(zip(keys, key, strict=True)) | _numbers(rows, bins=bins, draws=draws)
+        for key, rows in labelled_cells(scope, weighted=weights is not None)
+    ]
+    made = pl.DataFrame(lines, schema=dict.fromkeys(keys, pl.String) | dict.fromkeys(NUMBERS, pl.Float64))
+    frame = counts.join(made, on=keys, how="left", nulls_equal=True) if keys else _one_line(counts, made)
+    reason = pl.when(pl.col("brier").is_not_null()).then(None).when(pl.col(results.N) == 0).then(pl.lit("window open"))
     frame = frame.with_columns(
         pl.lit(scope.stage.name).alias(results.STAGE),
         reason.otherwise(pl.lit("no labelled rows")).alias(results.REASON),
     )
     frame = frame.select(*keys, *SUMMARY_COLUMNS).sort(keys or "n", nulls_last=True)
-    return mark_within(frame, joined, within=() if period is None else (Period.parse(period),))
+    frame = mark_within(frame, joined, within=() if period is None else (Period.parse(period),))
+    call = {"by": scope.by, "period": str(scope.limits), "stage": scope.stage.name, "weights": weights}
+    return stamped(frame, joined, call="calibration_summary", bins=bins, draws=draws, **call)
 
 
-def _probabilities(joined: JoinedLike, by: Slices, period: str | Period | None, stage: str | Stage) -> Scope:
+def probabilities(
+    joined: JoinedLike, by: Slices, period: str | Period | None, stage: str | Stage, weights: str | None
+) -> Scope:
+    """The rows of the question, if their scores are probabilities."""
     check_joined(joined)
     kind, task = joined.contract.predictions.score_kind, joined.contract.model.task
     if kind != "probability" or task != "binary":
@@ -140,107 +151,47 @@ def _probabilities(joined: JoinedLike, by: Slices, period: str | Period | None, 
             next_step='set [predictions] score_kind = "probability" if the scores are probabilities',
             allowed="task binary, score_kind probability",
         )
-    return open_scope(joined, by=by, period=period, stage=stage)
+    return open_scope(joined, by=by, period=period, stage=stage, weights=weights)
 
 
-def _labelled_cells(scope: Scope) -> list[tuple[tuple[object, ...], pl.DataFrame]]:
-    rows = scope.frame.filter(pl.col(IN) & pl.col(Y).is_not_null())
-    if not scope.by:
-        return [((), rows)] if rows.height else []
-    return [(key, cell) for key, cell in rows.partition_by(list(scope.by), as_dict=True).items()]
+def labelled_cells(scope: Scope, *, weighted: bool) -> Iterator[tuple[tuple[object, ...], Rows]]:
+    """Slice values and the labelled rows that weigh something, slice by slice."""
+    frame, clustered = with_entities(scope.frame, scope.keys)
+    rows = frame.filter(pl.col(IN) & pl.col(Y).is_not_null() & (pl.col(W) > 0))
+    cells = rows.partition_by(list(scope.by), as_dict=True) if scope.by else {(): rows}
+    for key, cell in cells.items():
+        if cell.height:
+            yield key, cell_rows(cell, clustered=clustered, weighted=weighted)
 
 
-def _one_line(counts: pl.DataFrame, made: pl.DataFrame, numbers: list[str]) -> pl.DataFrame:
+def cell_rows(cell: pl.DataFrame, *, clustered: bool, weighted: bool) -> Rows:
+    """The arrays of one cell; entities that do not repeat in it are independent rows."""
+    cluster = cell.get_column(ENTITY).to_numpy() if clustered else None
+    if cluster is not None and len(np.unique(cluster)) == len(cluster):
+        cluster = None
+    weight = cell.get_column(W).to_numpy() if weighted else None
+    return Rows(cell.get_column(S).to_numpy(), cell.get_column(Y).to_numpy(), weight, cluster)
+
+
+def _numbers(rows: Rows, *, bins: int, draws: int) -> dict[str, float]:
+    found = decompose(rows.score, rows.label, weights=rows.weight)
+    made = worlds(rows, draws=draws) if draws else None
+    for name in BIASED:
+        value_of, drawn, _ = STATISTICS[name]
+        if name == "ece":
+            value = expected_error(rows.score, rows.label, bins=bins, weights=rows.weight)
+            drawn = partial(ece_draws, bins=bins)
+        else:
+            value = value_of(rows.score, rows.label, weights=rows.weight)
+        found[name] = value
+        if made is not None:
+            judged = judge(value, drawn, made, level=0.95)
+            found |= {f"{name}_{part}": getattr(judged, part) for part in CHANCE}
+    return found
+
+
+def _one_line(counts: pl.DataFrame, made: pl.DataFrame) -> pl.DataFrame:
     if not counts.height:
         counts = pl.DataFrame({results.N: [0], results.N_LABELLED: [0]})
-    filled = made if made.height else pl.DataFrame({name: pl.Series([None], dtype=pl.Float64) for name in numbers})
+    filled = made if made.height else pl.DataFrame({name: pl.Series([None], dtype=pl.Float64) for name in NUMBERS})
     return counts.hstack(filled)
-
-
-def _corp_curve(distinct: Distinct, level: float) -> pl.DataFrame:
-    fitted = isotonic(distinct.positives / distinct.n, distinct.n)
-    starts = np.flatnonzero(np.concatenate([[True], np.diff(fitted) > 0]))
-    n = np.add.reduceat(distinct.n, starts)
-    mean = np.add.reduceat(distinct.n * distinct.score, starts) / n
-    low, high = _corp_band(distinct, mean, level)
-    return _curve(
-        "corp",
-        first=distinct.score[starts],
-        last=distinct.score[np.append(starts[1:], len(fitted)) - 1],
-        mean=mean,
-        positives=np.add.reduceat(distinct.positives, starts),
-        n=n,
-        band=(low, high),
-        level=level,
-    )
-
-
-def _corp_band(distinct: Distinct, at: Array, level: float) -> tuple[Array, Array]:
-    """Refit labels drawn from the scores themselves; pointwise quantiles of those curves at ``at``."""
-    score, n = _thin(distinct.score, distinct.n)
-    rng = np.random.default_rng(_SEED)
-    drawn = rng.binomial(n.astype(np.int64), np.clip(score, 0, 1), size=(_DRAWS, len(score)))
-    position = np.clip(np.searchsorted(score, at, side="right") - 1, 0, len(score) - 1)
-    fits = np.stack([isotonic(draw / n, n)[position] for draw in drawn])
-    low, high = np.quantile(fits, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    return low, high
-
-
-def _thin(score: Array, n: Array) -> tuple[Array, Array]:
-    """Neighbouring scores merged when there are many: the band is drawn on at most 400 points."""
-    if len(score) <= _LARGEST_BAND_GRID:
-        return score, n
-    code = np.minimum(((np.cumsum(n) - n / 2) / n.sum() * _LARGEST_BAND_GRID).astype(np.int64), _LARGEST_BAND_GRID - 1)
-    total = sums_by(code, n, _LARGEST_BAND_GRID)
-    used = total > 0
-    return (sums_by(code, n * score, _LARGEST_BAND_GRID)[used] / total[used]), total[used]
-
-
-def _bin_curve(distinct: Distinct, bins: int, level: float) -> pl.DataFrame:
-    code = bin_of(distinct.score, bins)
-    n = sums_by(code, distinct.n, bins)
-    used = np.flatnonzero(n > 0)
-    mean = sums_by(code, distinct.n * distinct.score, bins)[used] / n[used]
-    rng = np.random.default_rng(_SEED)
-    drawn = rng.binomial(n[used].astype(np.int64), np.clip(mean, 0, 1), size=(_DRAWS * 10, len(used))) / n[used]
-    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
-    positives = sums_by(code, distinct.positives, bins)[used]
-    return _curve(
-        "bins",
-        first=used / bins,
-        last=(used + 1) / bins,
-        mean=mean,
-        positives=positives,
-        n=n[used],
-        band=(low, high),
-        level=level,
-    )
-
-
-def _curve(
-    name: str,
-    *,
-    first: Array,
-    last: Array,
-    mean: Array,
-    positives: Array,
-    n: Array,
-    band: tuple[Array, Array],
-    level: float,
-) -> pl.DataFrame:
-    lower, upper = wilson(positives, n, level=level)
-    return pl.DataFrame(
-        {
-            CURVE: [name] * len(n),
-            "score_lower": first,
-            "score_upper": last,
-            "score_mean": mean,
-            "observed": positives / n,
-            "lower": lower,
-            "upper": upper,
-            "band_lower": band[0],
-            "band_upper": band[1],
-            "n": n.astype(np.int64),
-            "method": ["Wilson"] * len(n),
-        }
-    )

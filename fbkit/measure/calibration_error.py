@@ -1,5 +1,6 @@
 """Brier's parts, calibration errors and the distance of the classes, with what chance alone would show of them."""
 
+import hashlib
 from collections.abc import Callable
 from typing import Final
 
@@ -8,13 +9,14 @@ import numpy as np
 from fbkit.measure.corp import PARTS, bin_of, decompose, expected_error, sums_by
 from fbkit.measure.intervals import Array
 from fbkit.measure.kinds import Cell, Cellwise, Found
-from fbkit.measure.null_band import Against, Rows, Statistic, gained, judge, worlds
+from fbkit.measure.null_band import Against, Judged, Rows, Statistic, gained, judge, worlds
 from fbkit.measure.smooth_error import smooth_error, smooth_errors
 
 NO_INTERVAL: Final = "no interval: biased near 0, see {name}_debiased, {name}_null_95, {name}_p_value"
 BIASED: Final = ("mcb", "ece", "smooth_ece")
-_DRAW_NODES: Final = 512
-_DRAW_STEPS: Final = 14
+_DRAW_NODES: Final = 256
+_DRAW_STEPS: Final = 10
+_REMEMBERED: Final = 2000
 
 
 def mcb_draws(score: Array, n: Array, sums: Array) -> Array:
@@ -70,6 +72,24 @@ STATISTICS: Final[dict[str, tuple[Callable[..., float], Statistic, Against]]] = 
 }
 
 
+_judged_before: dict[str, Judged] = {}
+
+
+def _judge_once(value: float, statistic: Statistic, rows: Rows, against: Against, level: float) -> Judged:
+    """The debiased value, the band and the p-value are asked for one by one, of the same rows."""
+    digest = hashlib.sha256(f"{statistic.__name__} {against} {level} {value!r}".encode())
+    for part in rows:
+        digest.update(b"none" if part is None else np.ascontiguousarray(part).tobytes())
+    key = digest.hexdigest()
+    found = _judged_before.get(key)
+    if found is None:
+        found = judge(value, statistic, worlds(rows, against=against), level=level)
+        if len(_judged_before) >= _REMEMBERED:
+            _judged_before.clear()
+        _judged_before[key] = found
+    return found
+
+
 def _plain(name: str) -> Cellwise:
     value_of = STATISTICS[name][0]
 
@@ -86,8 +106,7 @@ def _judged(name: str, what: str) -> Cellwise:
         value = value_of(cell.score, cell.label, weights=cell.weight)
         if np.isnan(value):
             return Found(value)
-        made = worlds(Rows(cell.score, cell.label, cell.weight, cell.cluster), against=against)
-        found = judge(value, draws, made, level=level)
+        found = _judge_once(value, draws, Rows(cell.score, cell.label, cell.weight, cell.cluster), against, level)
         if what == "debiased":
             return Found(found.debiased, found.lower, found.upper, method=found.method)
         return Found(found.null_95 if what == "null_95" else found.p_value, method=found.method)

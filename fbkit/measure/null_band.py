@@ -29,6 +29,20 @@ class Rows(NamedTuple):
     weight: Array | None = None
     cluster: NDArray[np.int64] | None = None
 
+    @property
+    def independent(self) -> bool:
+        """Whether every row is one independent label of 0 or 1."""
+        return self.weight is None and self.cluster is None and bool(np.isin(self.label, (0.0, 1.0)).all())
+
+    @property
+    def weighing(self) -> "Rows":
+        """The rows that weigh something."""
+        if self.weight is None or bool((self.weight > 0).all()):
+            return self
+        kept = self.weight > 0
+        cluster = None if self.cluster is None else self.cluster[kept]
+        return Rows(self.score[kept], self.label[kept], self.weight[kept], cluster)
+
 
 class Worlds(NamedTuple):
     """Draws of the labels' sums by group of rows with nearly the same score.
@@ -77,12 +91,12 @@ def worlds(rows: Rows, *, against: Against = "scores", draws: int = DRAWS, large
     residuals under a random sign per entity (wild bootstrap), so that what varies together does so in the draws.
     The world that was seen is the isotonic fit, shrunk towards the null as far as the fit is noise (James and Stein).
     """
-    used = _weighing(rows)
+    used = rows.weighing
     groups, code = grouped(used, largest=largest)
     base = np.full_like(groups.score, groups.positives.sum() / groups.n.sum())
     null_truth = np.clip(groups.score, 0, 1) if against == "scores" else base
     fitted = _fitted(groups)
-    noise, method = _noise(used, groups, code, fitted, draws)
+    noise, method = label_noise(used, groups, code, fitted, draws=draws)
     null = noise(null_truth)
     likely, widest = _seen(groups, null, null_truth, fitted, against=against)
     return Worlds(groups, code, null, tuple((truth, noise(truth)) for truth in (likely, widest)), method)
@@ -119,15 +133,6 @@ def gained(score: Array, n: Array, sums: Array, *, against: Against) -> Array:
     if against == "scores":
         return ((n * score**2).sum() - (2 * sums * score).sum(axis=1) - left) / total
     return (-np.square(sums.sum(axis=1)) / total - left) / total
-
-
-def _weighing(rows: Rows) -> Rows:
-    """The rows that weigh something."""
-    if rows.weight is None:
-        return rows
-    kept = rows.weight > 0
-    cluster = None if rows.cluster is None else rows.cluster[kept]
-    return Rows(rows.score[kept], rows.label[kept], rows.weight[kept], cluster)
 
 
 def _seen(groups: Distinct, null: Array, null_truth: Array, fitted: Array, *, against: Against) -> tuple[Array, Array]:
@@ -169,15 +174,18 @@ def _fitted(groups: Distinct) -> Array:
     return np.interp(groups.score, middle, fit[starts])
 
 
-def _noise(
-    rows: Rows, groups: Distinct, code: NDArray[np.int64], fitted: Array, draws: int
+def label_noise(
+    rows: Rows, groups: Distinct, code: NDArray[np.int64], fitted: Array, *, draws: int
 ) -> tuple[Callable[[Array], Array], str]:
+    """A function that draws sums of labels by group in a world with these probabilities, and what it is called."""
     rng = np.random.default_rng(_SEED)
-    if rows.weight is None and rows.cluster is None and bool(np.isin(rows.label, (0.0, 1.0)).all()):
+    if rows.independent:
         counts = groups.n.astype(np.int64)
-        return lambda truth: rng.binomial(counts, truth, size=(draws, len(counts))).astype(
-            np.float64
-        ), "parametric bootstrap"
+
+        def drawn(truth: Array) -> Array:
+            return rng.binomial(counts, truth, size=(draws, len(counts))).astype(np.float64)
+
+        return drawn, "parametric bootstrap"
     weight = np.ones_like(rows.score) if rows.weight is None else rows.weight
     residual = weight * (rows.label - fitted[code])
     bucket, buckets = _bucket(rows, weight)

@@ -29,8 +29,9 @@ def smooth_error(scores: Array, labels: Array, *, weights: Array | None = None, 
 
 def smooth_errors(scores: Array, masses: Array, *, nodes: int, steps: int = _STEPS) -> Array:
     """The same for several sets (lines) of residual masses at the same rising scores."""
-    coefficients = _cosines(_on_nodes(scores, masses, nodes))
-    low, high = np.zeros(len(masses)), np.ones(len(masses))
+    placed = _on_nodes(scores, masses, nodes)
+    low, high = np.zeros(len(masses)), np.abs(placed).sum(axis=1)
+    coefficients = _cosines(placed)
     for _ in range(steps):
         middle = (low + high) / 2
         wide = _integral(coefficients, middle) >= middle
