@@ -4,10 +4,10 @@ from typing import Final
 
 import polars as pl
 
-from fbkit.measure.metrics import all_cells, check_level, total_frames
+from fbkit.measure.metrics import all_cells, check_level
+from fbkit.measure.ratios import counted_cells, total_frames
 from fbkit.measure.registry import Total, choose
 from fbkit.measure.scope import MATURE, Slices, open_scope
-from fbkit.measure.totals import count_cells
 from fbkit.schema import results
 from fbkit.schema.incomplete import mark_incomplete
 from fbkit.schema.period import Period
@@ -72,7 +72,7 @@ def availability(
         stage=results.STAGE_ANY,
         extra={_STATE: pl.col("state").cast(pl.String)},
     )
-    cells = all_cells(scope, count_cells(scope.frame, scope.keys))
+    cells = all_cells(scope, counted_cells(scope))
     measures = [measure for measure in choose("availability") if isinstance(measure, Total)]
     frame = total_frames(scope, cells, measures, level=level, bounded=False, weighted=False)["availability"]
     counts = scope.frame.group_by(scope.keys).agg(

@@ -16,7 +16,8 @@ from fbkit.measure.intervals import Array
 from fbkit.measure.kinds import F, S, Total, W, Y
 from fbkit.measure.mar import gather, make_cells
 from fbkit.measure.masses import Metric, Rows
-from fbkit.measure.metrics import POSITIVES_ONLY, all_cells, check_level, total_frames, without_numbers
+from fbkit.measure.metrics import POSITIVES_ONLY, all_cells, check_level, without_numbers
+from fbkit.measure.ratios import total_frames
 from fbkit.measure.registry import choose
 from fbkit.measure.rows import no_rows
 from fbkit.measure.scope import ENTITY, IN, Scope, Slices, Stage, open_scope, slice_columns
@@ -255,15 +256,16 @@ def _without(part: pl.DataFrame, reason: str) -> pl.DataFrame:
 
 def _assembled(scope: Scope, parts: list[pl.DataFrame], *, labelled: bool) -> pl.DataFrame:
     """All lines by metric, slice, time and assumption; the worst case holds what the labelled rows say."""
-    numbered = [part.with_columns(pl.lit(number).alias(_LINE)) for number, part in enumerate(parts)]
-    frame = pl.concat(numbered, how="diagonal")
+    made = [name for name in bands.COLUMNS if name not in (*scope.keys, results.PERIOD_END, results.EVALUATION_ID)]
+    numbered = [part.select(*scope.keys, *made, pl.lit(number).alias(_LINE)) for number, part in enumerate(parts)]
+    frame = pl.concat(numbered)
     group = [results.METRIC, *scope.keys]
     first = pl.col(_LINE).min().over(results.METRIC)
     worst, own = pl.col(bands.ASSUMPTION) == bands.WORST_CASE, pl.col(bands.ASSUMPTION) == bands.LABELLED
     said = pl.col(results.VALUE).filter(own).first().over(group)
     held = [
-        pl.when(worst & pl.col(name).is_not_null()).then(made(name, said)).otherwise(name).alias(name)
-        for name, made in (
+        pl.when(worst & pl.col(name).is_not_null()).then(wider(name, said)).otherwise(name).alias(name)
+        for name, wider in (
             (results.BOUND_LOWER, pl.min_horizontal), (bands.BAND_LOWER, pl.min_horizontal),
             (results.BOUND_UPPER, pl.max_horizontal), (bands.BAND_UPPER, pl.max_horizontal),
         )

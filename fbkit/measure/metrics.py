@@ -9,23 +9,14 @@ from fbkit.errors import ArgumentError
 from fbkit.measure.cellwise import cellwise_frames
 from fbkit.measure.evaluation import evaluation_id, note
 from fbkit.measure.intervals import Array
-from fbkit.measure.kinds import Cellwise, Measure, Total, W, Y, working_name
+from fbkit.measure.kinds import Cellwise, Measure, Total, working_name
 from fbkit.measure.made import made_column
+from fbkit.measure.ratios import counted_cells, total_frames
 from fbkit.measure.registry import Asked, choose, listed
 from fbkit.measure.rows import no_rows
-from fbkit.measure.scope import INSTANT, Scope, Slices, Stage, open_scope, with_entities
+from fbkit.measure.scope import INSTANT, Scope, Slices, Stage, open_scope
 from fbkit.measure.slice_bins import Edges
-from fbkit.measure.tally import moments, repeated, tally
-from fbkit.measure.totals import (
-    CLUSTERED,
-    COUNTS,
-    INDEPENDENT,
-    add_losses,
-    count_cells,
-    estimate,
-    finish,
-    sum_cells,
-)
+from fbkit.measure.totals import COUNTS, finish
 from fbkit.measure.user import Metric
 from fbkit.schema import results
 from fbkit.schema.incomplete import mark_incomplete
@@ -202,14 +193,6 @@ def check_level(level: float) -> None:
         )
 
 
-def counted_cells(scope: Scope) -> pl.DataFrame:
-    """Rows per cell of a scope, see :func:`fbkit.measure.totals.count_cells`."""
-    counted = tally(scope)
-    if counted is None:
-        return count_cells(scope.frame, scope.keys)
-    return count_cells(counted.counts, scope.keys, rows=pl.col(W).cast(pl.Int64))
-
-
 def all_cells(scope: Scope, cells: pl.DataFrame) -> pl.DataFrame:
     """The cells; a question without slices and grain has one even when there is no row."""
     if cells.height or scope.by or scope.every:
@@ -217,45 +200,6 @@ def all_cells(scope: Scope, cells: pl.DataFrame) -> pl.DataFrame:
     start = scope.limits.start if scope.limits else None
     empty = {results.PERIOD_START: pl.Series([start], dtype=INSTANT)}
     return pl.DataFrame(empty | {name: pl.Series([0], dtype=pl.Int64) for name in COUNTS})
-
-
-def total_frames(
-    scope: Scope, cells: pl.DataFrame, measures: Sequence[Total], *, level: float, bounded: bool, weighted: bool
-) -> dict[str, pl.DataFrame]:
-    """Estimates of all ratio measures, keyed by name."""
-    counted = tally(scope)
-    served = [measure for measure in measures if counted is not None and counted.serves(measure)]
-    units = repeated(scope, counted) if counted is not None and served else None
-    made: dict[str, pl.DataFrame] = {}
-    for measure in served if counted is not None else ():
-        sums = sum_cells(counted.counts, scope.keys, measure, units=None, bounded=bounded)
-        found = cells.join(sums, on=scope.keys, how="left", nulls_equal=True)
-        if units is not None:
-            squares = moments(scope, counted, units, measure)
-            found = found.join(squares, on=scope.keys, how="left", nulls_equal=True)
-        made[measure.name] = estimate(found, measure, level=level, stage=scope.stage)
-    rest = [measure for measure in measures if measure.name not in made]
-    return made | _row_totals(scope, cells, rest, level=level, bounded=bounded, weighted=weighted)
-
-
-def _row_totals(
-    scope: Scope, cells: pl.DataFrame, measures: Sequence[Total], *, level: float, bounded: bool, weighted: bool
-) -> dict[str, pl.DataFrame]:
-    """Estimates of ratio measures that need every row."""
-    if not measures:
-        return {}
-    frame, clustered = with_entities(scope.frame, scope.keys)
-    fractional = not frame.select(pl.col(Y).is_in([0.0, 1.0]).all()).item()
-    losses = add_losses(frame, measures)
-    made: dict[str, pl.DataFrame] = {}
-    for measure in measures:
-        plain = measure.kind == "proportion" and not weighted and not (fractional and measure.uses_label)
-        units = CLUSTERED if clustered else None if plain else INDEPENDENT
-        sums = sum_cells(losses[measure.loss], scope.keys, measure, units=units, bounded=bounded)
-        made[measure.name] = estimate(
-            cells.join(sums, on=scope.keys, how="left", nulls_equal=True), measure, level=level, stage=scope.stage
-        )
-    return made
 
 
 def assemble(scope: Scope, measures: Sequence[Measure], parts: dict[str, pl.DataFrame], identity: str) -> pl.DataFrame:
