@@ -81,9 +81,10 @@ def moments(scope: Scope, counted: Tally, units: Units, measure: Total) -> pl.Da
         "units": _by(cell, (bottom != 0).astype(np.float64), size),
         "rows": rows,
     }
-    return scope.frame.select(scope.keys)[counted.row].with_columns(
+    found = scope.frame.select(scope.keys)[counted.row].with_columns(
         pl.Series(name, each) for name, each in sums.items()
     )
+    return found.cast({"units": pl.UInt32, "rows": pl.Int64})
 
 
 def _contributions(counted: Tally, measure: Total) -> tuple[Array, Array]:
