@@ -42,7 +42,7 @@ def _quantile(part: str, name: str, percent: int) -> Cellwise:
 
 
 def _share(status: str) -> Total:
-    said = column("status").str.strip_chars().str.to_lowercase()
+    said = column("status").cast(pl.String).str.strip_chars().str.to_lowercase()
     return Total(
         name=f"{status}_share",
         needs="rows",
