@@ -58,7 +58,10 @@ def _paired_total(measure: Total, one: Sums, two: Sums, clusters: Ints | None, *
     same = np.array_equal(one.b, two.b) and np.isin(one.b, (0.0, 1.0)).all()
     if clusters is None and same and binary and measure.transform is None and measure.kind == "proportion":
         return mcnemar(one.a[counted], two.a[counted], level=level)
-    return paired_ratio((one.a, one.b), (two.a, two.b), clusters=clusters, transform=measure.transform, level=level)
+    some = (one.b != 0) | (two.b != 0)
+    first, second = ((part.a[some], part.b[some]) for part in (one, two))
+    units = None if clusters is None else clusters[some]
+    return paired_ratio(first, second, clusters=units, transform=measure.transform, level=level)
 
 
 def _paired_cellwise(
