@@ -14,6 +14,7 @@ from fbkit.measure.logistic import fit_line, log_odds
 DRAWS: Final = 200
 LARGEST: Final = 1000
 _BUCKETS: Final = 256
+_CUT: Final = 1e-3
 _SEED: Final = 20_210_217
 
 Against = Literal["scores", "base"]
@@ -139,10 +140,12 @@ def _seen(groups: Distinct, null: Array, null_truth: Array, fitted: Array, *, ag
     """What was seen without what is noise in it: a logistic line first, then what the isotonic fit adds to that.
 
     Each part is shrunk by the factor of James and Stein, 1 - (what chance alone gains) / (what is gained); in the
-    second world the line lies two standard errors further off instead.
+    second world the line lies two standard errors further off instead (at most five times as far).
     """
     score, n, sums = groups.score, groups.n, groups.positives
-    x = log_odds(score)
+    # Scores near 0 and 1 would pull the line at great length; rare labels live there, so the cut follows the base rate.
+    clip = min(_CUT, _CUT * 10 * float(sums.sum() / n.sum())) if sums.sum() > 0 else _CUT
+    x = log_odds(score, clip=clip)
 
     def gain(start: Array, end: Array) -> float:
         return max(1e-300, float((n * (np.square(start - sums / n) - np.square(end - sums / n))).sum()))
@@ -155,7 +158,8 @@ def _seen(groups: Distinct, null: Array, null_truth: Array, fitted: Array, *, ag
     parameter = _parameter(groups, null, null_truth) / gain(null_truth, straight)
     near = null_truth + max(0.0, 1 - 2 * parameter) * (straight - null_truth)
     start = log_odds(null_truth)
-    far = np.asarray(expit(start + (1 + 2 * np.sqrt(parameter)) * (log_odds(straight) - start)))
+    further = 1 + 2 * min(2.0, float(np.sqrt(parameter)))
+    far = np.asarray(expit(start + further * (log_odds(straight) - start)))
     bend = max(0.0, 1 - chance / gain(near, fitted)) * (fitted - near)
     return near + bend, np.clip(far + max(0.0, 1 - chance / gain(straight, fitted)) * (fitted - straight), 0, 1)
 
