@@ -12,7 +12,7 @@ from fbkit.measure.mar import Cells
 from fbkit.measure.masses import Metric, Rows, units_of
 from fbkit.schema import bands
 
-RANGE_ONLY: Final = "only a range: without an assumption about them the missing labels allow every value in it"
+RANGE_ONLY: Final = "only a range: every value in it is possible"
 NO_DELTA: Final = "no odds ratio from 1/1000 to 1000 gives this value"
 _NAMES: Final = {
     "proportion": "linearised, Wilson (effective n)",

@@ -123,7 +123,7 @@ def _furthest(metric: Metric, rows: Rows, cells: Cells, limits: tuple[float, flo
 
 def _starts(metric: Metric, rows: Rows, cells: Cells, limits: tuple[float, float], sign: int) -> list[Array]:
     middle = np.ones_like(cells.positive)
-    if metric.ordered is None:
+    if metric.ordered is None or not len(middle):
         return [np.clip(middle, *limits)]
     size = np.bincount(cells.code, minlength=len(middle))
     mean = cells.sums(rows.score) / np.maximum(size, 1)

@@ -24,11 +24,13 @@ def plain(value: object, *, places: int | None = None) -> str:
     if number is None:
         return NONE
     if places is None:
-        places = _places(abs(number))
+        places = places_of(number)
     return f"{number + 0.0:,.{places}f}".replace("-0." + "0" * places, "0." + "0" * places)
 
 
-def _places(size: float) -> int:
+def places_of(number: float) -> int:
+    """How many decimals a number is shown with."""
+    size = abs(number)
     if 0.1 <= size <= 0.9 or size == 0:
         return 2
     if size > 0.9:
@@ -42,7 +44,7 @@ def interval(value: object, lower: object, upper: object, *, places: int | None 
     if number is None:
         return NONE
     if places is None:
-        places = _places(abs(number))
+        places = places_of(number)
     if finite(lower) is None or finite(upper) is None:
         return plain(value, places=places)
     return f"{plain(value, places=places)} [{plain(lower, places=places)}, {plain(upper, places=places)}]"
