@@ -200,6 +200,7 @@ def _framed(
 ) -> pl.DataFrame:
     """One line of the result for every cell."""
     numbers = np.array([(*answer[:3], *answer.range[:4], answer.delta) for answer in answers]).reshape(-1, 8)
+    numbers[:, [0, 3, 4]] = np.clip(numbers[:, [0, 3, 4]], 0.0, metric.ceiling)  # rounding may step over an end
     value, lower, upper, low, high, _, _, delta = numbers.T
     band_low, band_high = _band(numbers, metric, level=level)
     made = finish(
