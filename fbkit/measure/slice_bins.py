@@ -92,8 +92,8 @@ def numeric_bins(
     """Quantile bins of a column of numbers, from the rows of ``reference``.
 
     Without one: from the rows before ``period``, so that the rows that are looked at never move an edge, or from all
-    rows if fewer than 100 values lie there. A value that holds several quantiles gets one edge; a column of one value
-    has one bin.
+    rows if fewer than 100 values lie there. A value that holds several quantiles gets one edge, and the least value its
+    own bin if it holds all of them; a column of one value has one bin.
     """
     values = pl.col(column).cast(pl.Float64).fill_nan(None)
     rows = lazy_rows(joined)
@@ -119,7 +119,11 @@ def _quantile_edges(values: Array, bins: int) -> tuple[float, ...]:
         return ()
     # Ordinary quantiles lie between values; an edge that is a value keeps equal values together and is easy to read.
     edges = np.unique(np.quantile(finite, np.linspace(0, 1, bins + 1)[1:-1], method="higher"))
-    return tuple(float(edge) for edge in edges if edge > finite.min())
+    least = finite.min()
+    if edges[-1] == least < finite.max():
+        # Nearly all rows have the least value, such as no rain: that value, and everything above it.
+        edges = finite[finite > least].min(keepdims=True)
+    return tuple(float(edge) for edge in edges if edge > least)
 
 
 def _many_valued(joined: JoinedLike, names: Sequence[str]) -> set[str]:

@@ -129,9 +129,7 @@ def _best_scored(rows: SliceRows, *, depth: int, k: int, alpha: float) -> tuple[
     n = len(rows.a)
     errors = Block(rows.table.blocks[1].start, n) if rows.binary else Block(0, n, rows.a)
     table = Table(codes=rows.table.codes, cards=rows.table.cards, blocks=(Block(0, n), errors))
-    best = best_slices(
-        table, k=_EXAMINED + k, depth=depth, least=float(rows.least[0]), worst=float(rows.a.max()), alpha=alpha
-    )
+    best = best_slices(table, k=_EXAMINED + k, depth=depth, least=rows.least, worst=float(rows.a.max()), alpha=alpha)
     made: list[Slices] = []
     for item in best:
         columns, values = zip(*item.conditions, strict=True)
@@ -213,16 +211,15 @@ class Chooser:
         if not others:
             return True
         told = np.logical_or.reduce(others)
-        rest = inside & ~told
-        if self._enough(rest):
+        rest, size = inside & ~told, np.count_nonzero(inside)
+        if self._enough(rest) and np.count_nonzero(rest) * 4 >= size:
             return self._worse(rest, ~told)
-        # All but a few of its rows are in slices that are kept: it must be worse than what surrounds it there.
-        around = told & ~inside
-        return self._enough(around) and self._worse(inside, inside | around)
+        # Most of its rows are in slices that are kept: it must be worse than what surrounds it in each of these.
+        around = [mine & ~inside for mine in others if np.count_nonzero(mine & inside) * 2 >= size]
+        return bool(around) and all(self._enough(rows) and self._worse(inside, inside | rows) for rows in around)
 
     def _enough(self, some: Flags) -> bool:
-        counts = self.rows.chosen(some).n[:, 0]
-        return bool((counts >= self.rows.least).any())
+        return bool(np.count_nonzero(some[self.rows.starts[-2] :]) >= self.rows.least)
 
     def _worse(self, some: Flags, among: Flags) -> bool:
         """Whether some rows are worse than the others among those given, surely enough."""

@@ -16,6 +16,7 @@ from fbkit.schema.protocols import JoinedLike
 RANK: Final = "rank"
 SLICE: Final = "slice"
 CONDITIONS: Final = "conditions"
+STANDS_OUT: Final = "stands_out"
 NOTHING: Final = "no slice stands out"
 NOT_CLEAR: Final = "not told apart from chance"
 NOT_CONFIRMED: Final = "not confirmed on the other half"
@@ -26,7 +27,7 @@ NUMBERS: Final = (
 _ESTIMATE: Final = (results.VALUE, results.LOWER, results.UPPER, results.BOUND_LOWER, results.BOUND_UPPER)
 _COUNTED: Final = (results.PERIOD_START, results.PERIOD_END, results.N, results.N_LABELLED, results.STAGE)
 SEARCH_COLUMNS: Final = (
-    results.METRIC, RANK, SLICE, CONDITIONS, *_ESTIMATE, *NUMBERS, "n_tested", *_COUNTED, results.METHOD,
+    results.METRIC, RANK, SLICE, STANDS_OUT, CONDITIONS, *_ESTIMATE, *NUMBERS, "n_tested", *_COUNTED, results.METHOD,
     results.REASON,
 )  # fmt: skip
 
@@ -34,9 +35,10 @@ Named = tuple[tuple[str, str | None], ...]
 
 
 class Line(NamedTuple):
-    """One slice by (column, value), its numbers, and why it does not stand out (None: it does)."""
+    """One slice by (column, value), which columns are bins, its numbers, why it does not stand out (None: it does)."""
 
     named: Named
+    bins: frozenset[str]
     numbers: Mapping[str, float]
     reason: str | None
 
@@ -81,8 +83,8 @@ def confirmed(lines: Sequence[Line], *, level: float) -> list[Line]:
     adjusted = holm(np.array([line.numbers["p_value"] for line in standing]))
     made = []
     for line, p_value in zip(standing, adjusted, strict=True):
-        kept = bool(p_value <= 1 - level)
-        made.append(Line(line.named, {**line.numbers, "p_adjusted": float(p_value)}, None if kept else NOT_CONFIRMED))
+        numbers = {**line.numbers, "p_adjusted": float(p_value)}
+        made.append(line._replace(numbers=numbers, reason=None if p_value <= 1 - level else NOT_CONFIRMED))
     made.sort(key=lambda line: line.reason is not None)
     return [*made, *(line for line in lines if line.reason is not None)]
 
@@ -127,7 +129,8 @@ def _row(line: Line, found: Mapping[str, Any], *, rank: int) -> dict[str, Any]:
         | {
             RANK: rank,
             SLICE: slice_text(line.named),
-            CONDITIONS: [{"column": name, "value": value} for name, value in line.named],
+            STANDS_OUT: line.reason is None,
+            CONDITIONS: [{"column": name, "value": value, "bin": name in line.bins} for name, value in line.named],
             results.REASON: "; ".join(part for part in (line.reason, missing) if part) or None,
         }
     )
@@ -162,11 +165,11 @@ def _value_text(value: str | None) -> str:
 def _schema() -> pl.Schema:
     texts = (results.METRIC, SLICE, results.STAGE, results.METHOD, results.REASON)
     instant = pl.Datetime("us", "UTC")
-    conditions = pl.List(pl.Struct({"column": pl.String(), "value": pl.String()}))
+    conditions = pl.List(pl.Struct({"column": pl.String(), "value": pl.String(), "bin": pl.Boolean()}))
     return pl.Schema(
         dict.fromkeys(texts, pl.String())
         | dict.fromkeys((*_ESTIMATE, *NUMBERS), pl.Float64())
         | dict.fromkeys((RANK, "n_tested", results.N, results.N_LABELLED), pl.Int64())
         | dict.fromkeys((results.PERIOD_START, results.PERIOD_END), instant)
-        | {CONDITIONS: conditions}
+        | {CONDITIONS: conditions, STANDS_OUT: pl.Boolean()}
     )

@@ -38,7 +38,7 @@ class SliceRows:
     """Rows that have a size, sorted by period and loss; ``starts`` are the first rows of the periods, and the end.
 
     ``binary``: every loss is 0 or 1 and every size 1; ``plain``: every size is 1. ``least`` is the number of rows that
-    a slice must have in one of the periods. ``entity`` numbers what repeats (None: nothing does), ``group`` is its
+    a slice must have, in the current period. ``entity`` numbers what repeats (None: nothing does), ``group`` is its
     one of 64 groups.
     """
 
@@ -47,7 +47,7 @@ class SliceRows:
     a: Array
     b: Array
     starts: tuple[int, ...]
-    least: Array
+    least: float
     binary: bool
     plain: bool
     entity: Ints | None
@@ -69,9 +69,9 @@ class SliceRows:
         return Moments(*parts)
 
     def enough(self, sums: Array) -> Flags:
-        """Whether slices of these sums have the least number of rows in one of the periods."""
-        each = len(sums) // self.periods
-        return np.asarray((sums[::each] >= self.least[:, None]).any(axis=0), dtype=np.bool_)
+        """Whether slices of these sums have the least number of rows, in the current period."""
+        latest = sums[len(sums) - len(sums) // self.periods]
+        return np.asarray(latest >= self.least, dtype=np.bool_)
 
     def chosen(self, rows: Flags) -> Moments:
         """Moments of any set of rows, shape (period, 1)."""
@@ -91,6 +91,11 @@ class SliceRows:
         if any(value not in self.conditions[c].values for c, value in found):
             return None
         return tuple((c, self.conditions[c].values.index(value)) for c, value in found)
+
+    def is_bin(self, column: str) -> bool:
+        """Whether a column's slices are bins of numbers, not its values."""
+        text = next(condition.expression for condition in self.conditions if condition.column == column)
+        return not text.meta.eq(pl.col(column).cast(pl.String))
 
     def expression(self, named: Sequence[tuple[str, str | None]]) -> pl.Expr:
         """The same conditions as an expression of the joined table's columns."""
@@ -176,11 +181,11 @@ def _sorted(rows: pl.DataFrame, texts: Mapping[str, pl.Expr], *, periods: int, l
     order = np.argsort((2 * now + (a if binary else 0)).astype(np.int8), kind="stable")
     a, b, now = a[order], b[order], now[order]
     starts = (0, *np.searchsorted(now, np.arange(1, periods)).tolist(), len(a))
-    enough = np.array([max(least[0], np.ceil(least[1] * (end - start))) for start, end in pairwise(starts)])
+    enough = max(float(least[0]), float(np.ceil(least[1] * (starts[-1] - starts[-2]))))
     conditions, codes = [], []
     for i, (name, text) in enumerate(texts.items()):
         values, code = _coded(rows.get_column(f"{_CODE}{i}"))
-        kept, code = _frequent(code[order], len(values), starts, enough)
+        kept, code = _frequent(code[order], len(values), starts[-2], enough)
         conditions.append(Condition(column=name, expression=text, values=tuple(values[at] for at in kept)))
         codes.append(code)
     cards = tuple(len(condition.values) for condition in conditions)
@@ -199,10 +204,13 @@ def _coded(values: pl.Series) -> tuple[list[str | None], Ints]:
     return [*known.to_list(), *([None] if values.null_count() else [])], code
 
 
-def _frequent(code: Ints, values: int, starts: tuple[int, ...], least: Array) -> tuple[Ints, Ints]:
-    """Which values have enough rows in a period, and the code of each row among these (their number: none)."""
-    counts = np.stack([np.bincount(code[start:end], minlength=values) for start, end in pairwise(starts)])
-    kept = np.flatnonzero((counts >= least[:, None]).any(axis=0))
+def _frequent(code: Ints, values: int, start: int, least: float) -> tuple[Ints, Ints]:
+    """Which values have enough rows from ``start`` on, and each row's code among these (their number: none of them).
+
+    A value that leaves too few rows to compare with is no slice either, such as the only version that is live.
+    """
+    counts = np.bincount(code[start:], minlength=values)
+    kept = np.flatnonzero((counts >= least) & (counts <= counts.sum() - least))
     lookup = np.full(values + 1, len(kept), dtype=np.int64)
     lookup[kept] = np.arange(len(kept))
     return kept, lookup[code]

@@ -86,13 +86,15 @@ def find_slices(
 
     Returns
     -------
-    One line per slice, the most important first: metric, rank, slice, conditions (column, value); value, lower, upper,
-    bound_lower, bound_upper of the slice as :func:`fbkit.metrics` gives them; rest (all other rows); overall;
-    reference, reference_rest, reference_overall (in the reference period); effect (slice less rest, or the difference
-    of their changes) with interval; shrunken (the effect left when the search is allowed for); contribution (the whole,
-    or its change, less what it would be without the slice's rows) with interval; share (of the denominator); score
-    (SliceLine's); p_value, p_adjusted, n_tested; period_start, period_end, n, n_labelled, stage, method, reason,
-    evaluation_id. If nothing stands out: one line without a slice, the whole's numbers, and that as the reason.
+    One line per slice, the most important first: metric, rank, slice, stands_out, conditions (column, value, bin);
+    value, lower, upper, bound_lower, bound_upper of the slice as :func:`fbkit.metrics` gives them; rest (all other
+    rows); overall; reference, reference_rest, reference_overall (in the reference period); effect (slice less rest, or
+    the difference of their changes) with interval; shrunken (the effect that is left when the search is allowed for);
+    contribution (the whole, or its change, less what it would be without the slice's rows) with interval; share (of
+    the metric's denominator); score (SliceLine's); p_value, p_adjusted, n_tested; period_start, period_end, n,
+    n_labelled, stage, method, reason, evaluation_id. Effects and contributions are in units of the metric (of the mean
+    square for rmse, of TP / (TP + FP + FN) for f1): below 0 lowers it. If nothing stands out: one line without a
+    slice, the whole's numbers, and that as the reason.
 
     Raises
     ------
@@ -240,5 +242,6 @@ def _lines(
         factor = float(found.shrink[index]) if shown is rows else 1.0
         numbers |= {"shrunken": numbers["effect"] * factor, "score": float(found.score[index])}
         numbers["p_adjusted"] = float(found.p_adjusted[index])
-        made.append(Line(named, numbers, None if clear else NOT_CLEAR))
+        bins = frozenset(name for name, _ in named if rows.is_bin(name))
+        made.append(Line(named, bins, numbers, None if clear else NOT_CLEAR))
     return made if shown is rows else confirmed(made, level=level)
