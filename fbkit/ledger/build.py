@@ -1,32 +1,59 @@
 """One pass over joined rows to a ledger."""
 
 from collections.abc import Sequence
-from types import MappingProxyType
+from dataclasses import replace
 
 import polars as pl
 
-from fbkit.errors import ArgumentError, nearest
-from fbkit.ledger import ledger as columns
+from fbkit.errors import ArgumentError
+from fbkit.join.rows import lazy_rows, no_rows
+from fbkit.ledger import columns as c
+from fbkit.ledger.checks import check_rows, check_slices, operating_thresholds
 from fbkit.ledger.edges import BinEdges
-from fbkit.ledger.ledger import Ledger, add_up
-from fbkit.schema.period import format_instant
-from fbkit.schema.protocols import JoinedLike
+from fbkit.ledger.keys import Layout
+from fbkit.ledger.ledger import Ledger, Manifest, recoded, tidy
+from fbkit.ledger.rows import HASH, WEEK, Asked, Texts, batches, sample_of, slice_code
+from fbkit.schema.label import longest_delay
+from fbkit.schema.protocols import JoinedLike, check_joined
+
+_NUMBER = "\0number"
+_BASE = "\0base"
+_MOST_SCORES = 1_000_000
+_ALL_ENTITIES = 2_000_000
+_SAMPLED = 64
 
 
-def build(joined: JoinedLike, *, edges: BinEdges | None = None, slices: Sequence[str] | None = None) -> Ledger:
-    """Count joined rows by day, version, decision, label state and score bin, overall and for each slice column.
+def build(
+    joined: JoinedLike,
+    *,
+    edges: BinEdges | None = None,
+    slices: Sequence[str] | None = None,
+    pairs: Sequence[tuple[str, str]] = (),
+    weights: str | None = None,
+    entities: bool | None = None,
+) -> Ledger:
+    """Count joined rows by day, version, decision, label state, delays and score bin, overall and by slice.
 
     Parameters
     ----------
     edges
-        Score bins; by default from all scores given, with the contract's and the logged thresholds among them.
+        Score bins; by default from the scores (of all rows, or of every so-manieth of a million and more), with tenths
+        and the contract's and the logged thresholds among them.
     slices
-        Slice columns, by default the contract's. Single-slice marginals: crossings need the rows.
+        Slice columns, by default the contract's.
+    pairs
+        Pairs of slice columns whose crossing is counted too.
+    weights
+        Column of row weights; their sums are counted beside the plain ones.
+    entities
+        Whether groups of entities are counted for cluster-robust intervals; by default if any row has an entity.
 
     Errors
     ------
-    ArgumentError for a slice column that does not exist, for numeric labels, and for scores outside 0..1.
+    ArgumentError for a slice column that does not exist or identifies rows, for numeric labels, for scores outside
+    0..1, and for weights that are null, negative or too large to be added up.
     """
+    check_joined(joined)
     if joined.contract.model.task != "binary":
         raise ArgumentError(
             "a ledger counts binary labels",
@@ -34,73 +61,116 @@ def build(joined: JoinedLike, *, edges: BinEdges | None = None, slices: Sequence
             next_step="measure the rows",
             allowed='task = "binary"',
         )
-    frame = joined.frame
-    wanted = tuple(joined.contract.slices.columns if slices is None else slices)
-    _check(frame, wanted)
-    bins = edges or BinEdges.from_reference(frame["score"], thresholds=operating_thresholds(joined))
-    unit = _unit_lines(frame, bins, wanted)
-    marginals = [_marginal(unit, name) for name in (columns.OVERALL, *wanted)]
-    manifest = {
-        "contract": joined.contract.hash,
-        "as_of": format_instant(joined.as_of),
-        "slices": wanted,
-        "score_scale": columns.SCALE,
-        "rows": frame.height,
-        "sources": (joined.evaluation_key,),
-    }
-    return Ledger(frame=add_up(pl.concat(marginals)), edges=bins, manifest=MappingProxyType(manifest))
-
-
-def operating_thresholds(joined: JoinedLike) -> list[float]:
-    """The contract's threshold and the logged ones, the 20 most frequent at most."""
-    own = joined.contract.decision.threshold
-    counts = joined.frame.get_column("threshold").drop_nulls().value_counts(sort=True).head(20)
-    return sorted({float(value) for value in counts.get_column("threshold")} | ({own} if own is not None else set()))
-
-
-def _check(frame: pl.DataFrame, slices: tuple[str, ...]) -> None:
-    for name in slices:
-        if name not in frame.columns:
-            close = nearest(name, frame.columns)
-            hint = f"did you mean {close!r}?" if close else None
-            raise ArgumentError(
-                "a slice column does not exist", got=name, allowed=", ".join(frame.columns), next_step=hint
-            )
-    outside = frame.select((~pl.col("score").is_between(0, 1)).sum()).item()
-    if outside:
-        raise ArgumentError(
-            "a ledger needs scores from 0 to 1",
-            got=f"{outside} outside",
-            next_step="measure the rows",
-            allowed="probabilities",
-        )
-
-
-def _unit_lines(frame: pl.DataFrame, bins: BinEdges, slices: tuple[str, ...]) -> pl.DataFrame:
-    """Each row as a line of one, with its scaled powers of the score."""
-    score = pl.col("score")
-    powers = [
-        (score.pow(power) * columns.SCALE).round().cast(pl.Int64).alias(name)
-        for power, name in enumerate(columns.MOMENTS, start=1)
-    ]
-    return frame.select(
-        pl.col("ts_pred").dt.truncate("1d").alias(columns.DAY),
-        pl.col(columns.MODEL_VERSION).cast(pl.String),
-        pl.col(columns.FLAGGED),
-        pl.col(columns.STATE).cast(pl.String),
-        pl.col(columns.MATURE),
-        bins.code(frame["score"]).alias(columns.SCORE_BIN),
-        pl.lit(1, dtype=pl.Int64).alias(columns.ROWS),
-        *powers,
-        *(pl.col(name).cast(pl.String).alias(_prefixed(name)) for name in slices),
+    rows = lazy_rows(joined)
+    wanted = tuple(dict.fromkeys(joined.contract.slices.columns if slices is None else slices))
+    crossed = tuple((first, second) for first, second in pairs)
+    check_slices(joined, no_rows(joined), slices=wanted, pairs=crossed)
+    facts = check_rows(rows, weights=weights)
+    bins = edges or default_edges(joined, rows, height=facts.rows)
+    manifest = Manifest(
+        contract=joined.contract,
+        as_of=joined.as_of,
+        slices=wanted,
+        pairs=crossed,
+        rows=facts.rows,
+        keys=(joined.evaluation_key,),
+        sources=tuple(getattr(joined, "sources", ())),
+        weights=weights,
+        fractional=facts.fractional,
+        grouped=facts.entities if entities is None else entities,
+        hashing=f"polars {pl.__version__}",
+        label_versions=getattr(joined, "label_versions", "any"),
+        incomplete=tuple(getattr(joined, "incomplete", ())),
+        delay_days=longest_delay(joined).total_seconds() / 86_400,
     )
+    return count(joined, manifest, edges=bins)
 
 
-def _prefixed(name: str) -> str:
-    return f"\0{name}"
+def default_edges(joined: JoinedLike, rows: pl.LazyFrame, *, height: int) -> BinEdges:
+    """Quantiles of the scores, with one half, the tenths and the operating thresholds among them."""
+    scores = sample_of(rows, most=_MOST_SCORES, height=height)
+    tenths = [step / 10 for step in range(1, 10)]
+    return BinEdges.from_reference(scores, thresholds=[*operating_thresholds(joined), *tenths])
 
 
-def _marginal(unit: pl.DataFrame, name: str) -> pl.DataFrame:
-    value = pl.lit(None, dtype=pl.String) if name == columns.OVERALL else pl.col(_prefixed(name))
-    lines = unit.lazy().with_columns(pl.lit(name).alias(columns.SLICE_COLUMN), value.alias(columns.SLICE_VALUE))
-    return lines.group_by(columns.KEYS).agg(pl.col(columns.ROWS, *columns.MOMENTS).sum()).collect()
+def count(joined: JoinedLike, manifest: Manifest, *, edges: BinEdges) -> Ledger:
+    """Count every row into the tables that a manifest describes."""
+    distinct = tuple(dict.fromkeys(name for cut in manifest.cuts for name in cut))
+    asked = Asked(
+        slices=distinct,
+        edges=edges,
+        weights=manifest.weights,
+        extended=manifest.extended,
+        grouped=manifest.grouped,
+    )
+    texts = {name: Texts() for name in (*distinct, c.VERSION)}
+    wanted = [
+        (kind, cut)
+        for cut in manifest.cuts
+        for kind in (c.CELLS, c.BINS, c.GROUPS)
+        if (kind != c.BINS or cut) and (kind != c.GROUPS or manifest.grouped)
+    ]
+    parts: dict[c.TableId, list[pl.DataFrame]] = {name: [] for name in wanted}
+    hashes: list[pl.Series] = []
+    for batch in batches(joined, asked, texts):
+        for name, lines in zip(wanted, _grouped(batch, wanted, extended=manifest.extended), strict=True):
+            parts[name].append(lines)
+        if manifest.grouped:
+            hashes.append(_few(batch.get_column(HASH), rows=manifest.rows))
+    settled = {name: known.settle() for name, known in texts.items()}
+    changes = {name: pl.Series(lookup, dtype=pl.Int32) for name, (_, lookup) in settled.items()}
+    lines = {
+        (kind, cut): recoded(pl.concat(found), cut, changes)
+        if found
+        else _no_lines(kind, cut, extended=manifest.extended)
+        for (kind, cut), found in parts.items()
+    }
+    values = {name: words for name, (words, _) in settled.items()}
+    known = pl.concat(hashes).drop_nulls() if hashes else pl.Series([], dtype=pl.UInt64)
+    manifest = replace(manifest, repeats=known.n_unique() < len(known))
+    return tidy(lines, values, edges=edges, manifest=manifest)
+
+
+def _few(hashes: pl.Series, *, rows: int) -> pl.Series:
+    """All rows of some entities: enough to see whether entities repeat."""
+    return hashes if rows <= _ALL_ENTITIES else hashes.filter(hashes % _SAMPLED == 0)
+
+
+def _grouped(batch: pl.DataFrame, wanted: Sequence[c.TableId], *, extended: bool) -> list[pl.DataFrame]:
+    """The lines of one batch for each table."""
+    layout = Layout.of(batch, [name for name in batch.columns if name not in _SUMMED and name != HASH])
+    bases = {_base(kind, cut) for kind, cut in wanted}
+    lines = batch.lazy().with_columns(layout.only(base).number().alias(_BASE + ",".join(base)) for base in bases)
+    lines = lines.collect().lazy()
+    return pl.collect_all([_lines(lines, layout, kind, cut, extended=extended) for kind, cut in wanted])
+
+
+_SUMMED = {*c.POWERS, c.FAR, c.WEIGHED, *(product.name for product in c.PRODUCTS)}
+
+
+def _base(kind: str, cut: c.Cut) -> tuple[str, ...]:
+    """The keys that a table shares with others, so that their number is made once."""
+    own = {*(c.slice_key(position) for position in range(len(cut))), c.BIN, c.BUCKET}
+    shared = tuple(name for name in c.keys_of(kind, cut) if name not in own)
+    return tuple(WEEK if name == c.DAY and c.by_week(kind, cut) else name for name in shared)
+
+
+def _lines(lines: pl.LazyFrame, layout: Layout, kind: str, cut: c.Cut, *, extended: bool) -> pl.LazyFrame:
+    base = _base(kind, cut)
+    keys = c.keys_of(kind, cut)
+    own = [*(slice_code(name) for name in cut), *(name for name in (c.BIN, c.BUCKET) if name in keys)]
+    whole = layout.only([*base, *own])
+    sums = [name for name in c.sums_of(kind, extended=extended) if name != c.ROWS]
+    added = [pl.len().cast(pl.Int64).alias(c.ROWS), *(pl.col(name).sum() for name in sums)]
+    renamed = {slice_code(name): c.slice_key(position) for position, name in enumerate(cut)} | {WEEK: c.DAY}
+    if not whole.fits:
+        grouped = lines.group_by([*base, *own]).agg(added)
+    else:
+        number = layout.only(own).after(pl.col(_BASE + ",".join(base)))
+        grouped = lines.group_by(number.alias(_NUMBER)).agg(added).select(*whole.split(_NUMBER), c.ROWS, *sums)
+    return grouped.rename(renamed, strict=False).select(*(pl.col(name).cast(pl.Int32) for name in keys), c.ROWS, *sums)
+
+
+def _no_lines(kind: str, cut: c.Cut, *, extended: bool) -> pl.DataFrame:
+    keys = dict.fromkeys(c.keys_of(kind, cut), pl.Int32)
+    return pl.DataFrame(schema=keys | dict.fromkeys(c.sums_of(kind, extended=extended), pl.Int64))

@@ -1,151 +1,184 @@
 """The same metrics from a ledger: milliseconds, whatever the number of rows behind it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from datetime import datetime
+from typing import Any, Final
 
 import polars as pl
 
 from fbkit.errors import ArgumentError
-from fbkit.ledger import ledger as columns
+from fbkit.ledger import columns as c
 from fbkit.ledger.ledger import Ledger
-from fbkit.measure.evaluation import identify
-from fbkit.measure.metrics import all_cells, assemble, check_level
-from fbkit.measure.registry import E0, E1, REGISTRY, F, S, Total, W, Y, choose
-from fbkit.measure.scope import IN, INSTANT, MATURE, Scope, Stage
-from fbkit.measure.totals import count_cells, estimate, sum_cells
+from fbkit.measure.evaluation import evaluation_id, note
+from fbkit.measure.from_ledger_bins import FROM_BINS, bin_parts, check_bins
+from fbkit.measure.from_ledger_cells import Cells, Question, ask, gather
+from fbkit.measure.from_ledger_rates import rate_parts
+from fbkit.measure.from_ledger_totals import Weighing, count_frame, total_parts
+from fbkit.measure.kinds import Cellwise, Measure, Total
+from fbkit.measure.metrics import POSITIVES_ONLY, assemble, check_level, not_probabilities, without_numbers
+from fbkit.measure.registry import FROM_CONTRACT, REGISTRY, Asked, choose
+from fbkit.measure.scope import Scope, Slices, Stage
 from fbkit.schema import results
-from fbkit.schema.period import Period, floor_day
+from fbkit.schema.contract import Contract
+from fbkit.schema.incomplete import mark_incomplete
+from fbkit.schema.period import Period, format_instant
 
-FROM_COUNTS = {
-    name: measure for name, measure in REGISTRY.items() if isinstance(measure, Total) and measure.needs == "counts"
+FROM_COUNTS: Final[Mapping[str, Measure]] = {
+    name: measure
+    for name, measure in REGISTRY.items()
+    if measure.needs == "counts" and not measure.columns and not measure.expressions
 }
-GRAINS = ("1d", "1w", "1mo")
 
 
 def ledger_metrics(
     ledger: Ledger,
-    names: str | Sequence[str],
+    names: Asked | Sequence[Asked],
     *,
-    by: str | None = None,
+    by: Slices = None,
     every: str | None = None,
     period: str | Period | None = None,
-    stage: str = results.STAGE_FINAL,
-    threshold: float | None = None,
+    stage: str | Stage = results.STAGE_FINAL,
     level: float = 0.95,
+    weights: str | None = None,
+    threshold: float | None = None,
+    as_of: str | datetime | None = None,
 ) -> pl.DataFrame:
-    """Metrics that need only counts (confusion rates, base rate, flag rate, availability, Brier), from a ledger.
+    """Metrics from a ledger, with the columns of :func:`fbkit.metrics`.
 
-    Parameters are those of :func:`fbkit.measure.metrics.metrics` with these limits: one slice column of the ledger,
-    whole days, stage "final" or "any". ``threshold`` flags every row at that score instead of by its own decision; it
-    must be one of the ledger's edges.
+    Parameters are those of ``metrics`` with these limits: slice columns that were counted (and model_version), whole
+    days. By slice, a ``threshold`` and the metrics of score bins know whole weeks and the ledger's own as-of only.
+
+    Parameters
+    ----------
+    threshold
+        Flag every row at ``score >= threshold`` instead of by its own decision; one of the ledger's edges.
+    as_of
+        An earlier midnight UTC: what a join at that time says, unless a label was corrected or withdrawn since.
 
     Returns
     -------
-    The same columns as ``metrics``. Counts are exact, Brier to 1e-9. Intervals are those of independent rows (Wilson,
-    Student t): a ledger does not know which rows share an entity.
+    The same columns as ``metrics``. Counts and their bounds are exact, Brier to 1e-9; metrics of score bins say in
+    ``method`` how far the rows' value may lie from theirs. Where entities repeat, intervals come from 32 groups of
+    entities (delete-a-group jackknife); at an earlier as-of, at a provisional stage and in cells finer than the groups
+    were counted by, from the slice's own design effect.
+
+    Raises
+    ------
+    ArgumentError
+        A metric that needs the rows, or a slice, time, stage or threshold that was not counted.
     """
-    measures = [measure for measure in choose(names, allowed=FROM_COUNTS) if isinstance(measure, Total)]
     check_level(level)
-    if every is not None and every not in GRAINS:
-        raise ArgumentError(
-            "a ledger has no such time grain",
-            got=every,
-            allowed=", ".join(GRAINS),
-            next_step="use one of these, or measure the joined rows",
-        )
-    chosen = Stage.parse(stage)
-    if chosen.age is not None:
-        raise ArgumentError(
-            "a ledger holds one as-of time, no ages",
-            got=stage,
-            allowed='"final" or "any"',
-            next_step="measure the joined rows for provisional stages",
-        )
-    scope = _scope(ledger, by, every, period, chosen, threshold)
-    keys = scope.keys
-    cells = all_cells(scope, count_cells(scope.frame, keys, rows=pl.col(columns.ROWS)))
-    parts: dict[str, pl.DataFrame] = {}
-    for measure in measures:
-        sums = sum_cells(scope.frame, keys, measure, units=None, bounded=True)
-        if measure.kind == "mean":
-            sums = sums.join(_moments(scope.frame, keys), on=keys, how="left", nulls_equal=True)
-        joined = cells.join(sums, on=keys, how="left", nulls_equal=True)
-        parts[measure.name] = estimate(joined, measure, level=level, stage=chosen)
-    call = {"names": [measure.name for measure in measures], "by": by, "every": every, "period": str(scope.limits)}
-    key = [ledger.manifest[name] for name in ("contract", "as_of", "sources")]
-    identity = identify(key, call="ledger_metrics", stage=stage, threshold=threshold, level=level, **call)
-    return assemble(scope, measures, parts, identity)
+    measures = measures_of(names, ledger.contract)
+    weighing = _weighing(ledger, weights)
+    question = ask(ledger, by=by, every=every, period=period, stage=stage, as_of=as_of)
+    scope = scope_of(question)
+    counts, parts = _counted(question, measures, weighing, threshold=threshold, level=level)
+    binned = [measure for measure in measures if measure.name in FROM_BINS]
+    parts |= bin_parts(question, counts, binned, weighing=weighing, level=level)
+    parts = {name: _withheld(part, name, measures, question) for name, part in parts.items()}
+    call: dict[str, Any] = {"names": [m.name for m in measures], "by": question.by, "every": every}
+    call |= {"period": str(scope.limits), "stage": question.stage.name, "level": level, "weights": weights}
+    call |= {"threshold": threshold, "as_of": format_instant(question.as_of)}
+    known: Any = ledger  # what is asked of a joined table here, a ledger has too
+    identity = evaluation_id(known, call="metrics", **call)
+    frame = assemble(scope, measures, parts, identity)
+    frame = mark_incomplete(frame, known, everything=period is None and every is None)
+    note(known, frame, identity=identity, call="metrics", arguments=call)
+    return frame
 
 
-def _scope(
-    ledger: Ledger,
-    by: str | None,
-    every: str | None,
-    period: str | Period | None,
-    stage: Stage,
-    threshold: float | None,
-) -> Scope:
-    if by is not None and by not in ledger.slices:
-        raise ArgumentError(
-            "the ledger has no such slice column",
-            got=by,
-            allowed=", ".join(ledger.slices) or "none",
-            next_step="build the ledger with this slice, or measure the joined rows",
-        )
-    table = ledger.frame.filter(pl.col(columns.SLICE_COLUMN) == (columns.OVERALL if by is None else by))
-    days = table.get_column(columns.DAY)
-    limits = _span(days)
-    if period is not None:
-        limits = Period.parse(period)
-        if floor_day(limits.start) != limits.start or floor_day(limits.end) != limits.end:
+def measures_of(names: Asked | Sequence[Asked], contract: Contract) -> tuple[Measure, ...]:
+    """The measures of these names that a ledger can answer."""
+    known = dict(FROM_COUNTS) | {name: REGISTRY[name] for name in FROM_BINS if name in REGISTRY}
+    made = {name: make(contract) for name, make in FROM_CONTRACT.items()}
+    known |= {name: m for name, m in made.items() if m.needs == "counts" and not m.columns}
+    asked = [names] if not isinstance(names, Sequence) or isinstance(names, str) else list(names)
+    everything = {**REGISTRY, **made}
+    for name in asked:
+        if isinstance(name, str) and name in everything and name not in known:
             raise ArgumentError(
-                "a ledger counts whole days",
-                got=str(limits),
-                allowed="a period from midnight to midnight UTC",
-                next_step="round the period to days, or measure the joined rows",
+                f"{name} needs the rows",
+                got="a ledger",
+                allowed=", ".join(known),
+                next_step="measure the joined table: fb.metrics(joined, ...)",
             )
-        table = table.filter((pl.col(columns.DAY) >= limits.start) & (pl.col(columns.DAY) < limits.end))
-    start = pl.col(columns.DAY).dt.truncate(every) if every else pl.lit(limits.start if limits else None, dtype=INSTANT)
-    value = [] if by is None else [pl.col(columns.SLICE_VALUE).alias(by)]
-    frame = table.select(*value, start.alias(results.PERIOD_START), *_working(ledger, stage, threshold))
-    return Scope(frame=frame, by=() if by is None else (by,), every=every, limits=limits, stage=stage)
+    chosen = choose(asked, allowed=known)
+    for measure in chosen:
+        if measure.name not in known and measure.needs != "counts":
+            raise ArgumentError(
+                f"{measure.name} needs the rows",
+                got="a ledger",
+                allowed='a metric with needs="counts", or one of ' + ", ".join(known),
+                next_step="measure the joined table: fb.metrics(joined, ...)",
+            )
+    return chosen
 
 
-def _working(ledger: Ledger, stage: Stage, threshold: float | None) -> list[pl.Expr]:
-    state, n = pl.col(columns.STATE), pl.col(columns.ROWS).cast(pl.Float64)
-    s1, s2, s3, s4 = (pl.col(name).cast(pl.Float64) / columns.SCALE for name in columns.MOMENTS)
-    own = pl.col(columns.FLAGGED).cast(pl.Float64)
-    flag = (
-        own
-        if threshold is None
-        else (pl.col(columns.SCORE_BIN) >= ledger.edges.first_flagged(threshold)).cast(pl.Float64)
+def scope_of(question: Question) -> Scope:
+    """The answer's cells in the form that rows' answers have."""
+    return Scope(
+        frame=pl.DataFrame(), by=question.by, every=question.every, limits=question.limits, stage=question.stage
     )
-    label = pl.when(state == results.POSITIVE).then(1.0).when(state == results.NEGATIVE).then(0.0)
-    return [
-        (pl.col(columns.MATURE) if stage.name == results.STAGE_FINAL else pl.lit(value=True)).alias(IN),
-        pl.col(columns.MATURE).alias(MATURE),
-        label.alias(Y),
-        flag.alias(F),
-        pl.lit(None, dtype=pl.Float64).alias(S),
-        n.alias(W),
-        pl.col(columns.ROWS),
-        (n - 2 * s1 + s2).alias(E1),
-        s2.alias(E0),
-        (n - 4 * s1 + 6 * s2 - 4 * s3 + s4).alias("q1"),
-        s4.alias("q0"),
-    ]
 
 
-def _moments(frame: pl.DataFrame, keys: list[str]) -> pl.DataFrame:
-    """Second moments of the squared error, row by row, out of the powers of the score."""
-    label, n = pl.col(Y), pl.when(pl.col(Y).is_not_null()).then(pl.col(W)).sum()
-    loss = (label * pl.col(E1) + (1 - label) * pl.col(E0)).sum()
-    squares = (label * pl.col("q1") + (1 - label) * pl.col("q0")).sum()
-    inside = frame.filter(IN).group_by(keys)
-    return inside.agg(squares.alias("aa"), loss.alias("ab"), n.alias("bb"), n.alias("units"), n.alias("rows"))
+def _counted(
+    question: Question, measures: Sequence[Measure], weighing: Weighing, *, threshold: float | None, level: float
+) -> tuple[pl.DataFrame, dict[str, pl.DataFrame]]:
+    """Rows by cell, and what counts alone say; another threshold moves only the measures of decisions."""
+    cells = gather(question, weighing.names)
+    counts = count_frame(cells)
+    wanted = [measure for measure in measures if measure.name not in FROM_BINS]
+    moved = [] if threshold is None else [measure for measure in wanted if measure.uses_flag]
+    parts = _of_counts(cells, counts, [m for m in wanted if m not in moved], weighing=weighing, level=level)
+    if threshold is not None and moved:
+        cells = _flagged_at(question, threshold, weighing)
+        parts |= _of_counts(cells, count_frame(cells), moved, weighing=weighing, level=level)
+    return counts, parts
 
 
-def _span(days: pl.Series) -> Period | None:
-    if not len(days):
-        return None
-    first, last = days.min(), days.dt.offset_by("1d").max()
-    return Period(start=first, end=last)  # pyright: ignore[reportArgumentType]  # instants in UTC
+def _of_counts(
+    cells: Cells, counts: pl.DataFrame, measures: Sequence[Measure], *, weighing: Weighing, level: float
+) -> dict[str, pl.DataFrame]:
+    totals = [measure for measure in measures if isinstance(measure, Total)]
+    rates = [measure for measure in measures if isinstance(measure, Cellwise)]
+    parts = total_parts(cells, counts, totals, weighing=weighing, level=level)
+    return parts | rate_parts(cells, counts, rates, weighing=weighing, level=level)
+
+
+def _flagged_at(question: Question, threshold: float, weighing: Weighing) -> Cells:
+    """Cells in which every row is flagged by its score."""
+    asked = replace(question, flag_from=question.ledger.edges.first_flagged(threshold))
+    if not question.cut:
+        return gather(asked, weighing.names, binned=True)
+    check_bins(question)
+    if weighing.products:
+        raise ArgumentError(
+            "by slice, a ledger has weighted counts at the logged decisions only",
+            got=f"threshold={threshold}",
+            allowed="no threshold, or no slice",
+            next_step="measure the joined rows",
+        )
+    return gather(asked, weighing.light, kind=c.BINS)
+
+
+def _weighing(ledger: Ledger, weights: str | None) -> Weighing:
+    manifest = ledger.manifest
+    if weights != manifest.weights and (weights is not None or manifest.fractional):
+        raise ArgumentError(
+            "the ledger did not count these weights",
+            got=weights or "no weights",
+            allowed=manifest.weights or "no weights",
+            next_step="build the ledger with these weights, or measure the joined rows",
+        )
+    return Weighing(products=weights is not None or manifest.fractional)
+
+
+def _withheld(part: pl.DataFrame, name: str, measures: Sequence[Measure], question: Question) -> pl.DataFrame:
+    measure = next(item for item in measures if item.name == name)
+    known: Any = question.ledger
+    if measure.probability and question.ledger.contract.predictions.score_kind != "probability":
+        part = not_probabilities(part)
+    if question.stage.positives_only(known) and measure.uses_label:
+        part = without_numbers(part, POSITIVES_ONLY)
+    return part
