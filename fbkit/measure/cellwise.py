@@ -1,17 +1,26 @@
-"""Measures that are handed the rows of one cell: the rows are sorted by score once and cut into cells."""
+"""Measures that are handed the rows of one cell: the rows are cut into cells and sorted there by score, once."""
 
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from itertools import pairwise
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fbkit.measure import user
+from fbkit.measure.cells import number_cells
 from fbkit.measure.kinds import Cell, Cellwise, F, Found, S, W, Y, working_name
 from fbkit.measure.scope import ENTITY, IN, Scope, Stage, with_entities
+from fbkit.measure.tally import tally
 from fbkit.measure.totals import finish, widen
 from fbkit.schema import results
 
+_MANY_ROWS: Final = 100_000
+_FEW_CELLS: Final = 1 << 16
 _NUMBER: Final = "\0cell_number"
+Arrays = dict[str, NDArray[Any]]
 
 
 def cellwise_frames(
@@ -23,30 +32,44 @@ def cellwise_frames(
     wanted = {working_name(name) for measure in measures for name in measure.columns}
     wanted |= {name for measure in measures for name in measure.expressions}
     listed = cut_cells(scope, cells, weighted=weighted, further=wanted)
-    made: dict[str, pl.DataFrame] = {}
-    for measure in measures:
-        found = [measured(measure, cell, level=level) for cell in listed]
-        made[measure.name] = _frame(cells, measure, found, scope.stage)
-    return made
+
+    def of_cell(rows: CellRows) -> list[Found]:
+        return [measured(measure, rows, level=level) for measure in measures]
+
+    # A team's own function is never called by two threads at a time.
+    if scope.frame.height < _MANY_ROWS or any(measure.fn.__module__ == user.__name__ for measure in measures):
+        found = [of_cell(rows) for rows in listed]
+    else:
+        with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
+            found = list(pool.map(of_cell, listed))
+    return {
+        measure.name: _frame(cells, measure, [each[index] for each in found], scope.stage)
+        for index, measure in enumerate(measures)
+    }
 
 
 class CellRows:
-    """The rows of a cell that count at the stage, by rising score, and what measures are handed of them."""
+    """The rows of a cell that count at the stage; sorted by rising score when they are first asked for."""
 
-    __slots__ = ("_known", "columns")
+    def __init__(self, arrays: Arrays, series: dict[str, pl.Series]) -> None:
+        self._unsorted = (arrays, series)
+        self._labelled: dict[str, Any] = {}
 
-    def __init__(self, columns: dict[str, Any]) -> None:
-        self.columns = columns
-        self._known: NDArray[np.bool_] = ~np.isnan(columns[Y])
+    @cached_property
+    def columns(self) -> dict[str, Any]:
+        """All rows, by working name."""
+        arrays, series = self._unsorted
+        order = np.argsort(arrays[S])
+        further = {name: values.gather(order) for name, values in series.items()}
+        return {name: values[order] for name, values in arrays.items()} | further
+
+    @cached_property
+    def _known(self) -> NDArray[np.bool_]:
+        return ~np.isnan(self.columns[Y])
 
     def cell(self, measure: Cellwise) -> Cell:
         """The rows as this measure wants them."""
-        everything = bool(self._known.all()) or measure.rows == "all"
-
-        def chosen(name: str) -> Any:
-            values = self.columns[name]
-            return values if everything else values[self._known]
-
+        chosen = self.columns.__getitem__ if measure.rows == "all" else self._of_labelled
         cluster = chosen(ENTITY) if ENTITY in self.columns else None
         if cluster is not None and len(np.unique(cluster)) == len(cluster):
             cluster = None
@@ -58,32 +81,50 @@ class CellRows:
             weight=chosen(W) if W in self.columns else None,
             cluster=cluster,
             open=self.columns[S][~self._known],
-            columns={
-                name: self.columns[column] if everything else self.columns[column].filter(pl.Series(self._known))
-                for name, column in named.items()
-            },
+            columns={name: chosen(column) for name, column in named.items()},
         )
+
+    def _of_labelled(self, name: str) -> Any:
+        if name not in self._labelled:
+            values = self.columns[name]
+            known = self._known
+            self._labelled[name] = values.filter(known) if isinstance(values, pl.Series) else values[known]
+        return self._labelled[name]
 
 
 def cut_cells(scope: Scope, cells: pl.DataFrame, *, weighted: bool, further: set[str]) -> list[CellRows]:
     """One entry per line of ``cells``, in their order."""
     frame, clustered = with_entities(scope.frame, scope.keys)
-    numbers = [S, Y, F, *([W] if weighted else []), *([ENTITY] if clustered else [])]
-    other = [name for name in frame.columns if name in further]
-    numbered = cells.select(scope.keys).with_row_index(_NUMBER)
-    rows = frame.lazy().filter(IN).select(*dict.fromkeys([*scope.keys, *numbers, *other]))
-    rows = rows.join(numbered.lazy(), on=scope.keys, how="left", nulls_equal=True)
-    sorted_rows = rows.sort(_NUMBER, S).select(_NUMBER, *numbers, *other).collect()
-    ends = np.searchsorted(sorted_rows.get_column(_NUMBER).to_numpy(), np.arange(cells.height + 1))
-    arrays: dict[str, Any] = {name: sorted_rows.get_column(name).to_numpy() for name in numbers}
-    series = {name: sorted_rows.get_column(name) for name in other}
-    return [
+    counted = tally(scope)
+    numbered = number_cells(frame, scope.keys) if counted is None else counted
+    inside = frame.get_column(IN).fill_null(value=False).to_numpy()
+    place = np.flatnonzero(inside) if not inside.all() else None
+    cell = numbered.cell if place is None else numbered.cell[place]
+    if np.any(cell[1:] < cell[:-1]):
+        # Few small numbers are sorted digit by digit.
+        order = np.argsort(cell.astype(np.uint16) if len(numbered.row) <= _FEW_CELLS else cell, kind="stable")
+        place, cell = (order if place is None else place[order]), cell[order]
+    names = [S, Y, F, *([W] if weighted else []), *([ENTITY] if clustered else [])]
+    arrays = {name: _placed(frame.get_column(name).to_numpy(), place) for name in names}
+    series = {name: frame.get_column(name) for name in frame.columns if name in further}
+    if place is not None:
+        series = {name: values.gather(place) for name, values in series.items()}
+    ends = np.searchsorted(cell, np.arange(len(numbered.row) + 1)).tolist()
+    parts = [
         CellRows(
-            {name: values[start:end] for name, values in arrays.items()}
-            | {name: values[start:end] for name, values in series.items()}
+            {name: values[start:end] for name, values in arrays.items()},
+            {name: values[start:end] for name, values in series.items()},
         )
-        for start, end in zip(ends[:-1].tolist(), ends[1:].tolist(), strict=True)
+        for start, end in pairwise([*ends, ends[-1]])
     ]
+    # Past the last number stands a cell without rows.
+    lines = frame.select(scope.keys)[numbered.row].with_row_index(_NUMBER)
+    lines = cells.select(scope.keys).join(lines, on=scope.keys, how="left", nulls_equal=True, maintain_order="left")
+    return [parts[number] for number in lines.get_column(_NUMBER).fill_null(len(numbered.row))]
+
+
+def _placed(values: NDArray[Any], place: NDArray[np.int64] | None) -> NDArray[Any]:
+    return values if place is None else values[place]
 
 
 def measured(measure: Cellwise, rows: CellRows, *, level: float) -> Found:
