@@ -25,7 +25,7 @@ _STEP = 34
 def found_slices_rows(frame: pl.DataFrame) -> list[theme.Row]:
     """Rows of the chart, in the order of the frame; ``frame`` is what ``find_slices`` returns."""
     rows = frame.filter(pl.col("slice").is_not_null()).to_dicts()
-    labels = distinct([row["slice"] for row in rows], limit=64)
+    labels = distinct([row["slice"] for row in rows], limit=90)
     return [_row(row, labels[row["slice"]]) for row in rows]
 
 
@@ -59,8 +59,10 @@ def found_slices_chart(frame: pl.DataFrame, *, title: str | None = None, subtitl
     metric, stage = str(frame[results.METRIC][0]), frame[results.STAGE][0]
     drop = any(row["reference"] is not None for row in rows)
     name = metric_name(metric)
-    head = f"Slices behind the {'drop' if drop else 'loss'} of {name}" if rows else f"{name}: no slice stands out"
+    head = f"Slices behind the {'drop' if drop else 'loss'} of {name}" if rows else f"Slices and {name}"
     note = "blue: the slice with its interval; grey bar: all other rows" + ("; ring: the slice before" if drop else "")
+    if not all(row["clear"] for row in rows):
+        note += "; pale: not told apart from chance"
     if not rows:
         note = clean(frame[results.REASON][0], limit=160)
     beside = "change" if drop else "value"
@@ -71,7 +73,7 @@ def found_slices_chart(frame: pl.DataFrame, *, title: str | None = None, subtitl
 
 
 def _y(*, labels: bool) -> alt.Y:
-    axis = alt.Axis(labels=labels, labelColor=theme.INK, labelPadding=8, labelLimit=420, domain=False, grid=True)
+    axis = alt.Axis(labels=labels, labelColor=theme.INK, labelPadding=8, labelLimit=540, domain=False, grid=True)
     return alt.Y("slice:N", sort=None, title=None, axis=axis)
 
 
@@ -113,7 +115,9 @@ def _values(metric: str, stage: str | None) -> list[alt.Chart]:
 
 
 def _added(metric: str, beside: str) -> list[alt.Chart]:
-    axis = alt.Axis(format=number_format(metric), title=f"what it adds to the overall {beside}", tickCount=4)
+    # Parts of a percentage need a digit more than the percentage.
+    digits = number_format(metric).replace(".0%", ".1%")
+    axis = alt.Axis(format=digits, title=f"what it adds to the overall {beside}", tickCount=3)
     chart = alt.Chart().encode(y=_y(labels=False), opacity=_opacity(), tooltip=_tooltip())
     return [
         chart.mark_bar(height=10, color=theme.CURRENT).encode(x=alt.X("added:Q", axis=axis)),
