@@ -19,12 +19,14 @@ def spend(cell: Cell, _level: float) -> Found:
     if not known.any():
         return Found(np.nan)
     weight = np.ones_like(costs) if cell.weight is None else cell.weight
-    return Found(float(costs[known] @ weight[known]))
+    total = float(costs[known] @ weight[known])
+    return Found(total, bound_lower=total, bound_upper=total)
 
 
 def volume(cell: Cell, _level: float) -> Found:
     """The number of predictions (or their weight): a count, not an estimate, hence without an interval."""
-    return Found(float(len(cell.score)) if cell.weight is None else float(cell.weight.sum()))
+    total = float(len(cell.score)) if cell.weight is None else float(cell.weight.sum())
+    return Found(total, bound_lower=total, bound_upper=total)
 
 
 MEASURES: Final = (

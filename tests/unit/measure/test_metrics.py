@@ -19,8 +19,17 @@ from fbkit.schema.results import ESTIMATE_COLUMNS
 from fbkit.testing.frames import FakeJoined, make_joined, random_joined
 
 ORACLES = Path(__file__).parents[2] / "data" / "oracles"
-BINARY = [name for name in REGISTRY if name not in ("mae", "rmse", "bias")]
-BOUNDED = [name for name in BINARY if name not in ("average_precision", "availability", "mcb", "dsc", "unc", "ece")]
+BINARY = [
+    name
+    for name, measure in REGISTRY.items()
+    if "binary" in measure.tasks and not measure.columns and name not in ("mae", "rmse", "bias")
+]
+UNBOUNDED = ("mcb", "dsc", "unc", "ece", "smooth_ece", "ks_classes")
+BOUNDED = [
+    name
+    for name in BINARY
+    if not name.startswith(UNBOUNDED) and name not in ("average_precision", "availability", "volume")
+]
 CONFUSION = ["recall", "precision", "specificity", "f1", "accuracy", "base_rate", "flag_rate"]
 
 
