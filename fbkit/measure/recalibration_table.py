@@ -7,7 +7,7 @@ import numpy as np
 
 from fbkit.measure.calibration_error import STATISTICS, dsc_draws
 from fbkit.measure.corp import decompose
-from fbkit.measure.intervals import Array, cluster_totals, mean_by_variance, ratio_variance
+from fbkit.measure.intervals import Array, cluster_totals, effective_units, mean_by_variance, ratio_variance
 from fbkit.measure.null_band import Judged, Rows, Statistic, Worlds, judge, worlds
 from fbkit.measure.paired import Difference, paired_auc, paired_ratio
 from fbkit.measure.ranking import roc_auc
@@ -64,7 +64,8 @@ def _interval(top: Array, weight: Array, rows: Rows, *, level: float) -> tuple[f
     a, b = (part if rows.cluster is None else cluster_totals(part, rows.cluster) for part in (top, weight))
     value = float(a.sum() / b.sum())
     variance = ratio_variance(a.sum(), b.sum(), a @ a, a @ b, b @ b, units=len(a))
-    lower, upper = mean_by_variance(value, variance, units=len(a), level=level, low=0.0)
+    units = effective_units(b.sum(), b @ b)
+    lower, upper = mean_by_variance(value, variance, units=units, level=level, low=0.0)
     return value, float(lower), float(upper)
 
 

@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fbkit.measure.corp import Distinct, bin_of, isotonic, sums_by
-from fbkit.measure.intervals import Array, proportion_by_variance, ratio_variance, wilson
+from fbkit.measure.intervals import Array, effective_units, proportion_by_variance, ratio_variance, wilson
 from fbkit.measure.null_band import Rows, grouped, label_noise
 
 CURVE: Final = "curve"
@@ -109,8 +109,8 @@ def _observed(rows: Rows, code: NDArray[np.int64], blocks: int, *, level: float)
         top, bottom, block = sums_by(unit, top), sums_by(unit, bottom), (pair % blocks).astype(np.int64)
     a, b, units = (sums_by(block, part, blocks) for part in (top, bottom, np.ones_like(top)))
     size = np.bincount(code, minlength=blocks).astype(np.float64)
-    squares = (sums_by(block, part, blocks) for part in (top * top, top * bottom, bottom * bottom))
+    aa, ab, bb = (sums_by(block, part, blocks) for part in (top * top, top * bottom, bottom * bottom))
     value = a / b
-    variance = ratio_variance(a, b, *squares, units=units)
-    lower, upper = proportion_by_variance(value, variance, size, units=units, level=level)
+    variance = ratio_variance(a, b, aa, ab, bb, units=units)
+    lower, upper = proportion_by_variance(value, variance, size, units=effective_units(b, bb), level=level)
     return value, lower, upper, "Wilson (effective n)" if rows.cluster is None else "cluster-robust (entity)"

@@ -1,4 +1,4 @@
-"""What another threshold would have given: recall, precision and flag rate along the score."""
+"""What another threshold would have given along the score, and the threshold that reaches a target."""
 
 from typing import Final
 
@@ -6,15 +6,22 @@ import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError
-from fbkit.measure.intervals import Array, wilson
-from fbkit.measure.metrics import check_level
-from fbkit.measure.registry import S, Y
-from fbkit.measure.scope import IN, Stage, open_scope
+from fbkit.measure.evaluation import stamped
+from fbkit.measure.intervals import Array
+from fbkit.measure.kinds import S, Total, Y
+from fbkit.measure.metrics import POSITIVES_ONLY, check_level
+from fbkit.measure.registry import choose
+from fbkit.measure.scope import IN, Scope, Stage, open_scope, with_entities
+from fbkit.measure.sweep import at_thresholds
+from fbkit.measure.totals import CLUSTERED, INDEPENDENT
 from fbkit.schema import results
 from fbkit.schema.period import Period
-from fbkit.schema.protocols import JoinedLike
+from fbkit.schema.protocols import JoinedLike, check_joined
 
 THRESHOLD: Final = "threshold"
+VALUE: Final = "value_per_prediction"
+CURVES: Final = ("recall", "precision", "specificity", "f1", "flag_rate", VALUE)
+_NUMBERS: Final = (results.VALUE, results.LOWER, results.UPPER)
 
 
 def threshold_curve(
@@ -24,22 +31,32 @@ def threshold_curve(
     stage: str | Stage = results.STAGE_FINAL,
     points: int = 101,
     level: float = 0.95,
+    weights: str | None = None,
 ) -> pl.DataFrame:
-    """Recall, precision and flag rate if every row were flagged at ``score >= threshold``.
+    """Recall, precision, specificity, F1, flag rate and value if every row were flagged at ``score >= threshold``.
 
     Thresholds are ``points`` equal steps from 0 to 1 (quantiles of the scores if some lie outside), and the
-    contract's own. Recall and precision are of the labelled rows, the flag rate of all rows at the stage.
-    Intervals: Wilson.
+    contract's own. All are of the labelled rows, the flag rate of all rows at the stage. ``value_per_prediction`` is
+    the mean of the contract's [value] (true_positive and so on); null without one.
 
     Returns
     -------
-    threshold, then for each of recall, precision, flag_rate: value, ``_lower``, ``_upper``; n, n_labelled, stage,
-    method. Null where the denominator is 0.
+    threshold, then for each of these: value, ``_lower``, ``_upper``; n, n_labelled, stage, method (of the shares:
+    Wilson, cluster-robust where entities repeat; of the value Student's t, likewise), reason, evaluation_id. Null
+    where the denominator is 0.
 
     Raises
     ------
     ArgumentError
-        Fewer than two points, an unknown stage, a level outside (0, 1).
+        Fewer than two points, an unknown stage, a level outside (0, 1), a task that is not binary.
+
+    Examples
+    --------
+    >>> import fbkit as fb
+    >>> joined = fb.open_loop(fb.samples.path("recall_drop") / "variant_a").join()
+    >>> curve = fb.threshold_curve(joined, points=3)
+    >>> curve["threshold"].to_list()
+    [0.0, 0.1124, 0.5, 1.0]
     """
     check_level(level)
     if points < 2:
@@ -49,39 +66,71 @@ def threshold_curve(
             allowed="2 or more",
             next_step="give points=101, or leave it out",
         )
-    scope = open_scope(joined, period=period, stage=stage)
-    rows = scope.frame.filter(IN).sort(S)
-    labelled = rows.filter(pl.col(Y).is_not_null())
-    scores, labels = labelled.get_column(S).to_numpy(), labelled.get_column(Y).to_numpy()
-    everything = rows.get_column(S).to_numpy()
-    thresholds = _grid(everything, points, joined.contract.decision.threshold)
-    at = np.searchsorted(scores, thresholds, side="left")
-    hits_above = np.concatenate([np.cumsum(labels[::-1])[::-1], [0.0]])[at]
-    flagged_known = (len(scores) - at).astype(np.float64)
-    flagged = (len(everything) - np.searchsorted(everything, thresholds, side="left")).astype(np.float64)
-    columns = {THRESHOLD: thresholds}
-    columns |= _share("recall", hits_above, np.full_like(hits_above, labels.sum()), level)
-    columns |= _share("precision", hits_above, flagged_known, level)
-    columns |= _share("flag_rate", flagged, np.full_like(flagged, len(everything)), level)
-    frame = pl.DataFrame(
-        [pl.Series(name, values, dtype=pl.Float64, nan_to_null=True) for name, values in columns.items()]
-    )
-    return frame.with_columns(
-        pl.lit(len(everything), dtype=pl.Int64).alias(results.N),
-        pl.lit(len(scores), dtype=pl.Int64).alias(results.N_LABELLED),
+    scope = binary_scope(joined, period=period, stage=stage, weights=weights)
+    inside = scope.frame.filter(IN)
+    thresholds = _grid(inside.get_column(S).to_numpy(), points, joined.contract.decision.threshold)
+    frame = pl.DataFrame({THRESHOLD: thresholds})
+    method = pl.Series(results.METHOD, [None] * len(thresholds), dtype=pl.String)
+    for name in CURVES:
+        made = curve_of(scope, name, thresholds, joined=joined, level=level, weighted=weights is not None)
+        frame = frame.with_columns(
+            made.get_column(part).alias(name if part == results.VALUE else f"{name}_{part}") for part in _NUMBERS
+        )
+        method = made.get_column(results.METHOD) if name == "recall" else method
+    frame = frame.with_columns(
+        pl.lit(inside.height, dtype=pl.Int64).alias(results.N),
+        pl.lit(inside.get_column(Y).is_not_null().sum(), dtype=pl.Int64).alias(results.N_LABELLED),
         pl.lit(scope.stage.name).alias(results.STAGE),
-        pl.lit("Wilson").alias(results.METHOD),
+        method,
+        pl.lit(why_nothing(scope, joined), dtype=pl.String).alias(results.REASON),
     )
+    call = {"period": str(scope.limits), "stage": scope.stage.name, "points": points, "weights": weights}
+    return stamped(frame, joined, call="threshold_curve", level=level, **call)
+
+
+def binary_scope(joined: JoinedLike, *, period: str | Period | None, stage: str | Stage, weights: str | None) -> Scope:
+    """The rows of a question about flags."""
+    check_joined(joined)
+    if joined.contract.model.task != "binary":
+        raise ArgumentError(
+            "thresholds belong to a binary model",
+            got=f"task {joined.contract.model.task}",
+            allowed="task binary",
+            next_step="look at the model's errors instead: fb.metrics(joined, ...)",
+        )
+    return open_scope(joined, period=period, stage=stage, weights=weights)
+
+
+def curve_of(
+    scope: Scope, name: str, thresholds: Array, *, joined: JoinedLike, level: float, weighted: bool
+) -> pl.DataFrame:
+    """One measure of decisions at each threshold: value, lower, upper, method; null where it cannot be told."""
+    (measure,) = choose(name, contract=joined.contract)
+    if not isinstance(measure, Total) or measure.unavailable is not None or scope.frame.is_empty():
+        none = {part: pl.Series([None] * len(thresholds), dtype=pl.Float64) for part in _NUMBERS}
+        return pl.DataFrame(none | {results.METHOD: pl.Series([None] * len(thresholds), dtype=pl.String)})
+    frame, clustered = with_entities(scope.frame, scope.keys)
+    fractional = not frame.select(pl.col(Y).is_in([0.0, 1.0]).all()).item()
+    plain = measure.kind == "proportion" and not weighted and not (fractional and measure.uses_label)
+    units = CLUSTERED if clustered else None if plain else INDEPENDENT
+    made = at_thresholds(frame, measure, thresholds, units=units, level=level, stage=scope.stage)
+    known = not (measure.uses_label and scope.stage.positives_only(joined))
+    return made.select(pl.when(known).then(pl.col(part)).alias(part) for part in (*_NUMBERS, results.METHOD))
+
+
+def why_nothing(scope: Scope, joined: JoinedLike) -> str | None:
+    """Why there are no numbers of labels, if there are none."""
+    inside = scope.frame.filter(IN)
+    if scope.stage.positives_only(joined):
+        return POSITIVES_ONLY
+    if scope.frame.is_empty():
+        return "no predictions"
+    if not inside.height:
+        return "window open"
+    return None if inside.get_column(Y).is_not_null().any() else "no labelled rows"
 
 
 def _grid(scores: Array, points: int, own: float | None) -> Array:
-    inside = not len(scores) or (scores[0] >= 0 and scores[-1] <= 1)
+    inside = not len(scores) or (scores.min() >= 0 and scores.max() <= 1)
     grid = np.linspace(0, 1, points) if inside else np.quantile(scores, np.linspace(0, 1, points))
     return np.unique(grid if own is None else np.append(grid, own))
-
-
-def _share(name: str, k: Array, n: Array, level: float) -> dict[str, Array]:
-    with np.errstate(invalid="ignore", divide="ignore"):
-        value = np.where(n > 0, k / n, np.nan)
-    lower, upper = wilson(k, n, level=level)
-    return {name: value, f"{name}_lower": lower, f"{name}_upper": upper}
