@@ -12,8 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fbkit.measure.corp import distinct_scores, isotonic, sums_by
-from fbkit.measure.intervals import Array
-from fbkit.measure.masses import Metric, Rows, dot
+from fbkit.measure.intervals import Array, dot
+from fbkit.measure.masses import Metric, Rows
 
 
 class Map(NamedTuple):

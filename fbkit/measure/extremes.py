@@ -11,8 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fbkit.measure.corp import sums_by
-from fbkit.measure.intervals import Array
-from fbkit.measure.masses import Metric, Rows, dot
+from fbkit.measure.intervals import Array, dot
+from fbkit.measure.masses import Metric, Rows
 
 _ROUNDS: Final = 30
 _NEAR: Final = 1e-9

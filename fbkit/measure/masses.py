@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from fbkit.measure.intervals import (
     Array,
     cluster_totals,
+    dot,
     logit_interval,
     mean_by_variance,
     proportion_by_variance,
@@ -155,11 +156,6 @@ class Metric:
         else:
             lower, upper = mean_by_variance(value, variance, units=units, level=level, low=0.0, high=self.ceiling)
         return float(lower), float(upper)
-
-
-def dot(first: Array, second: Array) -> float:
-    """Sum of products, by one thread: a library that shares a short sum out waits for its threads on a busy machine."""
-    return float(np.einsum("i,i->", first, second))
 
 
 def variance_of(influence: Array, rows: Rows) -> float:

@@ -6,7 +6,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fbkit.measure.intervals import Array, cluster_sums, effective_df, effective_units, logit_interval, wilson
+from fbkit.measure.intervals import Array, cluster_sums, dot, effective_df, effective_units, logit_interval, wilson
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +68,8 @@ class RankResult:
     method: str | None
 
 
+AUC: Final = "DeLong, logit"
+PRECISION: Final = "infinitesimal jackknife, logit"
 _ROUNDING: Final = 1e-30  # below it a variance (times rows) is what rounding leaves of zero
 NOTHING = RankResult(value=np.nan, lower=np.nan, upper=np.nan, method=None)
 
@@ -99,7 +101,7 @@ def auc_influence(sample: Sample) -> Influence | None:
         return None
     below -= neg / 2
     above -= pos / 2
-    value = float(pos @ below) / (p * n)
+    value = dot(pos, below) / (p * n)
     return Influence(value, (below / n - value) / p, (1 - above / p - value) / n)
 
 
@@ -113,7 +115,7 @@ def precision_influence(sample: Sample) -> Influence | None:
     if not flagged[0] > 0:  # the highest scores may have weight 0
         flagged = np.where(flagged > 0, flagged, 1.0)
     precision, per_flag = hits / flagged, pos / flagged
-    value = float(pos @ precision) / p
+    value = dot(pos, precision) / p
     # A row above or at a threshold moves its precision by (label - precision) / flagged: sums from the threshold down.
     from_here = np.cumsum(per_flag[::-1])
     from_here_precision = np.cumsum((per_flag * precision)[::-1])
@@ -154,7 +156,7 @@ def roc_auc(
         return NOTHING
     spread = auc_spread(found, sample, clusters, order)
     size = min(spread.positives, spread.negatives)
-    return _result(found.value, spread, size, clusters, name="DeLong, logit", level=level)
+    return result(found.value, spread, size, clusters, name=AUC, level=level)
 
 
 def average_precision(
@@ -175,8 +177,7 @@ def average_precision(
     if found is None:
         return NOTHING
     spread = _spread(found, sample, clusters, order, of_positives=True)
-    name = "infinitesimal jackknife, logit"
-    return _result(found.value, spread, spread.positives, clusters, name=name, level=level)
+    return result(found.value, spread, spread.positives, clusters, name=PRECISION, level=level)
 
 
 def auc_spread(found: Influence, sample: Sample, clusters: ArrayLike | None, order: NDArray[np.int64] | None) -> Spread:
@@ -188,8 +189,8 @@ def auc_spread(found: Influence, sample: Sample, clusters: ArrayLike | None, ord
     if min(p, n) <= 1:
         return Spread(np.nan, 1.0, p, n)
     one, two = np.square(found.as_positive), np.square(found.as_negative)
-    squares = float(pos @ one), float(neg @ two)
-    fourths = float(pos @ np.square(one) + neg @ np.square(two))
+    squares = dot(pos, one), dot(neg, two)
+    fourths = dot(pos, np.square(one)) + dot(neg, np.square(two))
     df = effective_df(sum(squares), fourths, parts=p + n, units=min(p, n))
     return Spread(squares[0] * p / (p - 1) + squares[1] * n / (n - 1), float(df), p, n)
 
@@ -207,19 +208,20 @@ def _spread(
         codes = np.asarray(clusters)
         parts = cluster_sums(codes if order is None else codes[order], *parts)
     influence, *classes = parts
-    p, n = (float(effective_units(part.sum(), part @ part)) for part in classes)
+    p, n = (float(effective_units(part.sum(), dot(part, part))) for part in classes)
     size = p if of_positives else min(p, n)
     if len(influence) < 2 or size <= 1:
         return Spread(np.nan, 1.0, p, n)
     second = np.square(influence)
     squares = float(second.sum())
-    df = effective_df(squares, float(second @ second), parts=len(influence), units=size)
+    df = effective_df(squares, dot(second, second), parts=len(influence), units=size)
     return Spread(squares * size / (size - 1), float(df), p, n)
 
 
-def _result(
+def result(
     value: float, spread: Spread, size: float, clusters: ArrayLike | None, *, name: str, level: float
 ) -> RankResult:
+    """The value with its interval on the scale of the logit, or Wilson's where no variance shows."""
     if np.isnan(spread.variance):
         return RankResult(value=value, lower=np.nan, upper=np.nan, method=None)
     method = name if clusters is None else f"cluster-robust (entity), {name}"

@@ -4,14 +4,23 @@ from typing import Final
 
 import numpy as np
 
-from fbkit.measure import ranking
+from fbkit.measure import distinct, ranking
 from fbkit.measure.bounds import ends
 from fbkit.measure.kinds import Cell, Cellwise, Found
 from fbkit.measure.masses import METRICS, Rows
+from fbkit.measure.ranking import AUC, PRECISION
 
 
 def roc_auc(cell: Cell, level: float) -> Found:
     """ROC AUC with DeLong's interval and worst-case bounds: exact, with unequal weights over labels from 0 to 1."""
+    order = _order(cell)
+    if order is not None:
+        found, (least, greatest) = distinct.auc(order), distinct.auc_bounds(order)
+        if found is None:
+            return Found(np.nan, bound_lower=least, bound_upper=greatest)
+        value, spread = found
+        result = ranking.result(value, spread, min(spread.positives, spread.negatives), None, name=AUC, level=level)
+        return Found(value, result.lower, result.upper, least, greatest, result.method)
     known = ~np.isnan(cell.label)
     labelled = cell if known.all() else _only(cell, known)
     result = ranking.roc_auc(
@@ -30,6 +39,14 @@ def average_precision(cell: Cell, level: float) -> Found:
     The bounds are exact where no unlabelled row shares its score with another row, and outer ones otherwise; null with
     unequal weights.
     """
+    order = _order(cell)
+    if order is not None:
+        found, (least, greatest) = distinct.precision(order), distinct.precision_bounds(order)
+        if found is None:
+            return Found(np.nan, bound_lower=least, bound_upper=greatest)
+        value, spread = found
+        result = ranking.result(value, spread, spread.positives, None, name=PRECISION, level=level)
+        return Found(value, result.lower, result.upper, least, greatest, result.method)
     known = ~np.isnan(cell.label)
     labelled = cell if known.all() else _only(cell, known)
     result = ranking.average_precision(
@@ -37,6 +54,13 @@ def average_precision(cell: Cell, level: float) -> Found:
     )
     least, greatest = ends(METRICS["average_precision"], _rows(cell))
     return Found(result.value, result.lower, result.upper, least, greatest, result.method)
+
+
+def _order(cell: Cell) -> distinct.Order | None:
+    """Places of the positives, where that is all there is to know."""
+    if cell.weight is not None or cell.cluster is not None:
+        return None
+    return distinct.order_of(cell.score, cell.label)
 
 
 def _only(cell: Cell, known: np.ndarray) -> Cell:
