@@ -1,7 +1,7 @@
 """Truth bands as pictures: one number under every assumption, the same over time, and the curve of odds ratios."""
 
 import math
-from typing import Any, Final
+from typing import Any, Final, Literal
 
 import altair as alt
 import polars as pl
@@ -82,7 +82,13 @@ def bands_chart(
     rows = band_rows(frame, metric=metric)
     name = metric_name(metric)
     order = list(dict.fromkeys(row["assumption"] for row in rows))
-    y = alt.Y("assumption:N", sort=order, axis=alt.Axis(title=None, labelLimit=300, labelColor=theme.INK))
+    # The domain by hand: an assumption without a number has a line, too.
+    y = alt.Y(
+        "assumption:N",
+        scale=alt.Scale(domain=order),
+        sort=order,
+        axis=alt.Axis(title=None, labelLimit=300, labelColor=theme.INK),
+    )
     axis = alt.Axis(format=number_format(metric), title=f"{name} ({stage_name(stage)})", tickCount=6)
     scale = alt.Scale(zero=False)
     base = alt.Chart().encode(y=y)
@@ -113,7 +119,8 @@ def bands_over_time_chart(
     rows = [row | {"part": _kind(row["assumption"])} for row in band_rows(frame, metric=metric)]
     name = metric_name(metric)
     names = [_SAID[key] for key in (bands.LABELLED, bands.AT_RANDOM, bands.EXPECTED)]
-    shown = [each for each in names if any(row["part"] == "point" and row["assumption"] == each for row in rows)]
+    drawn = {row["assumption"] for row in rows if row["value"] is not None}
+    shown = [each for each in names if each in drawn]
     colours = dict(zip(names, (theme.CURRENT, FAMILY_COLOURS["mix"], FAMILY_COLOURS["quality"]), strict=True))
     colour = alt.Color("assumption:N", scale=alt.Scale(domain=shown, range=[colours[each] for each in shown]))
     day = alt.Axis(format="%-d %b", title="day of prediction (UTC)", tickCount=8)
@@ -163,6 +170,13 @@ def delta_rows(frame: pl.DataFrame, *, metric: str) -> list[theme.Row]:
     return sorted(rows, key=lambda row: (row["part"], row["delta"] or 0.0))
 
 
+def _said_reach(reach: alt.Chart, side: Literal["left", "right"]) -> alt.Chart:
+    """The break-even in words, towards the middle of the picture."""
+    mine = reach.transform_filter("datum.delta < 1" if side == "left" else "datum.delta >= 1")
+    shift = 8 if side == "left" else -8
+    return mine.mark_text(align=side, dx=shift, dy=-12, color=theme.INK).encode(text="said_reach:N")
+
+
 def _odds(delta: float) -> str:
     return f"odds ratio {delta:.3g}" if math.isfinite(delta) else "—"
 
@@ -171,7 +185,7 @@ def delta_chart(
     frame: pl.DataFrame, *, metric: str = "recall", stage: str | None = "final", title: str | None = None,
     subtitle: str = "",
 ) -> Any:  # fmt: skip
-    """The metric against one odds ratio for all cells; dashed the worst case, the cross the break-even."""
+    """The metric against one odds ratio for all cells; dashed the worst case, a cross the value to reach."""
     rows = delta_rows(frame, metric=metric)
     name = metric_name(metric)
     x_axis = alt.Axis(title="odds of a positive: unlabelled against labelled rows (ratio)", format="~g", values=_TICKS)
@@ -192,9 +206,9 @@ def delta_chart(
         curve.mark_line(strokeWidth=2, color=theme.CURRENT).encode(y=y),
         curve.mark_point(opacity=0, size=90).encode(y=y, tooltip=tooltip),
         cross.encode(x=x, y=y, tooltip=tooltip),
-        reach.mark_text(align="left", dx=8, dy=-8, color=theme.INK).encode(x=x, y=y, text="said_reach:N"),
+        *(_said_reach(reach, side).encode(x=x, y=y) for side in ("left", "right")),
     ]  # fmt: skip
     chart = alt.layer(*layers, data=theme.data(rows)).properties(width=theme.WIDTH, height=240)
-    note = "1: missing at random within cells; dashed: worst case; shaded: interval; cross: break-even"
+    note = "1: missing at random in cells; dashed: worst case; shaded: interval"
     heading = title or f"{name[:1].upper()}{name[1:]}, if unlabelled rows differ from labelled ones"
     return theme.finish(chart, title=heading, subtitle=subtitle or note)
