@@ -27,6 +27,7 @@ _WHERE = {
     "availability": "fbkit.measure.availability",
     "calibration": "fbkit.measure.calibration",
     "calibration_summary": "fbkit.measure.calibration",
+    "choose_threshold": "fbkit.measure.chosen_threshold",
     "compare_versions": "fbkit.measure.versions",
     "drift": "fbkit.measure.drift",
     "drift_bins": "fbkit.measure.drift",
@@ -38,6 +39,8 @@ _WHERE = {
     "open_loop": "fbkit.session",
     "provisional": "fbkit.measure.provisional",
     "provisional_calibration": "fbkit.measure.provisional",
+    "proxy_fidelity": "fbkit.measure.proxy",
+    "recalibrate": "fbkit.measure.recalibrate",
     "revisions": "fbkit.measure.revisions",
     "slice_gaps": "fbkit.measure.slices",
     "threshold_curve": "fbkit.measure.thresholds",
@@ -67,6 +70,7 @@ __all__ = [
     "availability",
     "calibration",
     "calibration_summary",
+    "choose_threshold",
     "compare_versions",
     "drift",
     "drift_bins",
@@ -79,6 +83,8 @@ __all__ = [
     "open_loop",
     "provisional",
     "provisional_calibration",
+    "proxy_fidelity",
+    "recalibrate",
     "revisions",
     "samples",
     "slice_gaps",
@@ -96,11 +102,14 @@ if TYPE_CHECKING:
     from fbkit.measure.availability import availability
     from fbkit.measure.bands import truth_bands
     from fbkit.measure.calibration import calibration, calibration_summary
+    from fbkit.measure.chosen_threshold import choose_threshold
     from fbkit.measure.drift import drift, drift_bins
     from fbkit.measure.feed import feed_completeness
     from fbkit.measure.lag import label_lag
     from fbkit.measure.metrics import metrics
     from fbkit.measure.provisional import provisional, provisional_calibration
+    from fbkit.measure.proxy import proxy_fidelity
+    from fbkit.measure.recalibrate import recalibrate
     from fbkit.measure.revisions import revisions
     from fbkit.measure.sensitivity import join_sensitivity
     from fbkit.measure.slice_search import find_slices
