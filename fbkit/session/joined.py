@@ -1,6 +1,8 @@
 """The joined table as a user holds it, and the receipt of one prediction."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -9,7 +11,14 @@ from fbkit.join.facts import joined_facts
 from fbkit.join.joined import Joined as JoinedTable
 from fbkit.join.periods import resolve
 from fbkit.join.receipt import Receipt as ReceiptFacts
-from fbkit.schema.period import Comparison, format_instant
+from fbkit.schema.period import Comparison, Period, format_instant
+from fbkit.schema.results import STAGE_FINAL
+
+if TYPE_CHECKING:
+    from fbkit.ledger.edges import BinEdges
+    from fbkit.ledger.ledger import Ledger
+    from fbkit.measure.user import Metric
+    from fbkit.report.promotion import Promotion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,6 +87,62 @@ class Joined(JoinedTable):
     def trace(self, *, n: int = COUNT, seed: int = SEED) -> pl.DataFrame:
         """Random predictions with their outcomes, to be followed by hand: see :func:`fbkit.diagnose.trace.trace`."""
         return trace(self, n=n, seed=seed)
+
+    def ledger(
+        self,
+        *,
+        edges: "BinEdges | None" = None,
+        slices: Sequence[str] | None = None,
+        pairs: Sequence[tuple[str, str]] = (),
+        weights: str | None = None,
+        entities: bool | None = None,
+    ) -> "Ledger":
+        """Additive counts of these rows, without a row in them: see :func:`fbkit.ledger.build.build`.
+
+        The measures take a ledger wherever they take a joined table, in milliseconds, also as of an earlier time.
+
+        Examples
+        --------
+        >>> import fbkit as fb
+        >>> joined = fb.open_loop(fb.samples.path("recall_drop") / "variant_a").join()
+        >>> ledger = joined.ledger()
+        >>> fb.metrics(ledger, "recall")["value"].equals(fb.metrics(joined, "recall")["value"])
+        True
+        """
+        from fbkit.ledger.build import build
+
+        return build(self, edges=edges, slices=slices, pairs=pairs, weights=weights, entities=entities)
+
+    def promote(
+        self,
+        *,
+        champion: str,
+        challenger: str,
+        period: str | Period | None = None,
+        stage: str = STAGE_FINAL,
+        share: float | None = None,
+        proxies: "Mapping[str, Joined] | None" = None,
+        metrics: "Sequence[Metric]" = (),
+        allow_undecided: bool = False,
+    ) -> "Promotion":
+        """Whether the challenger may go out by the contract's guardrails: see :func:`fbkit.report.promotion.promote`.
+
+        ``share`` is the challenger's intended share of split traffic, ``proxies`` the loop joined for its proxy labels,
+        ``metrics`` your own that guardrails name.
+        """
+        from fbkit.report.promotion import promote
+
+        return promote(
+            self,
+            champion=champion,
+            challenger=challenger,
+            period=period,
+            stage=stage,
+            share=share,
+            proxies=proxies,
+            metrics=metrics,
+            allow_undecided=allow_undecided,
+        )
 
     def __repr__(self) -> str:
         return f"<Joined: {self.frame.height:,} predictions as known at {format_instant(self.as_of)}>"
