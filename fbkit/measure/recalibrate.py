@@ -85,11 +85,12 @@ def recalibrate(
     -------
     A :class:`Recalibration`. Its ``table``: the ``by`` columns, metric (brier, mcb, dsc, ece, smooth_ece, log_loss,
     roc_auc), before, after and change (after less before) with ``_lower`` and ``_upper``; before_debiased and
-    after_debiased of those that are biased near zero; n, n_labelled, stage, method, reason, evaluation_id.
+    after_debiased; n, n_labelled, stage, method, reason, evaluation_id.
 
     Intervals are robust to clusters where entities repeat. Brier and log loss: Student's t, the change from the rows'
-    own differences; ROC AUC: DeLong, paired; the others: labels drawn again (the same for before and after), without
-    bias, so that an interval may lie below its value.
+    own differences; ROC AUC: DeLong, paired. mcb, dsc, ece and smooth_ece are biased upward in small samples: their
+    intervals (labels drawn again, the same for before and after) and their change are without that bias, so that an
+    interval may lie below its raw value, and the debiased ones stand beside them.
 
     Raises
     ------

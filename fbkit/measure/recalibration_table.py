@@ -142,4 +142,4 @@ def _difference(
 
     excess = [gap(drawn) - gap((groups.n * truth)[None, :])[0] for truth, drawn in made.seen]
     low, high = np.quantile(np.stack(excess), [(1 - level) / 2, (1 + level) / 2], axis=1)
-    return change, change - float(high.max()), change - float(low.min())
+    return change - float(excess[0].mean()), change - float(high.max()), change - float(low.min())
