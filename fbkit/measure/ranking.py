@@ -208,13 +208,14 @@ def _spread(
         codes = np.asarray(clusters)
         parts = cluster_sums(codes if order is None else codes[order], *parts)
     influence, *classes = parts
+    held = int(np.count_nonzero(classes[0] + classes[1]))
     p, n = (float(effective_units(part.sum(), dot(part, part))) for part in classes)
     size = p if of_positives else min(p, n)
-    if len(influence) < 2 or size <= 1:
+    if held < 2 or size <= 1:
         return Spread(np.nan, 1.0, p, n)
     second = np.square(influence)
     squares = float(second.sum())
-    df = effective_df(squares, dot(second, second), parts=len(influence), units=size)
+    df = effective_df(squares, dot(second, second), parts=held, units=size)
     return Spread(squares * size / (size - 1), float(df), p, n)
 
 
