@@ -51,13 +51,19 @@ def units_of(
     return Units(total, heavy, owner if len(np.unique(owner)) < count else None)
 
 
+def numbers_of(units: pl.Series) -> NDArray[np.int64]:
+    """A number per unit, in no order and with gaps; a row whose unit is null has one of its own."""
+    code = units.cast(pl.String).cast(pl.Categorical).to_physical().cast(pl.Int64)
+    if not units.null_count():
+        return code.to_numpy()
+    own = pl.Series(np.arange(-len(units), 0, dtype=np.int64))
+    return code.zip_with(units.is_not_null(), own).to_numpy()
+
+
 def codes_of(units: pl.Series) -> tuple[NDArray[np.int64], int]:
-    """A number per unit from 0 on, and how many there are."""
-    ranks = units.cast(pl.String).rank("dense").cast(pl.Int64)
-    known = int(units.drop_nulls().n_unique())
-    own = pl.Series(np.arange(len(units), dtype=np.int64) + known + 1)
-    code = np.unique(ranks.zip_with(ranks.is_not_null(), own).to_numpy(), return_inverse=True)[1]
-    return code.astype(np.int64), known + units.null_count()
+    """The same without gaps, from 0 on, and how many units there are."""
+    found, code = np.unique(numbers_of(units), return_inverse=True)
+    return code.astype(np.int64), len(found)
 
 
 def totals_found(

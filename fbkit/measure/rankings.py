@@ -1,9 +1,11 @@
 """How good are ranked lists: NDCG, reciprocal rank, hits, precision and recall at k per request, clicks by position."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
+from weakref import ReferenceType, ref
 
 import numpy as np
 import polars as pl
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 from fbkit.measure.intervals import Array, mean_by_variance, proportion_by_variance, ratio_variance, wilson
 from fbkit.measure.kinds import Cell, Cellwise, Found, S, Total, W, Y
 from fbkit.measure.made import POSITION, REQUEST
-from fbkit.measure.per_unit import CLUSTERED, codes_of
+from fbkit.measure.per_unit import CLUSTERED, numbers_of
 from fbkit.schema.contract import Contract
 
 RANKING: Final = ("ranking",)
@@ -207,16 +209,31 @@ def place(position: Array, score: Array) -> Array:
     return key
 
 
+class _Latest(threading.local):
+    """The lists of the cell that this thread looked at last: each of its measures asks for them in turn."""
+
+    rows: "tuple[ReferenceType[object], ...]" = ()
+    lists: Lists | None = None
+
+
+_latest = _Latest()
+
+
 def lists_of(cell: Cell) -> Lists:
     """The rows of a cell as ranked lists."""
+    rows = (cell.score, cell.label, cell.columns[REQUEST], cell.columns[POSITION])
+    if _latest.lists is not None and all(held() is part for held, part in zip(_latest.rows, rows, strict=True)):
+        return _latest.lists
     position = cell.columns[POSITION].cast(pl.Float64, strict=False).to_numpy()
-    return Lists.of(
-        request=codes_of(cell.columns[REQUEST])[0],
+    lists = Lists.of(
+        request=numbers_of(cell.columns[REQUEST]),
         key=place(position, cell.score),
         label=cell.label,
         weight=cell.weight,
         cluster=cell.cluster,
     )
+    _latest.rows, _latest.lists = tuple(ref(part) for part in rows), lists
+    return lists
 
 
 def measure_lists(cell: Cell, level: float, *, kind: Kind, k: int) -> Found:
