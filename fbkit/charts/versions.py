@@ -124,4 +124,7 @@ def _layers(metric: str, stage: str | None) -> list[alt.Chart]:
         base.transform_filter("isValid(datum.difference)")
         .mark_point(filled=True, size=60, opacity=1)
         .encode(x=across, tooltip=tooltip),
+        base.transform_filter("!isValid(datum.difference)")
+        .mark_text(align="left", dx=6, fontSize=11)
+        .encode(x=alt.datum(0.0), text="said_difference:N", color=alt.value(theme.FAINT), tooltip=tooltip),
     ]

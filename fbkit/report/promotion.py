@@ -21,6 +21,7 @@ from fbkit.report import numbers
 from fbkit.report.document import Block, Bullets, Document, Fields, Paragraph, Section, Table
 from fbkit.report.escape import html, terminal
 from fbkit.report.files import write_file
+from fbkit.report.promotion_words import measured, plain_value, said, subject
 from fbkit.report.style import CARD
 from fbkit.report.terminal import table_text
 from fbkit.schema.period import Period, format_instant
@@ -66,26 +67,12 @@ class Promotion:
     @property
     def verdict(self) -> str:
         """Which version may go out, and why, in one sentence."""
-        made = self.decision
-        broken, open_ones = (self._lines(status) for status in (BROKEN, CANNOT_TELL))
-        if broken:
-            others = f", and {len(broken) - 1} more" if len(broken) > 1 else ""
-            return f"{made.challenger} may not go out, {made.champion} stays: {said(broken[0])}{others}."
-        if open_ones and not self.allow_undecided:
-            many = f"{len(open_ones)} of {self.table.height} guardrails"
-            return (
-                f"{made.challenger} may not go out yet, {made.champion} stays: {many} cannot be told, first of all "
-                f"{said(open_ones[0])}."
-            )
-        checked = f"{self.table.height} guardrail{'s' if self.table.height > 1 else ''}"
-        if open_ones:
-            return f"{made.challenger} may go out: of {checked} none is broken; {len(open_ones)} cannot be told."
-        return f"{made.challenger} may go out: every one of {checked} holds."
+        return self._sentence(mask=False)
 
     @property
     def collect(self) -> tuple[str, ...]:
         """What would settle each guardrail that cannot be told."""
-        return tuple(self._wanted(line) for line in self._lines(CANNOT_TELL))
+        return self._wishes(mask=False)
 
     @property
     def compared(self) -> tuple[tuple[str, str], ...]:
@@ -133,10 +120,11 @@ class Promotion:
         """The decision for a terminal; with ``mask`` slices thinner than the contract's minimum show no numbers."""
         rows = [self._cells(line, mask=mask) for line in self.table.iter_rows(named=True)]
         frame = pl.DataFrame(rows, schema=dict.fromkeys(_HEAD, pl.String), orient="row")
-        lines = [terminal(part) for part in textwrap.wrap(self.verdict, 110)]
+        lines = [terminal(part) for part in textwrap.wrap(self._sentence(mask=mask), 110)]
         lines += ["", table_text(frame)]
-        if self.collect:
-            lines += ["", "to be told by", *(f"  - {terminal(item)}" for item in self.collect)]
+        wishes = self._wishes(mask=mask)
+        if wishes:
+            lines += ["", "to be told by", *(f"  - {terminal(item)}" for item in wishes)]
         lines += ["", *(f"{name}: {terminal(value)}" for name, value in self.compared)]
         return "\n".join(lines) + "\n"
 
@@ -198,6 +186,39 @@ class Promotion:
             f'<p class="foot">{html(foot)}</p></div>'
         )
 
+    def _sentence(self, *, mask: bool) -> str:
+        made = self.decision
+        broken, open_ones = (self._lines(status) for status in (BROKEN, CANNOT_TELL))
+        if broken:
+            others = f", and {len(broken) - 1} more" if len(broken) > 1 else ""
+            return (
+                f"{made.challenger} may not go out, {made.champion} stays: {self._said(broken[0], mask=mask)}{others}."
+            )
+        if open_ones and not self.allow_undecided:
+            return (
+                f"{made.challenger} may not go out yet, {made.champion} stays: {len(open_ones)} of {self.table.height} "
+                f"guardrails cannot be told, first of all {self._said(open_ones[0], mask=mask)}."
+            )
+        checked = f"{self.table.height} guardrail{'s' if self.table.height > 1 else ''}"
+        if open_ones:
+            return f"{made.challenger} may go out: of {checked} none is broken; {len(open_ones)} cannot be told."
+        return f"{made.challenger} may go out: every one of {checked} holds."
+
+    def _said(self, line: Mapping[str, Any], *, mask: bool) -> str:
+        return f"{subject(line)} (fewer than {self.minimum} rows)" if mask and self._thin(line) else said(line)
+
+    def _wishes(self, *, mask: bool) -> tuple[str, ...]:
+        return tuple(
+            f"{subject(line)}: more rows than the fewer than {self.minimum} there are"
+            if mask and self._thin(line)
+            else self._wanted(line)
+            for line in self._lines(CANNOT_TELL)
+        )
+
+    def _thin(self, line: Mapping[str, Any]) -> bool:
+        """Whether a line is about a slice with so few rows that it may point at people."""
+        return line["slice"] != OVERALL and (line["n_labelled"] or 0) < self.minimum
+
     def _prices(self) -> list[str]:
         """What 0.01 more of a metric costs, where the metric has gained."""
         said: list[str] = []
@@ -213,10 +234,11 @@ class Promotion:
 
     def _document(self, *, mask: bool) -> Document:
         rows = [self._cells(line, mask=mask) for line in self.table.iter_rows(named=True)]
-        blocks: list[Block] = [Paragraph(text=self.verdict, strong=True), Table(columns=_HEAD, rows=rows)]
+        sentence, wishes = self._sentence(mask=mask), self._wishes(mask=mask)
+        blocks: list[Block] = [Paragraph(text=sentence, strong=True), Table(columns=_HEAD, rows=rows)]
         sections = [Section(key="decision", title="Decision", blocks=blocks)]
-        if self.collect:
-            sections.append(Section(key="collect", title="To be told by", blocks=[Bullets(items=self.collect)]))
+        if wishes:
+            sections.append(Section(key="collect", title="To be told by", blocks=[Bullets(items=wishes)]))
         notes = dict.fromkeys(f"{line['reason']}." for line in self.table.iter_rows(named=True) if line["reason"])
         if notes:
             sections.append(Section(key="notes", title="Notes", blocks=[Bullets(items=list(notes))]))
@@ -230,15 +252,12 @@ class Promotion:
 
     def _cells(self, line: Mapping[str, Any], *, mask: bool) -> list[str]:
         """The cells of a line; where a slice is masked, no slice shows its size, so that nothing can be subtracted."""
-        thin = [
-            other["slice"] != OVERALL and (other["n_labelled"] or 0) < self.minimum
-            for other in self.table.iter_rows(named=True)
-        ]
+        thin = mask and any(self._thin(other) for other in self.table.iter_rows(named=True))
         metric, where = line["metric"], line["slice"]
-        hidden = mask and where != OVERALL and (line["n_labelled"] or 0) < self.minimum
+        hidden = mask and self._thin(line)
         size = line["n_labelled"] if line["guard"] in ("metric", "proxy") else line["n"]
-        rows = "-" if size is None or (mask and any(thin) and where != OVERALL) else numbers.count(size)
-        values = [_value(line, name) for name in ("champion", "challenger")]
+        rows = "-" if size is None or (thin and where != OVERALL) else numbers.count(size)
+        values = [plain_value(line, name) for name in ("champion", "challenger")]
         if hidden:
             values, rows = ["-", "-"], f"fewer than {self.minimum}"
         name = (
@@ -247,14 +266,13 @@ class Promotion:
         return [line["status"], name, where, *values, "-" if hidden else measured(line), line["rule"], rows]
 
     def _wanted(self, line: Mapping[str, Any]) -> str:
-        where = "" if line["slice"] == OVERALL else f" where {line['slice']}"
         if line["needed"] is not None:
             both = "" if self.decision.sides.design == SAME_ROWS else " (both versions together)"
             what = "labelled rows" if line["guard"] in ("metric", "proxy") else "predictions"
-            return f"{line['metric']}{where}: about {line['needed']:,} more {what}{both}"
+            return f"{subject(line)}: about {line['needed']:,} more {what}{both}"
         if line["measured"] is not None and line["upper"] is not None:
-            return f"{line['metric']}{where}: lies at the limit, and no number of rows will tell"
-        return f"{line['metric']}{where}: {line['reason'] or 'not estimable'}"
+            return f"{subject(line)}: lies at the limit, and no number of rows will tell"
+        return f"{subject(line)}: {line['reason'] or 'not estimable'}"
 
 
 def promote(
@@ -288,52 +306,3 @@ def promote(
         currency=None if value is None else value.currency,
         allow_undecided=allow_undecided,
     )
-
-
-def _value(line: Mapping[str, Any], name: str) -> str:
-    return "-" if line[name] is None else numbers.plain(line[name], places=3 if abs(line[name]) < 1 else None)
-
-
-def measured(line: Mapping[str, Any]) -> str:
-    """What is held against the limit, with its interval, in points for rates.
-
-    >>> line = {"guard": "metric", "metric": "recall", "measured": 0.0532, "lower": 0.036, "upper": 0.07}
-    >>> measured(line)
-    'worse by 5.3 points [3.6, 7.0]'
-    """
-    value, lower, upper = line["measured"], line["lower"], line["upper"]
-    if value is None:
-        return "not estimable"
-    if line["guard"] == "sample ratio":
-        return f"p = {value:.2g}"
-    rate = line["guard"] in ("metric", "proxy") and line["metric"] in numbers.RATES
-    scale, places = (100, 1) if rate else (1, _places(value, lower, upper))
-    unit = " points" if rate else " ms" if line["guard"] in ("latency", "added latency") else ""
-    verb = {"metric": "worse by ", "proxy": "worse by ", "added latency": "adds "}.get(line["guard"], "")
-    if verb == "worse by " and value < 0:
-        verb, scale, lower, upper = "better by ", -scale, upper, lower
-    ends = [f"{scale * end + 0.0:,.{places}f}" for end in (lower, upper) if end is not None]
-    return f"{verb}{scale * value:,.{places}f}{unit}{f' [{ends[0]}, {ends[1]}]' if len(ends) == 2 else ''}"
-
-
-def _places(*values: float | None) -> int:
-    size = max((abs(value) for value in values if value is not None), default=1.0)
-    return 1 if size >= 10 else 3 if size >= 0.1 else 5
-
-
-def said(line: Mapping[str, Any]) -> str:
-    """A line of the table as a clause."""
-    where = "" if line["slice"] == OVERALL else f" where {line['slice']}"
-    if line["guard"] == "sample ratio":
-        return str(line["reason"])
-    if line["measured"] is None:
-        return f"{line['metric']}{where} ({line['reason'] or 'not estimable'})"
-    verb = "" if line["guard"] == "added latency" else "is "
-    text = f"{line['metric']}{where} {verb}{measured(line)}"
-    if line["guard"] == "proxy":
-        return f"{text}, and {line['reason']}"
-    if line["guard"] != "metric":
-        return f"{text}, {line['rule']} is allowed"
-    limit = line["limit"]
-    shown = f"{100 * limit:.1f}" if line["metric"] in numbers.RATES else numbers.plain(limit)
-    return f"{text}, {shown} allowed"

@@ -74,7 +74,7 @@ def test_lines_are_those_of_the_comparison_turned_into_drops() -> None:
         cell = by[row["metric"], "EU"]
         sign = 1 if row["metric"] == "brier" else -1
         assert row["measured"] == pytest.approx(sign * cell["difference"])
-        assert (row["champion"], row["challenger"]) == (cell["champion"], cell["challenger"])
+        assert (row["champion"], row["challenger"]) == pytest.approx((cell["champion"], cell["challenger"]))
         assert row["worst_case"] == pytest.approx(cell["bound_upper"] if sign == 1 else -cell["bound_lower"])
 
 
