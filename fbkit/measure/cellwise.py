@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fbkit.measure import user
 from fbkit.measure.cells import number_cells
 from fbkit.measure.kinds import Cell, Cellwise, F, Found, S, W, Y, working_name
+from fbkit.measure.ranks import rising
 from fbkit.measure.scope import ENTITY, IN, Scope, Stage, with_entities
 from fbkit.measure.tally import tally
 from fbkit.measure.totals import finish, widen
@@ -52,41 +53,61 @@ class CellRows:
     """The rows of a cell that count at the stage; sorted by rising score when they are first asked for."""
 
     def __init__(self, arrays: Arrays, series: dict[str, pl.Series]) -> None:
-        self._unsorted = (arrays, series)
+        self._arrays, self._series = arrays, series
+        self._all: dict[str, Any] = {}
         self._labelled: dict[str, Any] = {}
+        self._memo: dict[str, dict[str, Any]] = {"all": {}, "labelled": {}}
 
-    @cached_property
+    @property
     def columns(self) -> dict[str, Any]:
         """All rows, by working name."""
-        arrays, series = self._unsorted
-        order = np.argsort(arrays[S])
-        further = {name: values.gather(order) for name, values in series.items()}
-        return {name: values[order] for name, values in arrays.items()} | further
+        return {name: self._of_all(name) for name in (*self._arrays, *self._series)}
+
+    @cached_property
+    def _order(self) -> NDArray[np.intp]:
+        return rising(self._arrays[S])
 
     @cached_property
     def _known(self) -> NDArray[np.bool_]:
-        return ~np.isnan(self.columns[Y])
+        return ~np.isnan(self._of_all(Y))
+
+    @cached_property
+    def _open(self) -> NDArray[np.float64]:
+        return self._of_all(S)[~self._known]
+
+    @cached_property
+    def _cluster(self) -> bool:
+        """Whether an entity has several rows."""
+        entity = self._arrays.get(ENTITY)
+        return entity is not None and len(np.unique(entity)) < len(entity)
 
     def cell(self, measure: Cellwise) -> Cell:
         """The rows as this measure wants them."""
-        chosen = self.columns.__getitem__ if measure.rows == "all" else self._of_labelled
-        cluster = chosen(ENTITY) if ENTITY in self.columns else None
-        if cluster is not None and len(np.unique(cluster)) == len(cluster):
+        chosen = self._of_all if measure.rows == "all" else self._of_labelled
+        cluster = chosen(ENTITY) if self._cluster else None
+        if cluster is not None and measure.rows != "all" and len(np.unique(cluster)) == len(cluster):
             cluster = None
         named = {name: working_name(name) for name in measure.columns} | {name: name for name in measure.expressions}
         return Cell(
             score=chosen(S),
             label=chosen(Y),
             flag=chosen(F),
-            weight=chosen(W) if W in self.columns else None,
+            weight=chosen(W) if W in self._arrays else None,
             cluster=cluster,
-            open=self.columns[S][~self._known],
+            open=self._open,
             columns={name: chosen(column) for name, column in named.items()},
+            memo=self._memo[measure.rows],
         )
+
+    def _of_all(self, name: str) -> Any:
+        if name not in self._all:
+            series = self._series.get(name)
+            self._all[name] = self._arrays[name][self._order] if series is None else series.gather(self._order)
+        return self._all[name]
 
     def _of_labelled(self, name: str) -> Any:
         if name not in self._labelled:
-            values = self.columns[name]
+            values = self._of_all(name)
             known = self._known
             self._labelled[name] = values.filter(known) if isinstance(values, pl.Series) else values[known]
         return self._labelled[name]
@@ -98,6 +119,8 @@ def cut_cells(scope: Scope, cells: pl.DataFrame, *, weighted: bool, further: set
     counted = tally(scope)
     numbered = number_cells(frame, scope.keys) if counted is None else counted
     inside = frame.get_column(IN).fill_null(value=False).to_numpy()
+    if weighted:
+        inside = inside & (frame.get_column(W).to_numpy() > 0)  # a row that weighs nothing is no unit either
     place = np.flatnonzero(inside) if not inside.all() else None
     cell = numbered.cell if place is None else numbered.cell[place]
     if np.any(cell[1:] < cell[:-1]):
