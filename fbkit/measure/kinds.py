@@ -13,7 +13,7 @@ A *cellwise* measure is handed the rows of one slice and time cell as arrays and
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final, Literal, NamedTuple
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -85,7 +85,7 @@ class Cell(NamedTuple):
     ``label`` lies in 0..1 (may be fractional) or is a number (regression); ``flag`` is NaN without a decision;
     ``weight`` None means all 1; ``cluster`` (a number per entity) None means independent rows; ``open`` are the scores
     of the unlabelled rows; ``columns`` what the measure named in ``columns`` and ``expressions``. With ``rows="all"``
-    the unlabelled rows are among them, their label NaN.
+    the unlabelled rows are among them, their label NaN. ``memo`` is shared by the measures of the same rows.
     """
 
     score: Array
@@ -95,6 +95,7 @@ class Cell(NamedTuple):
     cluster: NDArray[np.int64] | None
     open: Array
     columns: Mapping[str, pl.Series]
+    memo: dict[str, Any] | None = None
 
 
 class Found(NamedTuple):

@@ -10,6 +10,8 @@ from fbkit.measure.kinds import Cell, Cellwise, Found
 from fbkit.measure.masses import METRICS, Rows
 from fbkit.measure.ranking import AUC, PRECISION
 
+_ORDER: Final = "order"
+
 
 def roc_auc(cell: Cell, level: float) -> Found:
     """ROC AUC with DeLong's interval and worst-case bounds: exact, with unequal weights over labels from 0 to 1."""
@@ -60,7 +62,10 @@ def _order(cell: Cell) -> distinct.Order | None:
     """Places of the positives, where that is all there is to know."""
     if cell.weight is not None or cell.cluster is not None:
         return None
-    return distinct.order_of(cell.score, cell.label)
+    memo = {} if cell.memo is None else cell.memo
+    if _ORDER not in memo:
+        memo[_ORDER] = distinct.order_of(cell.score, cell.label)
+    return memo[_ORDER]
 
 
 def _only(cell: Cell, known: np.ndarray) -> Cell:
