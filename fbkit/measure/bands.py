@@ -57,8 +57,8 @@ def truth_bands(
     joined
         Predictions with label states as of one time; labels 0 or 1, or fractional.
     names
-        One or several of recall, precision, specificity, accuracy, f1, base_rate, brier, log_loss, roc_auc,
-        average_precision.
+        One or several of recall, precision, specificity, false_positive_rate, npv, accuracy, balanced_accuracy, f1,
+        f0_5, f2, mcc, base_rate, brier, log_loss, roc_auc, average_precision.
     by, every, period, stage, level, weights
         As in :func:`fbkit.metrics`.
     delta
@@ -200,7 +200,9 @@ def _framed(
 ) -> pl.DataFrame:
     """One line of the result for every cell."""
     numbers = np.array([(*answer[:3], *answer.range[:4], answer.delta) for answer in answers]).reshape(-1, 8)
-    numbers[:, [0, 3, 4]] = np.clip(numbers[:, [0, 3, 4]], 0.0, metric.ceiling)  # rounding may step over an end
+    numbers[:, [0, 3, 4]] = np.clip(
+        numbers[:, [0, 3, 4]], metric.floor, metric.ceiling
+    )  # rounding may step over an end
     value, lower, upper, low, high, _, _, delta = numbers.T
     band_low, band_high = _band(numbers, metric, level=level)
     made = finish(
@@ -230,7 +232,7 @@ def _band(numbers: Array, metric: Metric, *, level: float) -> tuple[Array, Array
     """The confidence set: of a point its interval, of a range Imbens and Manski's, within what the metric can be."""
     _, lower, upper, low, high, se_low, se_high, _ = numbers.T
     least, greatest = imbens_manski(low, high, se_low, se_high, level=level)
-    least, greatest = np.clip(least, 0.0, None), np.clip(greatest, None, metric.ceiling)
+    least, greatest = np.clip(least, metric.floor, None), np.clip(greatest, None, metric.ceiling)
     point = low == high
     return np.where(point, lower, np.fmin(least, low)), np.where(point, upper, np.fmax(greatest, high))
 

@@ -43,7 +43,29 @@ def extreme(
         return _auc(rows, positive, negative, free, sign)
     if metric.name == "average_precision":
         return _average_precision(rows, positive, negative, free, sign)
+    if metric.rate is not None:
+        return _corner(metric, rows, positive, negative, free, sign)
     return climb(metric, rows, positive, negative, free=free, sign=sign)
+
+
+def _corner(
+    metric: Metric, rows: Rows, positive: Array, negative: Array, free: NDArray[np.bool_], sign: int
+) -> Extreme:
+    """Rates of the two-by-two table: all free flagged rows alike and all other free rows alike, or one row away."""
+    open_weight, flagged = np.where(free, rows.weight, 0.0), rows.flagged > 0
+    corners = [np.where(flagged, hit, miss) for hit in (0.0, 1.0) for miss in (0.0, 1.0)]
+    lightest = [
+        mine[np.argmin(rows.weight[mine])]
+        for mine in (np.flatnonzero(free & flagged), np.flatnonzero(free & ~flagged))
+        if len(mine)
+    ]
+    tried = corners + [np.where(np.arange(len(free)) == row, 1 - each, each) for row in lightest for each in corners]
+    best = NOTHING
+    for label in tried:
+        at = metric.slope(rows, positive + open_weight * label, negative + open_weight * (1 - label))
+        if at is not None and not sign * at.value <= sign * best.value:
+            best = Extreme(at.value, label)
+    return best
 
 
 def climb(

@@ -13,6 +13,7 @@ from typing import Final, Literal, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fbkit.measure.binary import Rate, Table, balanced_accuracy, correlation
 from fbkit.measure.intervals import (
     Array,
     cluster_totals,
@@ -113,16 +114,19 @@ class Metric:
     """One metric of masses.
 
     A ratio states by ``parts`` what a unit of positive and of negative mass adds to its numerator and to its
-    denominator: (n1, n0, d1, d0) by row. An ordered one has ``ordered`` instead, a function of a sample's runs.
+    denominator: (n1, n0, d1, d0) by row. An ordered one has ``ordered`` instead, a function of a sample's runs, and
+    one that is no ratio of sums ``rate``, a function of the two-by-two table with its slopes.
     """
 
     name: str
     kind: Literal["proportion", "mean", "rank", "logit"] = "proportion"
     parts: Callable[[Rows], Parts] = _no_parts
     ordered: Callable[[Sample], Influence | None] | None = None
+    rate: Rate | None = None
     uses_flag: bool = False
     probability: bool = False
     empty: str = "no labelled rows"
+    floor: float = 0.0
     ceiling: float = 1.0
 
     def slope(self, rows: Rows, positive: Array, negative: Array) -> Slope | None:
@@ -133,6 +137,8 @@ class Metric:
             if found is None:
                 return None
             return Slope(found.value, found.as_positive[rows.run], found.as_negative[rows.run])
+        if self.rate is not None:
+            return _slope_of_table(self.rate, rows, positive, negative)
         n1, n0, d1, d0 = self.parts(rows)
         total = dot(positive, d1) + dot(negative, d0)
         if not total > 0:
@@ -144,6 +150,8 @@ class Metric:
         """Labelled rows that the metric is made of: for recall the positives with a decision."""
         if self.ordered is not None:
             return rows.known
+        if self.rate is not None:
+            return rows.known & (rows.decided > 0)
         _, _, d1, d0 = self.parts(rows)
         return rows.known & (np.where(rows.label > 0, d1, 0.0) + np.where(rows.label < 1, d0, 0.0) > 0)
 
@@ -154,8 +162,19 @@ class Metric:
         elif self.kind == "logit" and 0 < value < 1:
             lower, upper = logit_interval(value, variance, level=level)
         else:
-            lower, upper = mean_by_variance(value, variance, units=units, level=level, low=0.0, high=self.ceiling)
+            lower, upper = mean_by_variance(
+                value, variance, units=units, level=level, low=self.floor, high=self.ceiling
+            )
         return float(lower), float(upper)
+
+
+def _slope_of_table(rate: Rate, rows: Rows, positive: Array, negative: Array) -> Slope | None:
+    flagged, left = rows.flagged, rows.decided - rows.flagged
+    sums = (dot(mass, part) for part in (flagged, left) for mass in (positive, negative))
+    value, slopes = rate(Table(*sums))
+    if np.isnan(value):
+        return None
+    return Slope(value, slopes.tp * flagged + slopes.fn * left, slopes.fp * flagged + slopes.tn * left)
 
 
 def variance_of(influence: Array, rows: Rows) -> float:
@@ -180,6 +199,15 @@ def _precision(rows: Rows) -> Parts:
 
 def _specificity(rows: Rows) -> Parts:
     return rows.none, rows.decided - rows.flagged, rows.none, rows.decided
+
+
+def _false_positive_rate(rows: Rows) -> Parts:
+    return rows.none, rows.flagged, rows.none, rows.decided
+
+
+def _npv(rows: Rows) -> Parts:
+    left = rows.decided - rows.flagged
+    return rows.none, left, left, left
 
 
 def _accuracy(rows: Rows) -> Parts:
@@ -219,6 +247,14 @@ METRICS: Final = {
         Metric(name="specificity", parts=_specificity, uses_flag=True, empty="no negatives"),
         Metric(name="accuracy", parts=_accuracy, uses_flag=True),
         Metric(name="f1", parts=f_beta(1.0), uses_flag=True, empty="no labelled row is positive or flagged"),
+        Metric(name="f0_5", parts=f_beta(0.5), uses_flag=True, empty="no labelled row is positive or flagged"),
+        Metric(name="f2", parts=f_beta(2.0), uses_flag=True, empty="no labelled row is positive or flagged"),
+        Metric(name="false_positive_rate", parts=_false_positive_rate, uses_flag=True, empty="no negatives"),
+        Metric(name="npv", parts=_npv, uses_flag=True, empty="every labelled row is flagged"),
+        Metric(name="balanced_accuracy", rate=balanced_accuracy, uses_flag=True, empty="one class"),
+        Metric(
+            name="mcc", rate=correlation, kind="mean", uses_flag=True, floor=-1.0, empty="one class or one decision"
+        ),
         Metric(name="base_rate", parts=_base_rate),
         Metric(name="brier", parts=_brier, kind="mean", probability=True),
         Metric(name="log_loss", parts=_log_loss, kind="mean", probability=True, ceiling=np.inf),
