@@ -133,14 +133,14 @@ def _aside(audit: pl.DataFrame) -> str:
     broken = audit.filter(pl.col(results.AUDIT_RULE).is_in(list(_SET_ASIDE)) & (pl.col(results.AUDIT_ROWS) > 0))
     if broken.is_empty():
         return "no row of the logs is set aside"
-    total = int(broken[results.AUDIT_ROWS].sum())
     ranked = broken.sort(results.AUDIT_ROWS, results.AUDIT_TABLE, results.AUDIT_RULE, descending=[True, False, False])
-    told = [
-        f"{_SET_ASIDE[row[results.AUDIT_RULE]].partition(';')[0]} ({_counted(row)})"
-        for row in ranked.head(_REASONS).iter_rows(named=True)
-    ]
-    rest = total - int(ranked.head(_REASONS)[results.AUDIT_ROWS].sum())
+    reasons: dict[str, list[dict[str, Any]]] = {}
+    for row in ranked.iter_rows(named=True):
+        reasons.setdefault(_SET_ASIDE[row[results.AUDIT_RULE]].partition(";")[0], []).append(row)
+    told = [f"{why} ({', '.join(map(_counted, rows))})" for why, rows in list(reasons.items())[:_REASONS]]
+    rest = sum(row[results.AUDIT_ROWS] for rows in list(reasons.values())[_REASONS:] for row in rows)
     more = [f"by other rules ({rest:,})"] if rest else []
+    total = int(broken[results.AUDIT_ROWS].sum())
     return f"{total:,} {'row' if total == 1 else 'rows'} of the logs set aside because {', '.join(told + more)}"
 
 
