@@ -44,7 +44,7 @@ def _cost(joined: JoinedLike, columns: Collection[str]) -> pl.Expr | str:
     log covers in part (days from the first prediction's to the last one's) it counts in that proportion.
     """
     prices = joined.contract.costs
-    logged = pl.col("cost").cast(pl.Float64) if "cost" in columns else None
+    logged = pl.col("cost").cast(pl.Float64, strict=False) if "cost" in columns else None
     if not prices:
         return "no column cost, and the contract has no [[costs]]" if logged is None else logged
     month = pl.col("ts_pred").dt.truncate("1mo")
@@ -81,10 +81,10 @@ def _amount(joined: JoinedLike, columns: Collection[str]) -> pl.Expr | str:
         said = pairs.lazy()
         if "amount" in said.collect_schema().names():
             used = said.filter((pl.col("fate") == "used") & pl.col("amount").is_not_null())
-            sums = used.group_by("prediction_id").agg(pl.col("amount").cast(pl.Float64).sum()).collect()
+            sums = used.group_by("prediction_id").agg(pl.col("amount").cast(pl.Float64, strict=False).sum()).collect()
             given = pl.col("prediction_id")
             return given.replace_strict(sums["prediction_id"], sums["amount"], default=None, return_dtype=pl.Float64)
-    return pl.col("amount").cast(pl.Float64) if "amount" in columns else "no column amount"
+    return pl.col("amount").cast(pl.Float64, strict=False) if "amount" in columns else "no column amount"
 
 
 MADE: Final[dict[str, Made]] = {REQUEST: _request, POSITION: _position, COST: _cost, AMOUNT: _amount}

@@ -70,17 +70,23 @@ def _percent(name: str, percent: int) -> int:
     return percent
 
 
+def _logged(name: str) -> pl.Expr:
+    """A logged quantile; what is no number (in a CSV file every unknown column is text) is null."""
+    found = column(name).cast(pl.Float64, strict=False)
+    return pl.when(found.is_finite()).then(found)
+
+
 def pinball(percent: int) -> Total:
     """Mean pinball loss of the logged quantile ``score_pKK``: K % of the miss below it, the rest above."""
     share = _percent("pinball", percent) / 100
     name = _quantile_column(percent)
-    miss = _y - column(name)
+    miss = _y - _logged(name)
     return Total(
         name=f"pinball@{percent}",
         needs="rows",
         kind="mean",
         numerator=_w * pl.max_horizontal(share * miss, (share - 1) * miss),
-        denominator=pl.when(column(name).is_not_null()).then(_w),
+        denominator=pl.when(_logged(name).is_not_null()).then(_w),
         floor=0.0,
         tasks=REGRESSION,
         columns=(name,),
@@ -91,11 +97,11 @@ def pinball(percent: int) -> Total:
 def quantile_coverage(percent: int) -> Total:
     """Share of outcomes at or below the logged quantile ``score_pKK``: K % if it is calibrated."""
     name = _quantile_column(_percent("quantile_coverage", percent))
-    known = column(name).is_not_null()
+    known = _logged(name).is_not_null()
     return Total(
         name=f"quantile_coverage@{percent}",
         needs="rows",
-        numerator=pl.when(known).then(_w * (_y <= column(name)).cast(pl.Float64)),
+        numerator=pl.when(known).then(_w * (_y <= _logged(name)).cast(pl.Float64)),
         denominator=pl.when(known).then(_w),
         tasks=REGRESSION,
         columns=(name,),
@@ -116,8 +122,8 @@ def interval_coverage(percent: int) -> Total:
             next_step='write "interval_coverage@80" for the columns score_p10 and score_p90',
         )
     low, high = (_quantile_column(50 + sign * percent // 2) for sign in (-1, 1))
-    known = column(low).is_not_null() & column(high).is_not_null()
-    inside = (_y >= column(low)) & (_y <= column(high))
+    known = _logged(low).is_not_null() & _logged(high).is_not_null()
+    inside = (_y >= _logged(low)) & (_y <= _logged(high))
     return Total(
         name=f"interval_coverage@{percent}",
         needs="rows",

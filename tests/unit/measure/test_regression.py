@@ -119,6 +119,17 @@ def test_undefined_is_null_with_its_reason(labels: list, name: str, reason: str)
     assert frame.select("value", "lower", "upper", "reason").row(0) == (None, None, None, reason)
 
 
+def test_quantiles_that_were_read_as_text_are_numbers_and_what_is_none_is_left_out() -> None:
+    joined = make_joined(
+        scores=[1.0] * 3, labels=[1.0, 2.0, 9.0], task="regression", columns={"score_p10": ["0.5", "3", "n/a"]}
+    )
+    assert metrics(joined, "quantile_coverage@10")["value"][0] == 0.5
+    odd = make_joined(
+        scores=[1.0] * 2, labels=[1.0, 2.0], task="regression", columns={"score_p10": [float("nan"), 3.0]}
+    )
+    assert metrics(odd, ["quantile_coverage@10", "pinball@10"])["value"].to_list() == [1.0, pytest.approx(0.9)]
+
+
 def test_rows_without_a_logged_quantile_are_left_out() -> None:
     joined = make_joined(
         scores=[1.0, 1.0, 1.0],
