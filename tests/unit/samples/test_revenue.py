@@ -10,9 +10,12 @@ import fbkit as fb
 from fbkit.samples.revenue import NOISE, Revenue, RevenueConfig, revenue
 
 
+CONFIG = RevenueConfig(days=14, sessions_per_day=200)
+
+
 @pytest.fixture(scope="module")
 def shop() -> Revenue:
-    return revenue(RevenueConfig(days=14, sessions_per_day=200), seed=2)
+    return revenue(CONFIG, seed=2)
 
 
 def test_the_same_seed_gives_the_same_rows_and_another_gives_others() -> None:
@@ -32,7 +35,7 @@ def test_a_session_is_of_one_user_one_version_and_one_offer(shop: Revenue) -> No
 
 
 def test_the_loop_opens_without_a_complaint_and_latencies_add_up(shop: Revenue, tmp_path: Path) -> None:
-    joined = fb.open_loop(shop.write(tmp_path)).join()
+    joined = fb.open_loop(shop.write(tmp_path)).join(as_of=CONFIG.as_of)
     used = joined.audit.filter((pl.col("rule") == "used") & (pl.col("table") != "join")).select("table", "rows")
     assert dict(used.iter_rows()) == {
         "predictions": shop.predictions.height,
