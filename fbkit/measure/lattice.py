@@ -18,7 +18,7 @@ from fbkit.measure.intervals import Array
 Ints = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 ROUNDING: Final = 1e-9
-_DENSE: Final = 1 << 22
+DENSE: Final = 1 << 22
 
 
 class Block(NamedTuple):
@@ -72,7 +72,7 @@ def conjunctions(table: Table, *, depth: int, enough: Judge, hopeful: Judge | No
                 )
                 if not len(wanted):
                     continue
-                place = _Rows(table, prefix, known[prefix][0] if prefix else None) if place is None else place
+                place = Grouped(table, prefix, known[prefix][0] if prefix else None) if place is None else place
                 counted = place.count(last, wanted)
                 kept = enough(counted)
                 found = Slices(columns, wanted[kept], counted[:, kept])
@@ -112,7 +112,7 @@ def _candidates(
     return values if hopeful is None else values[hopeful(least)]
 
 
-class _Rows:
+class Grouped:
     """Rows with the number of their slice of some columns; those in none are left out if they are many."""
 
     def __init__(self, table: Table, columns: tuple[int, ...], keys: Ints | None) -> None:
@@ -138,7 +138,9 @@ class _Rows:
             bins = (self.slices + 1) * card
             prefix = np.searchsorted(self.keys, slice_keys(self.table, self.columns, wanted[:, :-1]))
             target = prefix * card + wanted[:, -1]
-        return np.stack([_tally(*self._part(block, code), bins=bins, wanted=target) for block in self.table.blocks])
+        return np.stack(
+            [tally_codes(*self._part(block, code), bins=bins, wanted=target) for block in self.table.blocks]
+        )
 
     def _part(self, block: Block, code: Ints) -> tuple[Ints, Array | None]:
         if self.rows is None:
@@ -153,7 +155,7 @@ def places(table: Table, columns: tuple[int, ...], keys: Ints) -> Ints:
     code, size = table.codes[columns[0]], table.cards[columns[0]] + 1
     for column in columns[1:]:
         code, size = code * (table.cards[column] + 1) + table.codes[column], size * (table.cards[column] + 1)
-    if size <= _DENSE:
+    if size <= DENSE:
         lookup = np.full(size, len(keys), dtype=np.int64)
         lookup[keys] = np.arange(len(keys))
         return lookup[code]
@@ -161,8 +163,9 @@ def places(table: Table, columns: tuple[int, ...], keys: Ints) -> Ints:
     return np.where(keys[at] == code, at, len(keys))
 
 
-def _tally(code: Ints, weights: Array | None, *, bins: int, wanted: Ints) -> Array:
-    if bins <= max(_DENSE, 4 * len(code)):
+def tally_codes(code: Ints, weights: Array | None, *, bins: int, wanted: Ints) -> Array:
+    """Sums per code, of the wanted codes; a table of all of them only where it is not much longer than the rows."""
+    if bins <= max(DENSE, 4 * len(code)):
         return np.bincount(code, weights, minlength=bins)[wanted].astype(np.float64)
     present, place = np.unique(code, return_inverse=True)
     sums = np.append(np.bincount(place, weights, minlength=len(present)), 0.0)
@@ -173,7 +176,7 @@ def _tally(code: Ints, weights: Array | None, *, bins: int, wanted: Ints) -> Arr
 def compressed(table: Table) -> Table:
     """The same sums from one row per combination of all columns, if these are much fewer than the rows."""
     size = float(np.prod([card + 1.0 for card in table.cards]))
-    if size * 4 > table.rows or size > _DENSE:
+    if size * 4 > table.rows or size > DENSE:
         return table
     code = np.zeros(table.rows, dtype=np.int64)
     for codes, card in zip(table.codes, table.cards, strict=True):

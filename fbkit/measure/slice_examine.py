@@ -183,9 +183,9 @@ def _by_group(rows: SliceRows, place: Ints, slices: int, weights: Array) -> Arra
 class Chooser:
     """Takes slices in the order of their importance and keeps those that add something to what is kept."""
 
-    def __init__(self, rows: SliceRows, *, limit: float) -> None:
-        """``limit``: a slice adds something if what it adds has at most this p-value."""
-        self.rows, self.limit = rows, limit
+    def __init__(self, rows: SliceRows, *, level: float, tested: int) -> None:
+        """``level``: a slice adds something if, of ``tested`` slices, it would be found beside those that are kept."""
+        self.rows, self.step = rows, (1 - level) / max(tested, 1)
         self.kept: list[tuple[int, Pairs, Flags]] = []
 
     def choose(self, tested: Examined, ordered: Sequence[int], *, k: int) -> list[int]:
@@ -224,7 +224,8 @@ class Chooser:
     def _worse(self, some: Flags, among: Flags) -> bool:
         """Whether some rows are worse than the others among those given, surely enough."""
         found = added(self.rows, some, among)
-        return found.value > 0 and found.p_value <= self.limit
+        # Benjamini and Hochberg's limit, with those counted only that do not repeat each other.
+        return found.value > 0 and found.p_value <= self.step * (1 + len(self.kept))
 
 
 class Added(NamedTuple):

@@ -59,7 +59,7 @@ class SliceRows:
 
     def moments(self, sums: Array) -> Moments:
         """The table's sums, (block, slice), as moments of shape (period, slice)."""
-        parts = np.swapaxes(sums.reshape(self.periods, -1, sums.shape[1]), 0, 1)
+        parts = np.swapaxes(sums.reshape(self.periods, len(sums) // self.periods, sums.shape[1]), 0, 1)
         if self.binary:
             n, a = parts
             return Moments(n, a, n, a, a, n)

@@ -209,8 +209,7 @@ def _pick(
     """The slices to show, and whether each stands out."""
     ordered = found.order(level, by_score=by_score)
     standing = ordered[found.p_adjusted[ordered] <= 1 - level]
-    limit = float(found.p_value[standing].max()) if len(standing) else 0.0
-    clear = Chooser(rows, limit=limit).choose(found, standing.tolist(), k=k)
+    clear = Chooser(rows, level=level, tested=found.n).choose(found, standing.tolist(), k=k)
     picked = [(index, True) for index in clear]
     if fill:
         masks = [rows.inside(found.pairs(index)) for index in clear]
