@@ -94,6 +94,31 @@ def test_the_interval_holds_the_metric_of_the_labels_to_come(name: str) -> None:
     assert 0.92 <= inside / 400 <= 0.98
 
 
+# NannyML 0.13.1, CBPE.fit(first half).estimate(second half) of the rows below: with scores as they are, and calibrated
+# on the first half (there by isotonic regression with straight lines between the steps, here with the steps).
+NANNYML = {
+    "roc_auc": (0.8750229007443496, 0.8746968532293686),
+    "average_precision": (0.7833596037717994, 0.7834482454106072),
+    "precision": (0.7357774032092864, 0.7356058485174577),
+    "recall": (0.6464901623989995, 0.6454674244426963),
+    "f1": (0.6882500388858641, 0.6875951069994338),
+    "accuracy": (0.8047657643, 0.8042149210126794),
+    "specificity": (0.8839104404075557, 0.8837565386345737),
+}
+
+
+@pytest.mark.parametrize("name", NANNYML)
+def test_it_equals_the_implementation_of_its_inventors(name: str) -> None:
+    place = np.arange(20_000)
+    score = np.round((place * 0.6180339887498949 % 1.0) ** 2, 6)
+    label = (place * 0.7548776662466927 % 1.0 < score).astype(float)
+    rows = rows_of(np.sort(score[10_000:]))
+    made = expected(METRICS[name], rows, chances(rows, fit(score[:10_000], label[:10_000])), level=0.95)
+    assert made is not None
+    assert promised(name, rows).value == pytest.approx(NANNYML[name][0], abs=5e-9)
+    assert made.value == pytest.approx(NANNYML[name][1], abs=5e-5)
+
+
 def test_concept_drift_is_not_seen() -> None:
     """The same scores, labels that mean something else: the promise stays, the truth falls. That is what it is."""
     rng = np.random.default_rng(0)
