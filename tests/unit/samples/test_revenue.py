@@ -9,7 +9,6 @@ import pytest
 import fbkit as fb
 from fbkit.samples.revenue import NOISE, Revenue, RevenueConfig, revenue
 
-
 CONFIG = RevenueConfig(days=14, sessions_per_day=200)
 
 
