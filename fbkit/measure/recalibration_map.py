@@ -1,5 +1,6 @@
 """A monotone map from score to probability that travels: as arrays, a Polars expression, SQL text and a JSON file."""
 
+import contextlib
 import json
 import math
 import os
@@ -294,5 +295,6 @@ def _write(target: Path, content: bytes) -> Path:
             next_step="choose another folder; what stood there before is untouched",
         ) from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
     return target
