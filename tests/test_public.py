@@ -13,10 +13,13 @@ import polars as pl
 import pytest
 
 import fbkit as fb
+from fbkit.measure.recalibrate import Recalibration
 from fbkit.measure.sensitivity import Sensitivity
 from fbkit.samples.chargeback import ChargebackConfig, chargebacks
+from fbkit.samples.versions import VersionsConfig, versions
 
 LOOP = fb.samples.path("recall_drop") / "variant_a"
+FIRST, SECOND = "2026-08-31..2026-09-14", "2026-09-14..2026-09-28"
 WEEKS = fb.Comparison.last("7d", versus="14d")
 
 
@@ -42,18 +45,36 @@ def silent() -> fb.Joined:
     return fb.open_loop(contract=contract, predictions=made.predictions, outcomes=made.outcomes).join()
 
 
+@cache
+def two_labels() -> fb.Loop:
+    """A loop with a proxy label beside the final one."""
+    made = versions(VersionsConfig(proxy=True), seed=1)
+    contract = fb.Contract.from_toml(made.contract_toml)
+    return fb.open_loop(contract=contract, predictions=made.predictions, outcomes=made.outcomes)
+
+
 FRAMES: dict[str, Callable[..., pl.DataFrame]] = {
     "availability": lambda joined, weeks: fb.availability(joined, every="1w"),
     "calibration": lambda joined, weeks: fb.calibration(joined, period=weeks.current),
     "calibration_summary": lambda joined, weeks: fb.calibration_summary(joined, period=weeks.current),
+    "choose_threshold": lambda joined, weeks: fb.choose_threshold(
+        joined, fit=FIRST, judge=SECOND, target="recall", at_least=0.8
+    ),
+    "compare_versions": lambda joined, weeks: fb.compare_versions(
+        joined, ["recall", "roc_auc"], champion="7.2", challenger="7.3"
+    ),
     "drift": fb.drift,
     "drift_bins": lambda joined, weeks: fb.drift_bins(joined, weeks, column=a_column(weeks, joined)),
     "feed_completeness": lambda joined, weeks: fb.feed_completeness(silent()),
+    "find_slices": lambda joined, weeks: fb.find_slices(joined, weeks, metric="recall", depth=2),
     "label_lag": lambda joined, weeks: fb.label_lag(joined),
     "metrics": lambda joined, weeks: fb.metrics(joined, ["recall", "precision"], every="1w"),
     "provisional": lambda joined, weeks: fb.provisional(silent()),
     "provisional_calibration": lambda joined, weeks: fb.provisional_calibration(silent()),
+    "slice_gaps": lambda joined, weeks: fb.slice_gaps(joined, "recall", by="region"),
     "threshold_curve": lambda joined, weeks: fb.threshold_curve(joined, period=weeks.current),
+    "truth_bands": lambda joined, weeks: fb.truth_bands(joined, ["recall", "brier"], period=weeks.current),
+    "volume": lambda joined, weeks: fb.volume(joined, every="1d"),
 }
 OTHERS: dict[str, Callable[..., tuple[object, type]]] = {
     "Comparison": lambda joined, weeks: (weeks, fb.Comparison),
@@ -61,7 +82,9 @@ OTHERS: dict[str, Callable[..., tuple[object, type]]] = {
     "Diagnosis": lambda joined, weeks: (fb.triage(joined, weeks, draws=20), fb.Diagnosis),
     "Estimate": lambda joined, weeks: (fb.Estimate, type),
     "Joined": lambda joined, weeks: (joined, fb.Joined),
+    "Ledger": lambda joined, weeks: (joined.ledger(slices=["region"]), fb.Ledger),
     "Loop": lambda joined, weeks: (fb.open_loop(str(LOOP)), fb.Loop),
+    "Metric": lambda joined, weeks: (fb.Metric(name="own", needs="rows", fn=pl.col("score")), fb.Metric),
     "Period": lambda joined, weeks: (fb.Period.parse("2026-08-31..2026-09-07"), fb.Period),
     "__version__": lambda joined, weeks: (fb.__version__, str),
     "join_sensitivity": lambda joined, weeks: (
@@ -69,6 +92,8 @@ OTHERS: dict[str, Callable[..., tuple[object, type]]] = {
         Sensitivity,
     ),
     "open_loop": lambda joined, weeks: (fb.open_loop(LOOP), fb.Loop),
+    "proxy_fidelity": lambda joined, weeks: (fb.proxy_fidelity(two_labels()), pl.DataFrame),
+    "recalibrate": lambda joined, weeks: (fb.recalibrate(joined, fit=FIRST, judge=SECOND), Recalibration),
     "revisions": lambda joined, weeks: (
         fb.revisions(fb.open_loop(LOOP), metric="recall", period=weeks.current),
         pl.DataFrame,
@@ -93,6 +118,7 @@ def test_functions_that_measure_return_a_frame_and_leave_the_rows_alone(
     frame = FRAMES[name](joined, weeks)
     assert isinstance(frame, pl.DataFrame)
     assert frame.height > 0
+    assert frame["evaluation_id"].str.contains(r"^[0-9a-f]{16}$").all()
     assert [column for column in frame.select(pl.selectors.float()) if column.is_nan().any()] == []
     assert joined.frame.hash_rows().sum() == before
 
