@@ -14,7 +14,7 @@ from fbkit.measure.cellwise import cellwise_frames, cut_cells
 from fbkit.measure.evaluation import stamped
 from fbkit.measure.intervals import Array
 from fbkit.measure.kinds import F, S, Total, W, Y
-from fbkit.measure.mar import gather, make_cells
+from fbkit.measure.mar import NO_CELLS, make_cells
 from fbkit.measure.masses import Metric, Rows
 from fbkit.measure.metrics import POSITIVES_ONLY, all_cells, check_level, without_numbers
 from fbkit.measure.ratios import total_frames
@@ -165,7 +165,7 @@ def _worlds(
             cluster = None
         rows = Rows.of(columns[S], columns[Y], columns[F], weight=columns.get(W), cluster=cluster)
         code = columns[_WITHIN].to_numpy() if _WITHIN in columns else None
-        made = make_cells(rows, within=code) if inner else gather(rows, np.zeros(len(rows.score), dtype=np.int64))
+        made = make_cells(rows, within=code) if inner else NO_CELLS
         worlds.append(World(rows, made, cbpe.chances(rows, calibration), level))
     return worlds
 

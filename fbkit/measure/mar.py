@@ -88,3 +88,13 @@ def gather(rows: Rows, code: NDArray[np.int64]) -> Cells:
         as_positive=share(mass_positive, positive),
         as_negative=share(mass_negative, negative),
     )
+
+
+NO_CELLS: Final = Cells(
+    code=np.zeros(0, dtype=np.int64),
+    positive=np.zeros(0),
+    negative=np.zeros(0),
+    unlabelled=np.zeros(0),
+    as_positive=np.zeros(0),
+    as_negative=np.zeros(0),
+)

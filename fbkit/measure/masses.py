@@ -80,7 +80,7 @@ class Rows:
     @property
     def flagged(self) -> Array:
         """1 for flagged rows, 0 for others and for those without a decision."""
-        return np.nan_to_num(self.flag)
+        return (self.flag > 0).astype(np.float64)
 
     @property
     def decided(self) -> Array:
