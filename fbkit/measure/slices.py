@@ -116,7 +116,7 @@ def slice_gaps(
         for group in columns:
             found = _seen(looked, measure, group, whole[measure.name], least=least)
             lines += _lines(looked, found, draws=draws, seed=seed)
-    frame = pl.DataFrame(lines, schema=_schema())
+    frame = pl.DataFrame(lines, schema=_schema()).with_columns(pl.col(pl.Float64).fill_nan(None))
     adjusted = holm(frame.get_column("p_value").cast(pl.Float64).to_numpy())
     frame = frame.with_columns(pl.Series("p_adjusted", adjusted, nan_to_null=True)).select(GAP_COLUMNS)
     asked = [item.identity if isinstance(item, Metric) else item for item in listed(names)]
