@@ -223,9 +223,12 @@ def _shared(one: pl.DataFrame, two: pl.DataFrame, *, slices: Sequence[str]) -> t
     )
     both = pl.concat([one.select(names), two.select(names).rename(lambda name: name + _SUFFIX)], how="horizontal")
 
+    # A silence that became a negative when its window closed has no event.
+    event = "ts_event" if "ts_event" in label else "arrival_lag"
+
     def state(suffix: str) -> tuple[pl.Expr, pl.Expr, pl.Expr]:
         known, hidden = pl.col("label" + suffix).is_not_null(), pl.col("state" + suffix) == CENSORED
-        return known & pl.col("arrival_lag" + suffix).is_not_null(), hidden, known
+        return known & pl.col(event + suffix).is_not_null(), hidden, known
 
     stated, hidden, known = state("")
     other_stated, other_hidden, other_known = state(_SUFFIX)

@@ -30,6 +30,8 @@ FEW: Final = 5_000
 LARGE: Final = 50_000
 """Rows beyond which a bootstrap takes minutes: then the two versions' own intervals, taken as independent, must do."""
 SEED: Final = 20_230_907
+FEWEST_ALIKE: Final = 20
+"""Rows that two versions must treat alike before an interval without length is believed."""
 _KERNELS: Final = {"roc_auc": paired_auc, "average_precision": paired_average_precision}
 _NOTHING: Final = Difference(np.nan, np.nan, np.nan, np.nan, "")
 
@@ -48,8 +50,22 @@ def paired_gap(measure: Measure, sides: tuple[Rows, Rows], rows: Ints, *, metric
     if isinstance(measure, Total):
         one, two = (taken(side.sums[measure.name], rows) for side in sides)
         found = _paired_total(measure, one, two, clusters, level=level)
-        return Gap(found, *sharp_bounds(one, two))
-    return Gap(_paired_cellwise(measure, sides, rows, clusters, metric=metric, level=level))
+        alike = (
+            np.array_equal(one.a, two.a) and np.array_equal(one.b, two.b) and int((one.b != 0).sum()) >= FEWEST_ALIKE
+        )
+        gap = Gap(found, *sharp_bounds(one, two))
+    else:
+        gap = Gap(_paired_cellwise(measure, sides, rows, clusters, metric=metric, level=level))
+        alike = len(rows) >= FEWEST_ALIKE and _same_order(sides[0].score[rows], sides[1].score[rows])
+    # No visible variance is no certainty: a few rows on which both happen to be perfect tell nothing.
+    certain = gap.found.lower == gap.found.upper and not alike
+    return gap._replace(found=_NOTHING) if certain else gap
+
+
+def _same_order(one: Array, two: Array) -> bool:
+    """Whether both scores order the rows alike, ties included."""
+    first, second = (np.unique(score, return_inverse=True)[1] for score in (one, two))
+    return bool(np.array_equal(first, second))
 
 
 def _paired_total(measure: Total, one: Sums, two: Sums, clusters: Ints | None, *, level: float) -> Difference:

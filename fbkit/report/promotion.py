@@ -199,10 +199,11 @@ class Promotion:
                 f"{made.challenger} may not go out yet, {made.champion} stays: {len(open_ones)} of {self.table.height} "
                 f"guardrails cannot be told, first of all {self._said(open_ones[0], mask=mask)}."
             )
-        checked = f"{self.table.height} guardrail{'s' if self.table.height > 1 else ''}"
+        checked = f"{self.table.height} guardrails" if self.table.height > 1 else "1 guardrail"
         if open_ones:
             return f"{made.challenger} may go out: of {checked} none is broken; {len(open_ones)} cannot be told."
-        return f"{made.challenger} may go out: every one of {checked} holds."
+        every = "its guardrail" if self.table.height == 1 else f"every one of {checked}"
+        return f"{made.challenger} may go out: {every} holds."
 
     def _said(self, line: Mapping[str, Any], *, mask: bool) -> str:
         return f"{subject(line)} (fewer than {self.minimum} rows)" if mask and self._thin(line) else said(line)

@@ -3,11 +3,14 @@
 from datetime import timedelta
 from typing import Any
 
+import numpy as np
 import polars as pl
 import pytest
 
+import fbkit as fb
 from fbkit.errors import ArgumentError
 from fbkit.measure.pairs import SAME_ROWS, SPLIT_TRAFFIC, sides
+from fbkit.schema.contract import Contract
 from fbkit.testing.frames import START
 from tests.unit.measure.two_versions import joined_of, two_versions
 
@@ -53,7 +56,7 @@ def test_a_stated_label_wins_over_silence_and_censoring_over_silence() -> None:
     silent = pl.col("model_version") == "b"
     hidden = (pl.col("model_version") == "a") & (pl.col("request_id") == "q2")
     frame = joined.frame.with_columns(
-        pl.when(~silent).then("arrival_lag").alias("arrival_lag"),
+        pl.when(~silent).then(pl.col("ts_pred") + pl.col("arrival_lag")).alias("ts_event"),
         pl.when(hidden)
         .then(pl.lit("censored"))
         .otherwise(pl.col("state").cast(pl.String))
@@ -172,3 +175,47 @@ def test_slices_and_entity_of_a_pair_are_the_champions() -> None:
     )
     for side in (found.champion, found.challenger):
         assert side.frame.sort("request_id")["region"].to_list() == ["EU", "XX"]
+
+
+def test_where_only_positives_are_reported_silence_about_the_shadow_row_is_no_negative() -> None:
+    """Outcomes name the served prediction; the shadow row's window closes in silence all the same."""
+    rng = np.random.default_rng(1)
+    n = 400
+    score = rng.beta(1, 4, n).round(3)
+    positive = np.flatnonzero(rng.random(n) < score)
+    times = [START + timedelta(minutes=10 * i) for i in range(n)]
+    logs = [
+        pl.DataFrame(
+            {
+                "prediction_id": [f"{version}{i}" for i in range(n)],
+                "request_id": [f"q{i}" for i in range(n)],
+                "ts_pred": times,
+                "score": score,
+                "model_version": version,
+                "environment": environment,
+            }
+        )
+        for version, environment in (("a", "prod"), ("b", "shadow"))
+    ]
+    outcomes = pl.DataFrame(
+        {
+            "prediction_id": [f"a{i}" for i in positive],
+            "ts_event": [times[i] + timedelta(days=1) for i in positive],
+            "label": [1] * len(positive),
+        }
+    )
+    contract = Contract.from_dict(
+        {
+            "model": {"name": "m"},
+            "predictions": {"where": {"environment": ["prod", "shadow"]}},
+            "outcomes": {"complete_through": "2026-06-01T00:00:00Z"},
+            "label": {"window": "5d", "silence": "negative"},
+            "decision": {"threshold": 0.3},
+        }
+    )
+    joined = fb.open_loop(contract=contract, predictions=pl.concat(logs), outcomes=outcomes).join(as_of="2026-06-01")
+    assert joined.frame.filter(pl.col("model_version") == "b")["label"].sum() == 0
+    found = sides(joined, champion="a", challenger="b")
+    assert found.contradicted == 0
+    assert found.challenger.frame["label"].sum() == len(positive)
+    assert found.challenger.frame["label"].null_count() == 0

@@ -273,6 +273,32 @@ def test_labels_that_one_version_has_far_more_often_are_named() -> None:
     assert line(joined, "recall")["reason"] is None
 
 
+def test_few_rows_on_which_both_are_perfect_do_not_make_them_equal() -> None:
+    rows = {
+        "score": [0.9, 0.8, 0.2, 0.1, 0.95, 0.7, 0.1, 0.2],
+        "label": [1.0, 1.0, 0.0, 0.0, None, None, None, None],
+        "entity": ["u", "u", "v", "v"] * 2,
+        "age": [20.0] * 8,
+        "version": ["a"] * 4 + ["b"] * 4,
+        "request": ["q1", "q2", "q3", "q4"] * 2,
+        "region": ["EU"] * 8,
+    }
+    frame = compare_versions(joined_of(rows), ["recall", "precision", "roc_auc", "f1"], **VERSIONS)
+    for row in frame.iter_rows(named=True):
+        assert row["difference"] == 0
+        assert row["lower"] is None or row["upper"] - row["lower"] > 0.3, row["metric"]
+
+
+def test_the_same_order_of_many_rows_is_the_same_auc_for_certain() -> None:
+    joined = two_versions(300, seed=27)
+    order = joined.frame.filter(pl.col("model_version") == "a").select("request_id", own="score")
+    squared = joined.frame.join(order, on="request_id", maintain_order="left").with_columns(
+        pl.when(pl.col("model_version") == "b").then(pl.col("own") ** 2).otherwise("score").alias("score")
+    )
+    found = line(of(joined, squared), "roc_auc")
+    assert (found["difference"], found["lower"], found["upper"], found["p_value"]) == (0, 0, 0, 1)
+
+
 # What cannot be told --------------------------------------------------------------------------------------------------
 
 
