@@ -31,17 +31,20 @@ class Units(NamedTuple):
 
 def number_cells(frame: pl.DataFrame, keys: list[str]) -> Numbered:
     """Number the combinations of the key columns that occur; null is a value like any other."""
-    code, size = np.zeros(frame.height, dtype=np.int64), 1
-    for key in keys:
+    code, size = _codes(frame.get_column(keys[0])) if keys else (np.zeros(frame.height, dtype=np.int64), 1)
+    for key in keys[1:]:
         part, values = _codes(frame.get_column(key))
         code, size = code * values + part, size * values
         if size > _NARROW * max(frame.height, 1):
             code = np.unique(code, return_inverse=True)[1]
             size = int(code.max()) + 1
-    held = np.bincount(code, minlength=1) > 0
-    if not held.all():
-        code = (np.cumsum(held) - 1)[code]
-    row = np.empty(int(held.sum()), dtype=np.int64)
+    rows = np.bincount(code, minlength=1)
+    if not rows.all():
+        code = (np.cumsum(rows > 0) - 1)[code]
+        rows = rows[rows > 0]
+    if np.all(code[1:] >= code[:-1]):
+        return Numbered(code, np.cumsum(rows) - rows)
+    row = np.empty(len(rows), dtype=np.int64)
     row[code[::-1]] = np.arange(len(code) - 1, -1, -1)
     return Numbered(code, row)
 

@@ -113,24 +113,28 @@ def precision_bounds(order: Order) -> tuple[float, float]:
     p, m = len(order.positives), int(np.count_nonzero(free))
     if not p + m:
         return np.nan, np.nan
+    # From the top: places of the known positives and of the unlabelled rows, and how many of the others stand above.
     rank = (order.everything - order.mixed[::-1]).astype(np.float64)
-    hits, moved = np.cumsum(~free).astype(np.float64), np.cumsum(free).astype(np.float64)
-    # Sums from the top over known positives, and over unlabelled rows as if all to there were positive.
-    flat, plain, full = 1 / rank, hits / rank, (hits + moved) / rank
-    flat_known = np.where(free, 0.0, flat)
-    cuts = np.concatenate([[0], np.flatnonzero(free) + 1])
-    k = np.arange(m + 1, dtype=np.float64)
-    every, known, weight = _sums(full)[cuts], _sums(np.where(free, 0.0, plain)), _sums(flat_known)
-    best = every + (known[-1] - known[cuts]) + k * (weight[-1] - weight[cuts])
-    # In the other world the rows from the cut down are positive, and k of them stand above it and are not.
-    down, all_flat = _sums(full), _sums(flat)
-    worst = known[cuts] + (down[-1] - down[cuts]) - k * (all_flat[-1] - all_flat[cuts])
-    positives = p + k
-    greatest = np.max((best / np.where(positives > 0, positives, np.inf))[positives > 0])
-    left = p + m - k
-    least = np.min((worst / np.where(left > 0, left, np.inf))[left > 0])
+    above = np.cumsum(~free)[free]
+    own, open_place = rank[~free], rank[free]
+    weight = 1 / own
+    known, flat = np.arange(1, p + 1) * weight, _sums(weight)
+    both = _sums(known + np.repeat(np.arange(m + 1.0), np.diff(above, prepend=0, append=p)) * weight)
+    alone, moved = _sums(known), _sums((above + np.arange(1.0, m + 1)) / open_place)
+    open_flat = _sums(1 / open_place)
+    k, cut = np.arange(m + 1.0), np.concatenate([[0], above])
+    # The k highest are positive, and count as hits for every positive below them; or they are not, and all others are.
+    best = both[cut] + moved + (alone[-1] - alone[cut]) + k * (flat[-1] - flat[cut])
+    worst = alone[cut] + (both[-1] - both[cut]) + (moved[-1] - moved)
+    worst -= k * (flat[-1] - flat[cut] + open_flat[-1] - open_flat)
+    # Without a positive there is nothing to average.
+    none = 0 if p else 1
+    greatest = np.max(best[none:] / (p + k[none:]))
+    least = np.min(worst[: m + 1 - none] / (p + m - k[: m + 1 - none]))
     return float(least), float(greatest)
 
 
 def _sums(values: Array) -> Array:
-    return np.concatenate([[0.0], np.cumsum(values)])
+    made = np.zeros(len(values) + 1)
+    np.cumsum(values, out=made[1:])
+    return made

@@ -50,8 +50,8 @@ def _tally(frame: pl.DataFrame, keys: list[str]) -> Tally | None:
     )
     if frame.is_empty() or not binary.item():
         return None
-    whole = [pl.col(name).cast(pl.UInt8).fill_null(_NOT_KNOWN) for name in (Y, F)]
-    flags = [pl.col(name).fill_null(value=False).cast(pl.UInt8) for name in (IN, MATURE)]
+    whole = [_bit(pl.col(name) == 1) + _bit(pl.col(name).is_null()) * _NOT_KNOWN for name in (Y, F)]
+    flags = [_bit(pl.col(name)) for name in (IN, MATURE)]
     kind = frame.select(((flags[0] * 2 + flags[1]) * 3 + whole[0]) * 3 + whole[1]).to_series().to_numpy()
     kinds = _kinds()
     cells = number_cells(frame, keys)
@@ -99,6 +99,10 @@ def _contributions(counted: Tally, measure: Total) -> tuple[Array, Array]:
         pl.when(used).then(measure.denominator).fill_null(0.0).alias("b"),
     ).cast(pl.Float64)
     return made.get_column("a").to_numpy(), made.get_column("b").to_numpy()
+
+
+def _bit(condition: pl.Expr) -> pl.Expr:
+    return condition.fill_null(value=False).cast(pl.UInt8)
 
 
 def _kinds() -> pl.DataFrame:

@@ -41,7 +41,8 @@ def count_cells(frame: pl.DataFrame, keys: list[str], *, rows: pl.Expr | None = 
         N_BOTH: inside & flag & label,
     }
     if rows is None:
-        return aggregated(frame, keys, [mark.sum().cast(pl.Int64).alias(name) for name, mark in marks.items()])
+        sums = {name: pl.len() if name == N_ALL else mark.sum() for name, mark in marks.items()}
+        return aggregated(frame, keys, [each.cast(pl.Int64).alias(name) for name, each in sums.items()])
     columns = [(mark.cast(pl.Int64) * rows).alias(name) for name, mark in marks.items()]
     return frame.select(*keys, *columns).group_by(keys).agg(pl.col(COUNTS).sum())
 
