@@ -13,6 +13,7 @@ from fbkit.measure.kinds import Cellwise, Measure, Total, working_name
 from fbkit.measure.made import made_column
 from fbkit.measure.ratios import counted_cells, total_frames
 from fbkit.measure.registry import Asked, choose, listed
+from fbkit.measure.resample import DAY, day_of, parse_interval, resampled
 from fbkit.measure.rows import no_rows
 from fbkit.measure.scope import INSTANT, Scope, Slices, Stage, open_scope
 from fbkit.measure.slice_bins import Edges
@@ -39,6 +40,7 @@ def metrics(
     weights: str | None = None,
     where: pl.Expr | None = None,
     bins: Edges | None = None,
+    interval: str | None = None,
 ) -> pl.DataFrame:
     """Metrics of the labelled rows, one line per metric, slice and time cell.
 
@@ -68,6 +70,9 @@ def metrics(
         A condition on the joined table's columns; only these rows are counted at all.
     bins
         Inner edges for slice columns of numbers instead: ``{"amount": [10, 50]}`` is below 10, 10 to 50, 50 or more.
+    interval
+        None takes each measure's own. "block_bootstrap" draws blocks of neighbouring days again, where days are alike
+        and not only rows or entities; "block_bootstrap@7d" sets their length. Fewer than three blocks: no interval.
 
     Returns
     -------
@@ -93,6 +98,7 @@ def metrics(
     check_joined(joined)
     measures = choose(names, task=joined.contract.model.task, contract=joined.contract)
     check_level(level)
+    block = parse_interval(interval)
     columns = no_rows(joined)
     asked = {name for measure in measures for name in measure.columns}
     made = {name: made_column(joined, name, columns=columns.columns) for name in sorted(asked)}
@@ -100,6 +106,8 @@ def metrics(
     there = [measure for measure in measures if absent[measure.name] is None]
     extra = {working_name(name): found for name, found in made.items() if isinstance(found, pl.Expr)}
     extra |= {name: expression for measure in there for name, expression in measure.expressions.items()}
+    if block is not None:
+        extra[DAY] = day_of()
     scope = open_scope(
         joined, by=by, every=every, period=period, stage=stage, weights=weights, at_stage=extra, where=where, bins=bins
     )
@@ -116,12 +124,16 @@ def metrics(
         call["where"] = str(where)
     if bins:
         call["bins"] = {name: list(edges) for name, edges in bins.items()}
+    if interval is not None:
+        call["interval"] = interval
     own = [item.identity for item in listed(names) if isinstance(item, Metric)]
     if own:
         call["own"] = own
     identity = evaluation_id(joined, call="metrics", **call)
     cells = all_cells(scope, counted_cells(scope))
     parts = _estimates(joined, scope, cells, there, level=level, weighted=weights is not None)
+    if block is not None:
+        parts = resampled(scope, cells, there, parts, block=block, level=level, weighted=weights is not None)
     parts |= {name: nothing(cells, scope, reason) for name, reason in absent.items() if reason is not None}
     frame = assemble(scope, measures, parts, identity)
     frame = mark_incomplete(frame, joined, everything=period is None and every is None)
