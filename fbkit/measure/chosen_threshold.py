@@ -176,8 +176,9 @@ def _most_value(contract: Contract, score: Array, hits: Array, flagged: Array) -
     unflagged = hits[-1] * worth.false_negative + (flagged[-1] - hits[-1]) * worth.true_negative
     at = int(np.argmax(gain))
     if not gain[at] > 0:
-        # Flagging nothing is a threshold too: just above the highest score.
-        return Found(float(np.nextafter(score[0], np.inf)), float(unflagged / flagged[-1]))
+        # Flagging nothing is a threshold too: just above the highest score that there can be.
+        highest = 1.0 if contract.predictions.score_kind == "probability" else score[0]
+        return Found(float(np.nextafter(highest, np.inf)), float(unflagged / flagged[-1]))
     return Found(float(score[at]), float((gain[at] + unflagged) / flagged[-1]))
 
 

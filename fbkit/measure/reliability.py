@@ -91,17 +91,19 @@ def _frame(
             "band_lower": band_lower,
             "band_upper": band_upper,
             "n": np.bincount(code, minlength=len(mean)).astype(np.int64),
-            "method": [method] * len(mean),
+            "method": method,
         }
     )
 
 
-def _observed(rows: Rows, code: NDArray[np.int64], blocks: int, *, level: float) -> tuple[Array, Array, Array, str]:
+def _observed(
+    rows: Rows, code: NDArray[np.int64], blocks: int, *, level: float
+) -> tuple[Array, Array, Array, list[str]]:
     """Share of positives by block with its interval: Wilson, at the effective size where rows are not alike."""
     if rows.independent:
         n = np.bincount(code, minlength=blocks).astype(np.float64)
         k = sums_by(code, rows.label, blocks)
-        return (k / n, *wilson(k, n, level=level), "Wilson")
+        return (k / n, *wilson(k, n, level=level), ["Wilson"] * blocks)
     weight = np.ones_like(rows.score) if rows.weight is None else rows.weight
     top, bottom, block = weight * rows.label, weight, code
     if rows.cluster is not None:
@@ -113,4 +115,9 @@ def _observed(rows: Rows, code: NDArray[np.int64], blocks: int, *, level: float)
     value = a / b
     variance = ratio_variance(a, b, aa, ab, bb, units=units)
     lower, upper = proportion_by_variance(value, variance, size, units=effective_units(b, bb), level=level)
-    return value, lower, upper, "Wilson (effective n)" if rows.cluster is None else "cluster-robust (entity)"
+    # As for every proportion: a block whose rows are alike and independent has Wilson's own interval.
+    clustered = units < size
+    simple = ~clustered & (aa == a) & (bb == b)
+    plain = wilson(a, b, level=level)
+    method = np.where(clustered, "cluster-robust (entity)", np.where(simple, "Wilson", "Wilson (effective n)"))
+    return value, np.where(simple, plain[0], lower), np.where(simple, plain[1], upper), method.tolist()

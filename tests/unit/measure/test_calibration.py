@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from fbkit.errors import ArgumentError
 from fbkit.measure.calibration import calibration, calibration_summary
 from fbkit.measure.corp import decompose, distinct_scores, expected_error, isotonic
+from fbkit.measure.metrics import metrics
 from fbkit.testing.frames import FakeJoined, make_joined, random_joined
 
 NIAMEY = Path(__file__).parents[2] / "data" / "oracles" / "niamey_2016.csv"
@@ -139,3 +140,48 @@ def test_calibration_needs_probabilities() -> None:
         calibration(joined)
     with pytest.raises(ArgumentError, match="at least one bin"):
         calibration(random_joined(10), bins=0)
+
+
+def test_bins_of_repeated_and_weighted_rows_have_the_interval_of_the_base_rate_there() -> None:
+    for entities, weights in ((150, None), (None, "w"), (150, "w")):
+        joined = random_joined(2500, seed=7, missing=0, entities=entities)
+        weight = pl.Series(np.random.default_rng(0).integers(1, 4, 2500)).cast(pl.Float64)
+        frame = joined.frame.with_columns(w=weight, bin=(pl.col("score") * 10).cast(pl.Int64).clip(0, 9))
+        joined = FakeJoined(frame=frame, contract=joined.contract, as_of=joined.as_of)
+        curve = calibration(joined, curves=("bins",), weights=weights)
+        expected = metrics(joined, "base_rate", by="bin", weights=weights).filter(pl.col("n_labelled") > 0)
+        expected = expected.sort(pl.col("bin").cast(pl.Int64))
+        for name, other in (("observed", "value"), ("lower", "lower"), ("upper", "upper")):
+            np.testing.assert_allclose(curve[name], expected[other], rtol=1e-12)
+        assert curve["method"].to_list() == expected["method"].to_list()
+        plain = calibration(joined, curves=("bins",))["n"]
+        assert curve["n"].to_list() == plain.to_list(), "rows, not weights"
+
+
+def test_the_band_of_repeated_entities_is_wider() -> None:
+    rng = np.random.default_rng(8)
+    scores = np.repeat(rng.random(400).round(2), 5)
+    labels = np.repeat((rng.random(400) < scores[::5]).astype(float), 5)
+
+    def width(entities: list[str] | None) -> float:
+        joined = make_joined(scores=scores.tolist(), labels=labels.tolist(), entities=entities)
+        curve = calibration(joined)
+        return float((curve["band_upper"] - curve["band_lower"]).mean())  # pyright: ignore[reportArgumentType]
+
+    assert width([f"e{row // 5}" for row in range(2000)]) > 1.6 * width(None)
+
+
+def test_the_summary_is_that_of_repeated_rows_where_weights_say_so() -> None:
+    joined = random_joined(300, seed=9, missing=0)
+    times = np.random.default_rng(1).integers(1, 4, 300)
+    weighted = FakeJoined(
+        frame=joined.frame.with_columns(w=pl.Series(times).cast(pl.Float64)),
+        contract=joined.contract,
+        as_of=joined.as_of,
+    )
+    repeated = FakeJoined(
+        frame=joined.frame[np.repeat(np.arange(300), times)], contract=joined.contract, as_of=joined.as_of
+    )
+    one, other = calibration_summary(weighted, weights="w", draws=0), calibration_summary(repeated, draws=0)
+    for name in ("brier", "mcb", "dsc", "unc", "ece", "smooth_ece"):
+        assert one[name][0] == pytest.approx(other[name][0], abs=1e-9)
