@@ -17,7 +17,6 @@ NO_DELTA: Final = "no odds ratio from 1/1000 to 1000 gives this value"
 _NAMES: Final = {
     "proportion": "linearised, Wilson (effective n)",
     "mean": "linearised, Student t",
-    "rank": "linearised, Student t",
     "logit": "linearised, logit",
 }
 

@@ -79,4 +79,25 @@ def targets(reach: float | Mapping[str, float] | None, metrics: Sequence[Metric]
             allowed="a finite number, or one per metric",
             next_step='write reach=0.8, or reach={"recall": 0.8}',
         )
+    asked = [metric.name for metric in metrics]
+    unknown = [name for name in made if name not in asked]
+    if unknown:
+        raise ArgumentError(
+            "a value to reach is given for a metric that is not asked for",
+            got=unknown[0],
+            allowed=", ".join(asked),
+            next_step="name the metric, or leave its value out",
+        )
     return {name: float(value) for name, value in made.items()}
+
+
+def free_names(by: tuple[str, ...]) -> None:
+    """Refuse a slice column that is named like a column of the result."""
+    for name in by:
+        if name in bands.COLUMNS:
+            raise ArgumentError(
+                "a slice column is named like a result column",
+                got=name,
+                next_step="rename it in the contract's columns",
+                allowed="any name that no result column has",
+            )

@@ -8,7 +8,7 @@ import polars as pl
 
 from fbkit.measure import cbpe
 from fbkit.measure.assumptions import Answer, Line, World, lines
-from fbkit.measure.band_arguments import chosen, kinds, odds_ratios, targets
+from fbkit.measure.band_arguments import chosen, free_names, kinds, odds_ratios, targets
 from fbkit.measure.bounds import imbens_manski
 from fbkit.measure.cellwise import cellwise_frames, cut_cells
 from fbkit.measure.evaluation import stamped
@@ -109,7 +109,9 @@ def truth_bands(
     wanted = kinds(assumptions)
     ratios = odds_ratios(delta)
     goals = targets(reach, metrics)
-    inner = slice_columns(no_rows(joined), within)
+    columns = no_rows(joined)
+    inner = slice_columns(columns, within)
+    free_names(slice_columns(columns, by))
     scope = open_scope(joined, by=by, every=every, period=period, stage=stage, weights=weights, extra=_code_of(inner))
     cells = all_cells(scope, count_cells(scope.frame, scope.keys))
     calibration = _calibration(joined, calibrate_on, weights=weights) if "CBPE" in wanted else None

@@ -58,13 +58,13 @@ def make_cells(rows: Rows, *, within: NDArray[np.int64] | None = None, bins: int
     """
     flag = np.where(np.isnan(rows.flag), _NO_DECISION, rows.flag > 0).astype(np.int64)
     stratum = np.unique(flag if within is None else within * (_NO_DECISION + 1) + flag, return_inverse=True)[1]
+    order = np.argsort(stratum, kind="stable")
     code = np.zeros(len(stratum), dtype=np.int64)
     next_code = 0
-    for number in range(int(stratum.max()) + 1 if len(stratum) else 0):
-        mine = np.flatnonzero(stratum == number)
+    for mine in np.split(order, np.flatnonzero(np.diff(stratum[order])) + 1):
         own = int(np.clip(rows.known[mine].sum() // LABELS_PER_BIN, 1, bins))
         rank = np.searchsorted(rows.score[mine], rows.score[mine], side="left")
-        code[mine] = next_code + rank * own // len(mine)
+        code[mine] = next_code + rank * own // max(len(mine), 1)
         next_code += own
     return gather(rows, code)
 

@@ -119,7 +119,7 @@ class Metric:
     """
 
     name: str
-    kind: Literal["proportion", "mean", "rank", "logit"] = "proportion"
+    kind: Literal["proportion", "mean", "logit"] = "proportion"
     parts: Callable[[Rows], Parts] = _no_parts
     ordered: Callable[[Sample], Influence | None] | None = None
     rate: Rate | None = None
@@ -157,9 +157,10 @@ class Metric:
 
     def interval(self, value: float, variance: float, *, units: int, level: float) -> Bounds:
         """Interval of a value with this variance, which rests on ``units`` independent units."""
-        if self.kind == "proportion":
+        unseen = self.kind == "logit" and not (0 < value < 1 and variance > 0)
+        if self.kind == "proportion" or unseen:
             lower, upper = proportion_by_variance(value, variance, np.inf, units=units, level=level)
-        elif self.kind == "logit" and 0 < value < 1:
+        elif self.kind == "logit":
             lower, upper = logit_interval(value, variance, level=level)
         else:
             lower, upper = mean_by_variance(
@@ -258,7 +259,7 @@ METRICS: Final = {
         Metric(name="base_rate", parts=_base_rate),
         Metric(name="brier", parts=_brier, kind="mean", probability=True),
         Metric(name="log_loss", parts=_log_loss, kind="mean", probability=True, ceiling=np.inf),
-        Metric(name="roc_auc", ordered=auc_influence, kind="rank", empty="one class"),
+        Metric(name="roc_auc", ordered=auc_influence, kind="logit", empty="one class"),
         Metric(name="average_precision", ordered=precision_influence, kind="logit", empty="no positives"),
     )
 }

@@ -11,7 +11,6 @@ from fbkit.report.escape import clean
 from fbkit.schema import bands, results
 from fbkit.schema.rules import OUTCOME_FATE, REFUSED
 
-_RESULT_COLUMNS: Final = frozenset((*results.ESTIMATE_COLUMNS, *bands.COLUMNS))
 _LOST: Final = (
     "conflicting_label", "before_prediction", "after_window", "orphan", "no_candidate", "ambiguous",
     "contradicts_action",
@@ -80,7 +79,8 @@ def _value(row: Mapping[str, Any], level: float) -> str:
 
 def _where(row: Mapping[str, Any]) -> list[str]:
     """Slice and period of the row, where it has them."""
-    slices = [f"{clean(name)} {_slice(value)}" for name, value in row.items() if name not in _RESULT_COLUMNS]
+    own = bands.COLUMNS if bands.ASSUMPTION in row and bands.BAND_LOWER in row else results.ESTIMATE_COLUMNS
+    slices = [f"{clean(name)} {_slice(value)}" for name, value in row.items() if name not in own]
     said = [f"for {', '.join(slices)}"] if slices else []
     start, end = row.get(results.PERIOD_START), row.get(results.PERIOD_END)
     if isinstance(start, datetime) and isinstance(end, datetime):

@@ -241,6 +241,8 @@ def test_row_order_changes_nothing(joined: FakeJoined) -> None:
         ({"reach": float("inf")}, "no number"),
         ({"assumptions": ["guess"]}, "worst case"),
         ({"assumptions": []}, "worst case"),
+        ({"reach": {"precision": 0.5}}, "not asked for"),
+        ({"by": "delta"}, "named like a result column"),
         ({"within": "colour"}, "does not exist"),
         ({"level": 1.0}, "level"),
     ],
@@ -248,8 +250,9 @@ def test_row_order_changes_nothing(joined: FakeJoined) -> None:
 def test_a_question_that_has_no_answer_is_refused_with_the_next_step(
     joined: FakeJoined, asked: dict, said: str
 ) -> None:
+    named = FakeJoined(frame=joined.frame.with_columns(delta="group"), contract=joined.contract, as_of=joined.as_of)
     with pytest.raises(ArgumentError, match=said):
-        truth_bands(joined, **({"names": "recall"} | asked))
+        truth_bands(named, **({"names": "recall"} | asked))
 
 
 def test_numbers_instead_of_labels_are_refused() -> None:

@@ -114,3 +114,12 @@ def test_rows_of_one_entity_move_together() -> None:
     assert variances[1] == pytest.approx(variances[0], rel=1e-9)
     assert variances[2] == pytest.approx(variances[0] / 3, rel=0.02)
     assert [units_of(rows.known, rows) for rows in (alone, repeated, independent)] == [100, 100, 300]
+
+
+def test_without_visible_variance_an_interval_still_has_the_width_of_its_rows() -> None:
+    for name in ("recall", "roc_auc", "average_precision"):
+        lower, upper = METRICS[name].interval(1.0, 0.0, units=30, level=0.95)
+        assert (round(lower, 2), upper) == (0.88, 1.0)
+    lower, upper = METRICS["roc_auc"].interval(0.9, 0.0001, units=1000, level=0.95)
+    assert lower < 0.9 < upper < 1
+    assert METRICS["mcc"].interval(-0.9, 0.01, units=50, level=0.95)[0] == -1.0
