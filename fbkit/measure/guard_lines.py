@@ -69,7 +69,7 @@ def metric_lines(question: Question, joined: JoinedLike, names: Sequence[str]) -
     critical = joined.contract.slices.critical
     overall = question.compare(joined, names)
     cost = question.compare(joined, [COST]).get((COST,))
-    by = {tuple(where): question.compare(joined, names, tuple(where)) for where in critical}
+    by = {columns: question.compare(joined, names, columns) for columns in dict.fromkeys(map(tuple, critical))}
     lines: list[Line] = []
     for guardrail in joined.contract.guardrails:
         name = guardrail.metric

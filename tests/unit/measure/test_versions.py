@@ -344,6 +344,17 @@ def test_a_slice_named_like_a_result_column_is_refused() -> None:
         line(of(joined, frame), "recall", by="champion")
 
 
+@pytest.mark.parametrize("shadow", [True, False])
+def test_intervals_of_equal_versions_hold_zero_about_as_often_as_promised(shadow: bool) -> None:
+    held = []
+    for seed in range(60):
+        frame = compare_versions(
+            two_versions(500, seed=1000 + seed, shadow=shadow), ["recall", "roc_auc", "brier"], **VERSIONS
+        )
+        held += [row["lower"] <= 0 <= row["upper"] for row in frame.iter_rows(named=True)]
+    assert 0.91 <= np.mean(held) <= 0.99  # 180 intervals, three by three of the same rows
+
+
 # Everything else ------------------------------------------------------------------------------------------------------
 
 
