@@ -115,6 +115,17 @@ def compare_versions(
     sharp for precision, accuracy, recall, specificity and the losses (both versions share the missing label), else the
     gap between both versions' own bounds. Split traffic: Newcombe, unpaired DeLong, Welch, or MOVER from both
     intervals, after a sample-ratio check (:mod:`fbkit.measure.sample_ratio`).
+
+    Examples
+    --------
+    >>> import fbkit as fb
+    >>> from fbkit.samples.versions import VersionsConfig, versions
+    >>> made = versions(VersionsConfig(days=7, drop=0.2), seed=1)
+    >>> contract = fb.Contract.from_toml(made.contract_toml)
+    >>> loop = fb.open_loop(contract=contract, predictions=made.predictions, outcomes=made.outcomes)
+    >>> frame = fb.compare_versions(loop.join(), "recall", champion="v1", challenger="v2", by="region")
+    >>> frame.filter(pl.col("upper") < 0)["region"].to_list()
+    ['EU']
     """
     check_joined(joined)
     check_level(level)

@@ -201,7 +201,9 @@ _RULES: Final = {
     "alerts[].slices": _key("`all`, `critical`, or a list of slices.", '"critical"', "rules"),
     "alerts[].runbook": _key("Where to look first.", '"docs/runbook.md#recall"'),
     "guardrails[].metric": _key("Checked before a version is promoted.", '"precision"', "rules"),
-    "guardrails[].max_drop": _key("`5%` or `0.05`.", '"5%"', "rules"),
+    "guardrails[].max_drop": _key(
+        "How much worse it may get: `5%` of the champion's value, or `0.05`.", '"5%"', "rules"
+    ),
     "retrain.rules[]": _key(
         "The keys of an alert without its name.",
         'metric = "dsc"\ncondition = "drop"\nby = "10%"\nbaseline = "median 90d"\nlasting = "14d"',
