@@ -77,7 +77,7 @@ class World:
         return self._joined(
             self.score(x),
             label,
-            {SAMPLE: np.repeat(np.arange(count), self.n)},
+            {SAMPLE: np.repeat(np.arange(count).astype(str), self.n)},
             entity=[f"e{code}" for code in entity.tolist()] if self.repeats > 1 else None,
         )
 
@@ -118,7 +118,7 @@ class RegressionWorld:
 
     def truth(self, name: str) -> float:
         """Mean absolute error, bias or root mean squared error, by quadrature."""
-        error = self.error(ndtri((np.arange(2_000_000) + 0.5) / 2_000_000))
+        error = self.error(ndtri((np.arange(500_000) + 0.5) / 500_000))
         return float({"mae": np.abs(error).mean(), "bias": error.mean(), "rmse": (error**2).mean() ** 0.5}[name])
 
     def samples(self, count: int, rng: np.random.Generator) -> FakeJoined:
@@ -128,7 +128,7 @@ class RegressionWorld:
         z = np.sqrt(share) * rng.normal(size=len(code))[code] + np.sqrt(1 - share) * rng.normal(size=len(code))
         label = rng.normal(10, 5, size=len(code))
         return _joined(
-            {"score": label + self.error(z), "label": label, SAMPLE: np.repeat(np.arange(count), self.n)},
+            {"score": label + self.error(z), "label": label, SAMPLE: np.repeat(np.arange(count).astype(str), self.n)},
             entity=[f"e{number}" for number in code.tolist()] if self.repeats > 1 else None,
             task="regression",
         )
