@@ -12,7 +12,7 @@ from fbkit.join.rows import closes, lazy_rows, no_rows, settled
 from fbkit.ledger import columns as c
 from fbkit.ledger.edges import BinEdges
 from fbkit.schema.protocols import JoinedLike
-from fbkit.schema.results import CENSORED, PENDING
+from fbkit.schema.results import PENDING
 
 BATCH = 1_000_000
 _DAY = 86_400_000_000
@@ -90,8 +90,6 @@ def _times(joined: JoinedLike) -> list[pl.Expr]:
     # A label without an arrival is a silence that became a negative when the window closed.
     silent = pl.when(mature).then(closing).otherwise(pl.lit(_instant(joined.as_of)))
     known = pl.when(labelled).then(pl.coalesce(made + lag, silent))
-    if "ts_action" in there:
-        known = known.when(pl.col("state").cast(pl.String) == CENSORED).then(_micro("ts_action"))
     day = made // _DAY
     return [
         day.alias(c.DAY),

@@ -30,7 +30,7 @@ _KEYS: Final = (_WEEK, c.STATE, c.FLAGGED, c.MATURE, c.SETTLED)
 def update(ledger: Ledger, joined: JoinedLike, *, period: str | Period | None = None) -> Ledger:
     """The ledger of ``joined``, which is the same loop as known later; what did not change is kept as it is.
 
-    A week changed if one of its predictions, labels, closing windows or blocking actions is newer than the ledger, or
+    A week changed if one of its predictions, labels or closing windows is newer than the ledger, or
     if it holds other numbers of rows by label state, decision and maturity than before. A correction that leaves
     those numbers alone and brings nothing newer (two labels that were both withdrawn and swapped) is not seen: then
     name the ``period``, or build the ledger again.
@@ -135,9 +135,8 @@ def _changed(ledger: Ledger, joined: JoinedLike) -> list[int]:
     there = rows.collect_schema().names()
     newer = (pl.col("ts_pred") > then) | (closes(joined) > then)
     newer |= (pl.col("ts_pred") + pl.col("arrival_lag") > then).fill_null(value=False)
-    for name in ("ts_logged", "ts_action"):
-        if name in there:
-            newer |= (pl.col(name) > then).fill_null(value=False)
+    if "ts_logged" in there:
+        newer |= (pl.col("ts_logged") > then).fill_null(value=False)
     counted = rows.select(
         _week_of(pl.col("ts_pred")).alias(_WEEK),
         state_code().alias(c.STATE),

@@ -122,20 +122,23 @@ def _whole(table: pl.DataFrame, name: str, null: int) -> Whole:
 
 
 def _as_of(lines: Lines, at: int, *, silence: str) -> Lines:
-    """What a join at that midnight says of these rows, as long as nothing that was said then was corrected later."""
+    """What a join at that midnight says of these rows, as long as nothing that was said then was corrected later.
+
+    Actions count as known when the prediction was made.
+    """
     timing: Any = lines.timing
     lines = lines.chosen(lines.day + timing.seen <= at)
     timing = lines.timing
     mature = lines.day + timing.matures <= at
     settled = lines.settled & mature
-    ours = lines.state == c.CODE["censored"]
+    hidden = lines.state == c.CODE["censored"]
     labelled = lines.state <= c.LABELLED_CODES[-1]
     arrived = lines.day + timing.known <= at
-    kept = (labelled & arrived) | (ours & (arrived | (timing.known == NEVER)))
+    kept = (labelled & arrived) | hidden
     state = np.full(len(lines.state), c.CODE["pending"], dtype=np.int64)
     if silence == "negative":
         # A label that came after its window closed had been a negative by silence until then.
-        state[settled & (labelled | ours)] = c.CODE["negative"]
+        state[settled & labelled] = c.CODE["negative"]
         state[settled & (lines.state == c.CODE["missing"])] = c.CODE["missing"]
     else:
         state[mature] = c.CODE["missing"]

@@ -70,7 +70,7 @@ def ledger_metrics(
     """
     check_level(level)
     measures = measures_of(names, ledger.contract)
-    weighing = _weighing(ledger, weights)
+    weighing = weighing_of(ledger, weights)
     question = ask(ledger, by=by, every=every, period=period, stage=stage, as_of=as_of)
     scope = scope_of(question)
     counts, parts = _counted(question, measures, weighing, threshold=threshold, level=level)
@@ -162,7 +162,8 @@ def _flagged_at(question: Question, threshold: float, weighing: Weighing) -> Cel
     return gather(asked, weighing.light, kind=c.BINS)
 
 
-def _weighing(ledger: Ledger, weights: str | None) -> Weighing:
+def weighing_of(ledger: Ledger, weights: str | None) -> Weighing:
+    """How the sums are read for these weights; ArgumentError for weights that were not counted."""
     manifest = ledger.manifest
     if weights != manifest.weights and (weights is not None or manifest.fractional):
         raise ArgumentError(

@@ -90,19 +90,16 @@ def roc_auc(bins: Histogram, level: float) -> Binned:
 
 
 def average_precision(bins: Histogram, level: float) -> Binned:
-    """Average precision as if the classes were mixed evenly within each bin; the two extreme orders bracket it."""
+    """Average precision, expected over all orders of the rows within each bin; the two extreme orders bracket it."""
     pos, neg = bins.positive[::-1], bins.negative[::-1]
-    p = float(pos.sum())
+    p, m = float(pos.sum()), pos + neg
     if not p > 0:
         return NOTHING
-    hits, seen = np.cumsum(pos) - pos, np.cumsum(pos + neg) - pos - neg
-    m = pos + neg
+    hits, seen = np.cumsum(pos) - pos, np.cumsum(m) - m
     with np.errstate(invalid="ignore", divide="ignore"):
-        share = np.where(m > 0, pos / m, 0.0)
-        grown = np.where(seen > 0, np.log1p(m / seen), 0.0)
-        within = np.where(seen > 0, share + (hits - seen * share) * grown / np.where(m > 0, m, 1.0), share)
-        best = np.where(seen + pos > 0, (hits + pos) / (seen + pos), 0.0)
-        worst = np.where(m > 0, _last(hits, seen + neg, pos), 0.0)
+        best = np.where(pos > 0, (hits + pos) / (seen + pos), 0.0)
+    worst = _mixed(hits, seen + neg, pos, np.zeros_like(neg), shares=bins.weighted)
+    within = np.clip(_mixed(hits, seen, pos, neg, shares=bins.weighted), worst, best)
     value, least, greatest = (float((pos * part).sum()) / p for part in (within, worst, best))
     if bins.weighted:
         return Binned(value, least=least, greatest=greatest)
@@ -110,13 +107,25 @@ def average_precision(bins: Histogram, level: float) -> Binned:
     return Binned(value, lower, upper, least, greatest, method)
 
 
-def _last(hits: Array, before: Array, pos: Array) -> Array:
-    """Mean precision of positives that all stand behind the bin's negatives: the mean of (hits + k) / (before + k)."""
+def _mixed(hits: Array, seen: Array, pos: Array, neg: Array, *, shares: bool) -> Array:
+    """Mean precision at the positives of bins whose rows stand in random order, after ``hits`` of ``seen`` rows.
+
+    A positive at place j of m has on average (j - 1) (p - 1) / (m - 1) others before it; the mean over j of a ratio
+    of two straight lines. ``shares``: of weight instead of rows, so that places become an integral.
+    """
     from scipy.special import digamma
 
+    m = pos + neg
     with np.errstate(invalid="ignore", divide="ignore"):
-        steps = np.where(pos > 0, (digamma(before + pos + 1) - digamma(before + 1)) / pos, 0.0)
-    return 1 + (hits - before) * steps
+        if shares:
+            slope, first = pos / m, hits
+            steps = np.log1p(m / seen)
+        else:
+            slope = np.where(m > 1, (pos - 1) / (m - 1), 0.0)
+            first = hits + 1 - slope
+            steps = digamma(seen + m + 1) - digamma(seen + 1)
+        made = slope + np.where(np.isfinite(steps), (first - seen * slope) * steps, 0.0) / m
+    return np.where(pos > 0, made, 0.0)
 
 
 def _jackknife(
@@ -204,14 +213,13 @@ def ece(bins: Histogram, level: float) -> Binned:  # noqa: ARG001 - no interval
 
 
 def ks_classes(bins: Histogram, level: float) -> Binned:  # noqa: ARG001 - no interval
-    """Largest distance of the classes' distributions at the edges; between them it may be a bin's share more."""
+    """How far true positives run ahead of false ones, at the edges; between them it may be a bin's share more."""
     p, n = float(bins.positive.sum()), float(bins.negative.sum())
     if not (p > 0 and n > 0):
         return NOTHING
     first, second = np.cumsum(bins.positive) / p, np.cumsum(bins.negative) / n
-    value = float(np.abs(first - second).max())
-    before = np.concatenate([[0.0], first[:-1]]), np.concatenate([[0.0], second[:-1]])
-    between = max(float((first - before[1]).max()), float((second - before[0]).max()))
+    value = max(0.0, float((second - first).max()))
+    between = float((second - np.concatenate([[0.0], first[:-1]])).max())
     return Binned(value, least=value, greatest=max(value, between))
 
 

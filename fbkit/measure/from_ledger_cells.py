@@ -233,14 +233,39 @@ class Cells:
 
     def keys(self) -> pl.DataFrame:
         """The key columns: slices as text, the start of the time cell."""
-        question, rest = self.question, self.slice_number
-        made: list[pl.Series] = []
-        for name in reversed(question.by):
-            texts = question.ledger.values[name]
-            made.append(pl.Series(name, [*texts, None], dtype=pl.String).gather(rest % (len(texts) + 1)))
-            rest = rest // (len(texts) + 1)
-        starts = pl.Series(results.PERIOD_START, self.starts, dtype=INSTANT)
-        return pl.DataFrame([*made[::-1], starts.gather(self.number % len(self.starts))])
+        return key_frame(self.question, self.number, self.starts)
+
+
+def key_frame(question: Question, number: Whole, starts: list[datetime | None]) -> pl.DataFrame:
+    """What the numbers of cells stand for: slices as text, the start of the time cell."""
+    rest = number // len(starts)
+    made: list[pl.Series] = []
+    for name in reversed(question.by):
+        texts = question.ledger.values[name]
+        made.append(pl.Series(name, [*texts, None], dtype=pl.String).gather(rest % (len(texts) + 1)))
+        rest = rest // (len(texts) + 1)
+    begun = pl.Series(results.PERIOD_START, starts, dtype=INSTANT).gather(number % len(starts))
+    return pl.DataFrame([*made[::-1], begun])
+
+
+def slice_numbers(question: Question, lines: Lines) -> tuple[Whole, Whole]:
+    """The place of each line's slice, without gaps, and the number of the slice at each place."""
+    number, size = _slices(question, lines)
+    number, held = _dense(number, size)
+    if not len(held) and not question.by:
+        held = np.zeros(1, dtype=np.int64)
+    return number, held
+
+
+def _slices(question: Question, lines: Lines) -> tuple[Whole, int]:
+    number = np.zeros(len(lines.day), dtype=np.int64)
+    total = 1
+    for name in question.by:
+        size = len(question.ledger.values[name]) + 1
+        code = lines.version if name == c.VERSION else lines.slices[question.cut.index(name)]
+        number = number * size + np.where(code < 0, size - 1, code)
+        total *= size
+    return number, total
 
 
 def gather(
@@ -249,13 +274,7 @@ def gather(
     """Add the lines up to cells; ``extra`` keeps that many score bins or groups apart on a third axis."""
     lines, counting = question.lines(kind, binned=binned)
     starts, place = _places(question, lines.day)
-    number = np.zeros(len(lines.day), dtype=np.int64)
-    total = 1
-    for name in question.by:
-        size = len(question.ledger.values[name]) + 1
-        code = lines.version if name == c.VERSION else lines.slices[question.cut.index(name)]
-        number = number * size + np.where(code < 0, size - 1, code)
-        total *= size
+    number, total = _slices(question, lines)
     number = number * len(starts) + place
     number, held = _dense(number, total * len(starts))
     if not len(held) and not question.by and question.every is None:

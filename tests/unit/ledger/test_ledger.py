@@ -42,7 +42,7 @@ def part(joined: FakeJoined, keep: pl.Expr) -> FakeJoined:
 
 
 @given(st.lists(row, min_size=2, max_size=30), st.integers(0, 29), st.sampled_from([None, "weight"]))
-@settings(max_examples=60)
+@settings(max_examples=15)
 def test_adding_ledgers_is_the_ledger_of_all_rows(rows: list[tuple], cut: int, weights: str | None) -> None:
     joined = world(rows)
     numbered = FakeJoined(frame=joined.frame.with_row_index("row"), contract=joined.contract, as_of=joined.as_of)
