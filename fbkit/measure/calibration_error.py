@@ -12,7 +12,6 @@ from fbkit.measure.kinds import Cell, Cellwise, Found
 from fbkit.measure.null_band import Against, Judged, Rows, Statistic, gained, judge, worlds
 from fbkit.measure.smooth_error import smooth_error, smooth_errors
 
-NO_INTERVAL: Final = "no interval: biased near 0, see {name}_debiased, {name}_null_95, {name}_p_value"
 BIASED: Final = ("mcb", "ece", "smooth_ece")
 _DRAW_NODES: Final = 256
 _DRAW_STEPS: Final = 10
@@ -93,8 +92,8 @@ def _judge_once(value: float, statistic: Statistic, rows: Rows, against: Against
 def _plain(name: str) -> Cellwise:
     value_of = STATISTICS[name][0]
 
-    def measure(cell: Cell, level: float) -> Found:  # noqa: ARG001 - no interval
-        return Found(value_of(cell.score, cell.label, weights=cell.weight), method=NO_INTERVAL.format(name=name))
+    def measure(cell: Cell, level: float) -> Found:  # noqa: ARG001 - biased near 0: no interval, but companions
+        return Found(value_of(cell.score, cell.label, weights=cell.weight))
 
     return _cellwise(name, name, measure)
 
