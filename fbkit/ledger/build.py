@@ -104,12 +104,7 @@ def count(joined: JoinedLike, manifest: Manifest, *, edges: BinEdges) -> Ledger:
         grouped=manifest.grouped,
     )
     texts = {name: Texts() for name in (*distinct, c.VERSION)}
-    wanted = [
-        (kind, cut)
-        for cut in manifest.cuts
-        for kind in (c.CELLS, c.BINS, c.GROUPS)
-        if (kind != c.BINS or cut) and (kind != c.GROUPS or manifest.grouped)
-    ]
+    wanted = manifest.tables
     parts: dict[c.TableId, list[pl.DataFrame]] = {name: [] for name in wanted}
     hashes: list[pl.Series] = []
     for batch in batches(joined, asked, texts):

@@ -56,6 +56,16 @@ class Manifest:
         """What the tables are sliced by: not at all, by one column, by two where asked."""
         return ((), *((name,) for name in self.slices if name != c.VERSION), *self.pairs)
 
+    @property
+    def tables(self) -> list[c.TableId]:
+        """The tables of a ledger, in order."""
+        return [
+            (kind, cut)
+            for cut in self.cuts
+            for kind in (c.CELLS, c.BINS, c.GROUPS)
+            if (kind != c.BINS or cut) and (kind != c.GROUPS or self.grouped)
+        ]
+
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Ledger:

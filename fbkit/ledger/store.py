@@ -254,9 +254,9 @@ def _check_whole(ledger: Ledger) -> None:
         total = int(table.get_column(c.ROWS).sum())
         if total != ledger.rows:
             raise _damaged(MANIFEST, f"{kind} by {', '.join(cut) or 'nothing'} holds {total} of {ledger.rows} rows")
-    missing = [cut for cut in ledger.manifest.cuts if (c.CELLS, cut) not in ledger.tables]
-    if missing:
-        raise _damaged(MANIFEST, f"no counts by {', '.join(missing[0]) or 'nothing'}")
+    for kind, cut in ledger.manifest.tables:
+        if (kind, cut) not in ledger.tables:
+            raise _damaged(MANIFEST, f"no {kind} by {', '.join(cut) or 'nothing'}")
 
 
 def _damaged(name: str, why: str) -> InputError:
