@@ -14,13 +14,15 @@ from fbkit.errors import OutputError
 
 FILE: Final = "evaluations.ndjson"
 _LARGEST_LINE: Final = 4000
+_DIGITS: Final = 10
 
 
 class EvaluationLog:
     """Questions in the order they were asked, appended to a file of JSON lines; what stands there is never changed.
 
     A line holds at (UTC), evaluation_id, call, arguments, contract, as_of, evaluation_key, rows and result (SHA-256 of
-    the frame as CSV): equal ids must have equal results. Arguments are the question as asked; no row of a log is in it.
+    the frame as CSV, ten significant digits): equal ids must have equal results. Arguments are the question as asked;
+    no row of a log is in it.
     """
 
     __slots__ = ("_about", "path")
@@ -59,7 +61,7 @@ class EvaluationLog:
             "arguments": json.loads(written) if len(written) <= _LARGEST_LINE else written[:_LARGEST_LINE],
             **self._about,
             "rows": frame.height,
-            "result": hashlib.sha256(frame.write_csv().encode()).hexdigest(),
+            "result": hashlib.sha256(_settled(frame).write_csv().encode()).hexdigest(),
         }
         self._append(json.dumps(line) + "\n")
 
@@ -97,6 +99,13 @@ class EvaluationLog:
                 allowed="a file beside the contract that may be appended to, not a link",
                 next_step="open the loop without log_evaluations, or make its folder writable",
             ) from error
+
+
+def _settled(frame: pl.DataFrame) -> pl.DataFrame:
+    """The frame as exports write it: sums of many threads may differ in the last digits."""
+    floats = [name for name, dtype in frame.schema.items() if dtype.is_float()]
+    nested = [name for name, dtype in frame.schema.items() if dtype.is_nested()]
+    return frame.drop(nested).with_columns(pl.col(floats).round_sig_figs(_DIGITS))
 
 
 def _text(value: object) -> str | None:
