@@ -62,7 +62,7 @@ def found_slices_chart(frame: pl.DataFrame, *, title: str | None = None, subtitl
     head = f"Slices behind the {'drop' if drop else 'loss'} of {name}" if rows else f"Slices and {name}"
     note = "blue: the slice with its interval; grey bar: all other rows" + ("; ring: the slice before" if drop else "")
     if not all(row["clear"] for row in rows):
-        note += "; pale: not told apart from chance"
+        note += "; pale: does not stand out"
     if not rows:
         note = clean(frame[results.REASON][0], limit=160)
     beside = "change" if drop else "value"

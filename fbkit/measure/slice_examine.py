@@ -272,3 +272,9 @@ def unlike(rows: SliceRows, pairs: Pairs, others: Sequence[Flags]) -> bool:
     if np.count_nonzero(rest) * 2 < np.count_nonzero(inside):
         return False
     return added(rows, rest, ~told).value * 2 >= added(rows, inside, np.ones_like(inside)).value
+
+
+def unequal(rows: SliceRows, pairs: Pairs, others: Sequence[Flags]) -> bool:
+    """Whether a slice's rows are not exactly those of another."""
+    inside = rows.inside(pairs)
+    return not any(bool((inside == other).all()) for other in others)

@@ -19,6 +19,7 @@ CONDITIONS: Final = "conditions"
 STANDS_OUT: Final = "stands_out"
 NOTHING: Final = "no slice stands out"
 NOT_CLEAR: Final = "not told apart from chance"
+REPEATS: Final = "told by other slices"
 NOT_CONFIRMED: Final = "not confirmed on the other half"
 NUMBERS: Final = (
     "rest", "overall", "reference", "reference_rest", "reference_overall", "effect", "effect_lower", "effect_upper",

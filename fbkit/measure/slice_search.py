@@ -1,5 +1,6 @@
 """Which slices explain the loss, or the drop: every conjunction of up to three conditions, tested together."""
 
+from collections.abc import Mapping
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -14,8 +15,8 @@ from fbkit.measure.registry import Asked, choose, metric_names
 from fbkit.measure.rows import no_rows
 from fbkit.measure.scope import Slices, Stage, slice_columns
 from fbkit.measure.slice_bins import Edges
-from fbkit.measure.slice_examine import Chooser, Examined, examine, unlike
-from fbkit.measure.slice_frame import NOT_CLEAR, Line, Told, confirmed, framed
+from fbkit.measure.slice_examine import Chooser, Examined, examine, unequal, unlike
+from fbkit.measure.slice_frame import NOT_CLEAR, REPEATS, Line, Told, confirmed, framed
 from fbkit.measure.slice_numbers import Scale, slice_numbers
 from fbkit.measure.slice_rows import SliceRows, slice_rows
 from fbkit.measure.user import Metric
@@ -82,7 +83,8 @@ def find_slices(
     confirm
         Search on one half of the entities and measure on the other, so that no number is flattered by the search.
     keep_unclear
-        Fill up to ``k`` with the next slices in rank, their reason "not told apart from chance".
+        Fill up to ``k`` with the next slices in rank, their reason "not told apart from chance" or, where they share
+        their rows with others, "told by other slices".
 
     Returns
     -------
@@ -205,25 +207,26 @@ def _periods(
 
 def _pick(
     rows: SliceRows, found: Examined, *, k: int, level: float, by_score: bool, fill: bool
-) -> list[tuple[int, bool]]:
-    """The slices to show, and whether each stands out."""
+) -> dict[int, str | None]:
+    """The slices to show, and why each does not stand out (None: it does)."""
     ordered = found.order(level, by_score=by_score)
-    standing = ordered[found.p_adjusted[ordered] <= 1 - level]
-    clear = Chooser(rows, level=level, tested=found.n).choose(found, standing.tolist(), k=k)
-    picked = [(index, True) for index in clear]
-    if fill:
-        masks = [rows.inside(found.pairs(index)) for index in clear]
-        for index in ordered[found.p_adjusted[ordered] > 1 - level][:_EXAMINED].tolist():
-            if len(picked) >= k:
-                break
-            if unlike(rows, found.pairs(index), masks):
-                picked.append((index, False))
+    sure = found.p_adjusted <= 1 - level
+    clear = Chooser(rows, level=level, tested=found.n).choose(found, ordered[sure[ordered]].tolist(), k=k)
+    picked: dict[int, str | None] = dict.fromkeys(clear)
+    if not fill:
+        return picked
+    masks = [rows.inside(found.pairs(index)) for index in clear]
+    # First what is new, then what shares its rows with others: a list of slices to watch may need both.
+    for fits in (unlike, unequal):
+        for index in ordered[:_EXAMINED].tolist():
+            if len(picked) < k and index not in picked and fits(rows, found.pairs(index), masks):
+                picked[index] = REPEATS if sure[index] else NOT_CLEAR
                 masks.append(rows.inside(found.pairs(index)))
     return picked
 
 
 def _lines(
-    picked: list[tuple[int, bool]],
+    picked: Mapping[int, str | None],
     found: Examined,
     rows: SliceRows,
     shown: SliceRows,
@@ -233,7 +236,7 @@ def _lines(
 ) -> list[Line]:
     """The numbers of the picked slices, from ``shown``: the rows of the search, or those of the other half."""
     made: list[Line] = []
-    for index, clear in picked:
+    for index, reason in picked.items():
         named = rows.named(found.pairs(index))
         pairs = shown.numbered(named)
         inside = np.zeros(len(shown.a), dtype=bool) if pairs is None else shown.inside(pairs)
@@ -242,5 +245,5 @@ def _lines(
         numbers |= {"shrunken": numbers["effect"] * factor, "score": float(found.score[index])}
         numbers["p_adjusted"] = float(found.p_adjusted[index])
         bins = frozenset(name for name, _ in named if rows.is_bin(name))
-        made.append(Line(named, bins, numbers, None if clear else NOT_CLEAR))
+        made.append(Line(named, bins, numbers, reason))
     return made if shown is rows else confirmed(made, level=level)
