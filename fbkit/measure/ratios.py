@@ -1,13 +1,18 @@
 """Ratios of sums for every cell: from counts of rows where they say enough, else from the rows."""
 
 from collections.abc import Sequence
+from typing import Final
 
 import polars as pl
 
+from fbkit.measure.cells import number_cells
 from fbkit.measure.kinds import Total, W, Y
 from fbkit.measure.scope import Scope, with_entities
 from fbkit.measure.tally import Tally, moments, repeated, tally
 from fbkit.measure.totals import CLUSTERED, INDEPENDENT, add_losses, count_cells, estimate, sum_cells
+
+_CELL: Final = "\0cell"
+_SEVERAL: Final = 2
 
 
 def counted_cells(scope: Scope) -> pl.DataFrame:
@@ -53,12 +58,20 @@ def _from_rows(
     if not measures:
         return {}
     frame, clustered = with_entities(scope.frame, scope.keys)
-    fractional = not frame.select(pl.col(Y).is_in([0.0, 1.0]).all()).item()
+    counted = tally(scope)
+    numbered = number_cells(frame, scope.keys) if counted is None else counted
+    # One small number is grouped by faster than text.
+    short = [*scope.keys] if len(numbered.row) < _SEVERAL else [_CELL]
+    names = frame.select(scope.keys)[numbered.row].with_row_index(_CELL)
+    frame = frame.with_columns(pl.Series(_CELL, numbered.cell, dtype=pl.UInt32))
+    fractional = counted is None and not frame.select(pl.col(Y).is_in([0.0, 1.0]).all()).item()
     losses = add_losses(frame, measures)
     made: dict[str, pl.DataFrame] = {}
     for measure in measures:
         plain = measure.kind == "proportion" and not weighted and not (fractional and measure.uses_label)
         units = CLUSTERED if clustered else None if plain else INDEPENDENT
-        sums = sum_cells(losses[measure.loss], scope.keys, measure, units=units, bounded=bounded)
+        sums = sum_cells(losses[measure.loss], short, measure, units=units, bounded=bounded)
+        if short == [_CELL]:
+            sums = sums.join(names, on=_CELL, how="left").drop(_CELL)
         made[measure.name] = cells.join(sums, on=scope.keys, how="left", nulls_equal=True)
     return made
