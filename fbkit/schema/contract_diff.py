@@ -9,7 +9,10 @@ from fbkit.schema.contract_template import word_path
 from fbkit.schema.contract_words import KEYS, LOGS
 
 # Metrics that count who was flagged: a test holds this list against the measures themselves.
-FLAGGED: Final = ("recall", "precision", "specificity", "accuracy", "f1", "flag_rate")
+FLAGGED: Final = (
+    "recall", "precision", "specificity", "accuracy", "f1", "flag_rate", "false_positive_rate", "npv",
+    "balanced_accuracy", "mcc", "f0_5", "f2",
+)  # fmt: skip
 EFFECTS: Final = {
     "words": "nothing; no number depends on it",
     "rows": "every number and the joined table: other rows are read",
@@ -20,7 +23,7 @@ EFFECTS: Final = {
     "proxy": "the numbers of this proxy label; those of the primary label stay",
     "stages": "provisional figures, and which predictions count as mature",
     "join": "the joined table and every number made from it",
-    "decision": f"{', '.join(FLAGGED)} and figures in money: not comparable across the change",
+    "decision": "rates of decisions (recall, precision, F1, flag rate, ...) and money: not comparable across the change",
     "slices": "nothing that was computed; figures by the new columns begin now, those by old ones are not continued",
     "masking": "documents that were written earlier: they mask by the old minimum",
     "features": "replay and drift of the features that came or went; the others stay",
