@@ -31,7 +31,7 @@ class Sample:
         weight = None if weights is None else np.asarray(weights, dtype=np.float64)
         order = None
         if np.any(score[1:] < score[:-1]):
-            order = np.argsort(score, kind="stable")
+            order = np.argsort(score)
             score, label = score[order], label[order]
             weight = None if weight is None else weight[order]
         change = np.empty(len(score), dtype=bool)
@@ -240,39 +240,32 @@ def auc_bounds(scores: ArrayLike, labels: ArrayLike, *, missing: ArrayLike) -> t
     the highest (exchanging two rows the other way never helps), so a scan over k is exact: O(m log m).
     Labels must be 0 or 1. NaN if no labelling has two classes.
     """
-    score, label = np.asarray(scores, dtype=np.float64), np.asarray(labels, dtype=np.float64)
+    sample, _ = Sample.of(scores, labels)
+    pos, neg = sample.by_run(sample.positive), sample.by_run(sample.negative)
+    known = dot(pos, np.cumsum(neg) - neg / 2)
     open_scores = np.sort(np.asarray(missing, dtype=np.float64))
-    pos, neg = np.sort(score[label == 1]), np.sort(score[label == 0])
-    least = _extreme_auc(pos, neg, open_scores)
-    # Reversing all scores turns the greatest AUC into one minus the least.
-    greatest = 1 - _extreme_auc(-pos[::-1], -neg[::-1], -open_scores[::-1])
-    return least, greatest
-
-
-def _extreme_auc(pos: Array, neg: Array, missing: Array) -> float:
-    """Least AUC: the k lowest missing scores are positives, for every k at once."""
-    m = len(missing)
-    k = np.arange(m + 1)
-    wins_as_positive = _below(neg, missing)
-    wins_as_negative = len(pos) - _below(pos, missing)
-    known = float(_below(neg, pos).sum())
-    total = known + _prefix(wins_as_positive) + wins_as_negative.sum() - _prefix(wins_as_negative)
-    # Among the missing themselves only ties across the cut count, one half each.
-    cut = np.minimum(k, m - 1)
-    first = np.searchsorted(missing, missing[cut], side="left") if m else np.zeros(1, dtype=np.int64)
-    last = np.searchsorted(missing, missing[cut], side="right") if m else np.zeros(1, dtype=np.int64)
-    inside = np.maximum(k - first, 0) * np.maximum(last - k, 0)
-    total = total + 0.5 * inside
-    pairs = (len(pos) + k) * (len(neg) + m - k)
-    if not np.any(pairs > 0):
-        return np.nan
-    return float(np.min(total[pairs > 0] / pairs[pairs > 0]))
-
-
-def _below(sorted_values: Array, at: Array) -> Array:
-    """How many of ``sorted_values`` lie below each of ``at``, ties one half."""
-    left, right = np.searchsorted(sorted_values, at, side="left"), np.searchsorted(sorted_values, at, side="right")
-    return (left + right) / 2
+    m, p, n = len(open_scores), float(pos.sum()), float(neg.sum())
+    if not m:
+        value = known / (p * n) if p and n else np.nan
+        return value, value
+    at = sample.score[sample.starts]
+    left, right = np.searchsorted(at, open_scores, side="left"), np.searchsorted(at, open_scores, side="right")
+    # What each missing row wins against the known ones, ties one half: as a positive, and as a negative.
+    wins, losses = (_prefix((_prefix(part)[left] + _prefix(part)[right]) / 2) for part in (neg, pos))
+    as_negative = p * np.arange(m + 1) - losses
+    cut = np.arange(m + 1)  # how many lie below it
+    same = np.minimum(cut, m - 1)
+    first = np.searchsorted(open_scores, open_scores[same], side="left")
+    last = np.searchsorted(open_scores, open_scores[same], side="right")
+    across = 0.5 * np.maximum(cut - first, 0) * np.maximum(last - cut, 0)
+    # The rows below the cut are positives, those above it negatives; then the other way round.
+    low = known + wins + (as_negative[-1] - as_negative) + across
+    high = known + (wins[-1] - wins) + as_negative + cut * (m - cut) - across
+    pairs_low, pairs_high = (p + cut) * (n + m - cut), (p + m - cut) * (n + cut)
+    if not np.any(pairs_low > 0):
+        return np.nan, np.nan
+    least, greatest = low[pairs_low > 0] / pairs_low[pairs_low > 0], high[pairs_high > 0] / pairs_high[pairs_high > 0]
+    return float(np.min(least)), float(np.max(greatest))
 
 
 def _prefix(values: Array) -> Array:

@@ -38,6 +38,17 @@ def test_wilson_holds_the_share_and_narrows_with_n(n: int, data: st.DataObject) 
     assert closer[1] - closer[0] < upper - lower
 
 
+@pytest.mark.parametrize("level", [0.8, 0.95, 0.99])
+def test_clopper_pearson_equals_statsmodels(level: float) -> None:
+    from statsmodels.stats.proportion import proportion_confint
+
+    n = np.array([1, 2, 5, 10, 100, 5002])
+    for k in (np.zeros_like(n), n // 3, n // 2, n):
+        expected = proportion_confint(k, n, alpha=1 - level, method="beta")
+        np.testing.assert_allclose(intervals.clopper_pearson(k, n, level=level), expected, atol=1e-12, rtol=0)
+    assert np.isnan(intervals.clopper_pearson(0, 0)).all()
+
+
 def test_newcombe_equals_statsmodels() -> None:
     from statsmodels.stats.proportion import confint_proportions_2indep
 
