@@ -150,6 +150,19 @@ def test_the_published_example() -> None:
     assert [item.score for item in next_two] == pytest.approx([0.516667, 0.516667], abs=1e-6)
 
 
+def test_the_package_sliceline_finds_the_same() -> None:
+    """Version 0.3.0 on these rows: alpha 0.95, at most three conditions, at least 50 rows."""
+    rng = np.random.default_rng(3)
+    columns = [rng.integers(1, card + 1, 5000) - 1 for card in (3, 4, 5, 6)]
+    bad = (columns[0] == 0) & (columns[1] == 1)
+    table = table_of(columns, (rng.random(5000) < np.where(bad, 0.5, 0.2)).astype(float))
+    found = best_slices(table, k=5, depth=3, least=50, worst=1.0)
+    assert [item.conditions for item in found] == [((0, 0), (1, 1)), ((1, 1),), ((0, 0),)]
+    assert [(item.size, item.error) for item in found] == [(424, 216), (1202, 365), (1728, 471)]
+    expected = [0.6689958426606966, 0.17871062353704262, 0.11027934714375369]
+    assert [item.score for item in found] == pytest.approx(expected, abs=1e-12)
+
+
 @given(seed=st.integers(0, 5000), alpha=st.floats(0.3, 1.0))
 def test_no_part_of_a_slice_scores_more_than_its_bound(seed: int, alpha: float) -> None:
     rng = np.random.default_rng(seed)
