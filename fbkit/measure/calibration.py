@@ -2,12 +2,13 @@
 
 from collections.abc import Iterator
 from functools import partial
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError
+from fbkit.ledger.ledger import Ledger
 from fbkit.measure.calibration_error import BIASED, STATISTICS, ece_draws
 from fbkit.measure.corp import decompose, expected_error
 from fbkit.measure.evaluation import stamped
@@ -31,7 +32,7 @@ SUMMARY_COLUMNS: Final = (*NUMBERS, "n", "n_labelled", "stage", "reason")
 
 
 def calibration(
-    joined: JoinedLike,
+    joined: JoinedLike | Ledger,
     *,
     by: Slices = None,
     period: str | Period | None = None,
@@ -58,6 +59,11 @@ def calibration(
     ArgumentError
         Scores that are no probabilities, a task that is not binary, an unknown column or stage, no bin.
     """
+    if isinstance(joined, Ledger):
+        from fbkit.measure.from_ledger_curves import ledger_calibration
+
+        how: dict[str, Any] = {"bins": bins, "curves": curves, "level": level, "weights": weights}
+        return ledger_calibration(joined, by=by, period=period, stage=stage, **how)
     check_level(level)
     if bins < 1:
         raise ArgumentError(

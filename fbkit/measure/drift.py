@@ -9,6 +9,7 @@ import polars as pl
 from scipy.special import kolmogorov
 
 from fbkit.errors import ArgumentError, nearest
+from fbkit.ledger.ledger import Ledger
 from fbkit.measure.evaluation import stamped
 from fbkit.measure.halves import Halves, read_halves
 from fbkit.measure.intervals import Array, benjamini_hochberg
@@ -37,7 +38,7 @@ _MANY_ROWS: Final = 100_000
 
 
 def drift(
-    joined: JoinedLike,
+    joined: JoinedLike | Ledger,
     comparison: Comparison,
     *,
     columns: str | Sequence[str] | None = None,
@@ -81,6 +82,10 @@ def drift(
     (below zero: less than chance alone would give). Text columns get the chi-square test of homogeneity.
     ``p_adjusted`` is Benjamini-Hochberg over all lines, of the KS (numeric) or chi-square (text) p-values.
     """
+    if isinstance(joined, Ledger):
+        from fbkit.measure.from_ledger_curves import ledger_drift
+
+        return ledger_drift(joined, comparison, columns=columns, every=every, level=level)
     check_joined(joined)
     check_level(level)
     names = _chosen(joined, columns)

@@ -296,6 +296,10 @@ def bin_parts(
     for measure in measures:
         fn, empty = FROM_BINS[measure.name]
         found = [fn(histogram, level) for histogram in listed] if listed else [NOTHING] * counts.height
+        if question.ledger.manifest.repeats:
+            # Score bins do not know who repeats; an interval that takes rows for independent would be too narrow.
+            alone = "no interval where entities repeat"
+            found = [item._replace(lower=np.nan, upper=np.nan, method=item.method and alone) for item in found]
         values = np.array([item[:3] for item in found], dtype=np.float64).reshape(-1, 3)
         none = np.full(len(found), np.nan)
         numbers = {results.VALUE: values[:, 0], results.LOWER: values[:, 1], results.UPPER: values[:, 2]}

@@ -20,13 +20,14 @@ from fbkit.measure.intervals import Array, mean_by_variance, wilson
 from fbkit.measure.kinds import Total
 from fbkit.measure.metrics import check_level
 from fbkit.measure.scope import Slices, Stage
-from fbkit.measure.thresholds import CURVES, THRESHOLD
 from fbkit.schema import results
 from fbkit.schema.contract import Contract
 from fbkit.schema.incomplete import mark_incomplete
 from fbkit.schema.period import Period, format_instant
 
 AGE_DAYS: Final = "age_days"
+THRESHOLD: Final = "threshold"
+CURVES: Final = ("recall", "precision", "specificity", "f1", "flag_rate", "value_per_prediction")
 _STATES: Final = {
     results.N_PENDING: results.PENDING,
     results.N_MISSING: results.MISSING,

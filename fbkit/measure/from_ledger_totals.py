@@ -267,9 +267,10 @@ class Grouped:
         if self.effect:
             variance = variance * by_rows(a, b, spread)
         with np.errstate(invalid="ignore", divide="ignore"):
-            aa = np.where(units > 1, variance * np.square(b) * (units - 1) / units, np.nan)
-        none = np.zeros_like(aa)
-        return {"aa": aa, "ab": none, "bb": none, "units": units, "rows": spread["rows"]}
+            bb = np.where(units > 0, np.square(b) / units, np.nan)
+            aa = variance * np.square(b) * (units - 1) / units - np.square(a / b) * bb
+            aa = np.where(units > 1, aa, np.nan)
+        return {"aa": aa, "ab": np.zeros_like(aa), "bb": bb, "units": units, "rows": spread["rows"]}
 
 
 def by_rows(a: Array, b: Array, spread: dict[str, Array]) -> Array:

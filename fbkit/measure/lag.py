@@ -1,15 +1,18 @@
 """How fast do labels come: the share of predictions whose label had arrived by each age."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError
+from fbkit.ledger.ledger import Ledger
+from fbkit.measure.evaluation import stamped
 from fbkit.measure.intervals import Array, wilson
 from fbkit.measure.metrics import check_level
+from fbkit.measure.only_ledger import not_of_rows
 from fbkit.measure.scope import Slices, open_scope
 from fbkit.schema import results
 from fbkit.schema.label import longest_delay
@@ -23,12 +26,13 @@ _STEPS = 60
 
 
 def label_lag(
-    joined: JoinedLike,
+    joined: JoinedLike | Ledger,
     *,
     by: Slices = None,
     period: str | Period | None = None,
     points: Sequence[float] | None = None,
     level: float = 0.95,
+    as_of: str | datetime | None = None,
 ) -> pl.DataFrame:
     """Label arrival curve: of the predictions at least as old as an age, the share whose label had arrived by then.
 
@@ -38,18 +42,24 @@ def label_lag(
     Parameters
     ----------
     points
-        Ages in days; by default 61 from zero to the label window plus grace, or to the oldest prediction's age.
+        Ages in days (whole ones of a :class:`fbkit.Ledger`); by default 61 from zero to the label window plus grace,
+        or to the oldest prediction's age.
 
     Returns
     -------
-    The ``by`` columns as text, then age_days, value, lower, upper (Wilson), n (predictions at least that old), method.
-    Where n is 0 the value is null.
+    The ``by`` columns as text, then age_days, value, lower, upper (Wilson), n (predictions at least that old), method,
+    evaluation_id. Where n is 0 the value is null.
 
     Raises
     ------
     ArgumentError
         Ages that are negative or not finite, an unknown column, a level outside (0, 1).
     """
+    if isinstance(joined, Ledger):
+        from fbkit.measure.from_ledger_frames import ledger_lag
+
+        return ledger_lag(joined, by=by, period=period, points=points, level=level, as_of=as_of)
+    not_of_rows(as_of=as_of)
     check_level(level)
     check_joined(joined)
     age = (pl.lit(joined.as_of) - pl.col("ts_pred")).dt.total_microseconds()
@@ -69,7 +79,8 @@ def label_lag(
     frame = (
         pl.concat(parts) if parts else pl.DataFrame(schema=schema | {results.N: pl.Int64, results.METHOD: pl.String})
     )
-    return frame.sort(*keys, AGE_DAYS, nulls_last=True)
+    call = {"by": scope.by, "period": str(scope.limits), "points": (ages / _DAY).tolist(), "level": level}
+    return stamped(frame.sort(*keys, AGE_DAYS, nulls_last=True), joined, call="label_lag", **call)
 
 
 def _points(points: Sequence[float] | None, joined: JoinedLike, ages: pl.Series) -> Array:

@@ -1,16 +1,19 @@
 """How good is the model, by slice and by week: every metric with interval, worst-case bounds, counts and reason."""
 
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any, Final
 
 import polars as pl
 
 from fbkit.errors import ArgumentError
+from fbkit.ledger.ledger import Ledger
 from fbkit.measure.cellwise import cellwise_frames
 from fbkit.measure.evaluation import evaluation_id, note
 from fbkit.measure.intervals import Array
 from fbkit.measure.kinds import Cellwise, Measure, Total, working_name
 from fbkit.measure.made import made_column
+from fbkit.measure.only_ledger import not_of_ledgers, not_of_rows
 from fbkit.measure.ratios import counted_cells, total_frames
 from fbkit.measure.registry import Asked, choose, listed
 from fbkit.measure.resample import DAY, day_of, parse_interval, resampled
@@ -29,7 +32,7 @@ POSITIVES_ONLY: Final = "at this age only positives are known: provisional() cor
 
 
 def metrics(
-    joined: JoinedLike,
+    joined: JoinedLike | Ledger,
     names: Asked | Sequence[Asked],
     *,
     by: Slices = None,
@@ -41,13 +44,16 @@ def metrics(
     where: pl.Expr | None = None,
     bins: Edges | None = None,
     interval: str | None = None,
+    threshold: float | None = None,
+    as_of: str | datetime | None = None,
 ) -> pl.DataFrame:
     """Metrics of the labelled rows, one line per metric, slice and time cell.
 
     Parameters
     ----------
     joined
-        Predictions with label states as of one time.
+        Predictions with label states as of one time, or a :class:`fbkit.Ledger` of them: then what it counted can be
+        asked for, in milliseconds, and ``docs/ledger.md`` says how exact the numbers are.
     names
         One or several names (``docs/metrics.md`` lists them: recall, precision, roc_auc, brier, ndcg@10, ...), or
         :class:`fbkit.Metric` of your own.
@@ -73,6 +79,8 @@ def metrics(
     interval
         None takes each measure's own. "block_bootstrap" draws blocks of neighbouring days again, where days are alike
         and not only rows or entities; "block_bootstrap@7d" sets their length. Fewer than three blocks: no interval.
+    threshold, as_of
+        Of a ledger only: flag every row at this score; an earlier midnight.
 
     Returns
     -------
@@ -95,6 +103,13 @@ def metrics(
     (pending, missing, censored; Manski 2003), stretched to hold the value itself; null for average_precision, the
     calibration parts (which have no interval either), for roc_auc with weights and for numeric labels.
     """
+    if isinstance(joined, Ledger):
+        from fbkit.measure.from_ledger import ledger_metrics
+
+        not_of_ledgers(where=where, bins=bins, interval=interval)
+        how: dict[str, Any] = {"every": every, "period": period, "stage": stage, "level": level, "weights": weights}
+        return ledger_metrics(joined, names, by=by, threshold=threshold, as_of=as_of, **how)
+    not_of_rows(threshold=threshold, as_of=as_of)
     check_joined(joined)
     measures = choose(names, task=joined.contract.model.task, contract=joined.contract)
     check_level(level)

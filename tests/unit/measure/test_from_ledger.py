@@ -175,3 +175,59 @@ def test_flights_ledger_gives_the_rows_numbers() -> None:
         for name in ("value", "bound_lower", "bound_upper", "n", "n_labelled"):
             np.testing.assert_allclose(ours[name].to_numpy(), rows[name].to_numpy(), atol=1e-9)
         assert ours["reason"].equals(rows["reason"])
+
+
+def clustered(n: int = 6000, *, seed: int = 9) -> FakeJoined:
+    """Entities of five rows each on average that share half of their luck."""
+    generator = np.random.default_rng(seed)
+    entity = generator.integers(0, n // 5, n)
+    own = generator.random(n // 5)
+    score = np.round(np.clip(0.7 * own[entity] + 0.3 * generator.random(n), 0, 1), 3)
+    label = (generator.random(n // 5)[entity] < score).astype(float)
+    return make_joined(
+        scores=score.tolist(), labels=label.tolist(), entities=[f"e{code}" for code in entity],
+        ages=generator.uniform(8, 36, n).tolist(), columns={"group": [f"g{code % 3}" for code in entity]},
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("by", "every"), [(None, None), (None, "1w"), ("group", None), ("group", "1w"), ("group", "1d")]
+)
+def test_groups_of_entities_give_intervals_near_those_of_the_entities(by: str | None, every: str | None) -> None:
+    joined = clustered()
+    names = ["recall", "precision", "brier", "base_rate"]
+    ours = ledger_metrics(build(joined, slices=["group"]), names, by=by, every=every)
+    rows = metrics(joined, names, by=by, every=every)
+    known = ours["lower"].is_not_null() & (ours["n"] > 40)
+    assert ours.filter(known)["method"].str.contains("groups of entities").all()
+    width, theirs = ((frame["upper"] - frame["lower"]).filter(known).to_numpy() for frame in (ours, rows))
+    naive = metrics(
+        FakeJoined(frame=joined.frame.with_columns(entity=None), contract=joined.contract, as_of=joined.as_of),
+        names,
+        by=by,
+        every=every,
+    )
+    assert np.exp(np.mean(np.log(width / theirs))) == pytest.approx(1.0, abs=0.4 if every == "1d" else 0.25)
+    if every is None:
+        assert np.mean((naive["upper"] - naive["lower"]).filter(known).to_numpy() / width) < 0.85
+    exact = ["metric", "value", "bound_lower", "bound_upper", "n", "n_labelled"]
+    for name in exact[1:4]:
+        np.testing.assert_allclose(ours[name].to_numpy(), rows[name].to_numpy(), atol=1e-9)
+
+
+def test_measuring_functions_take_a_ledger_in_place_of_a_joined_table() -> None:
+    joined = random_joined(500, seed=10)
+    ledger = build(joined, slices=["group"])
+    at = joined.as_of.replace(day=20, month=4)
+    assert fb.metrics(ledger, "recall", by="group", as_of=at).equals(
+        ledger_metrics(ledger, "recall", by="group", as_of=at)
+    )
+    assert fb.availability(ledger, by="group")["n"].sum() == 500
+    assert fb.label_lag(ledger)["age_days"].to_list() == [0, 1, 2, 3, 4, 5, 6, 7]
+    assert fb.calibration(ledger)["n"].sum() > 0
+    with pytest.raises(ArgumentError, match="where needs the rows"):
+        fb.metrics(ledger, "recall", where=pl.col("score") > 0.5)
+    with pytest.raises(ArgumentError, match="threshold is for ledgers"):
+        fb.metrics(joined, "recall", threshold=0.5)
+    with pytest.raises(ArgumentError, match="as_of is for ledgers"):
+        fb.availability(joined, as_of=at)

@@ -120,3 +120,11 @@ def test_an_earlier_midnight_has_the_bins_of_what_was_known_then() -> None:
     for name, (_, tolerance) in TOLERANCE.items():
         left, right = (frame.filter(metric=name)["value"].item() for frame in (ours, rows))
         assert left == pytest.approx(right, abs=tolerance), name
+
+
+def test_no_interval_is_drawn_as_if_rows_were_independent_where_entities_repeat() -> None:
+    joined = random_joined(2000, seed=5, entities=200)
+    row = ledger_metrics(build(joined), "roc_auc").row(0, named=True)
+    assert row["value"] is not None
+    assert (row["lower"], row["upper"]) == (None, None)
+    assert "no interval where entities repeat" in row["method"]
