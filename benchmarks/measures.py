@@ -18,7 +18,9 @@ from fbkit.measure.availability import availability
 from fbkit.measure.calibration import calibration
 from fbkit.measure.drift import drift
 from fbkit.measure.from_ledger import ledger_metrics
+from fbkit.measure.lag import label_lag
 from fbkit.measure.metrics import metrics
+from fbkit.measure.thresholds import threshold_curve
 from fbkit.schema.period import Comparison
 from fbkit.testing.frames import STATES, FakeJoined, make_joined
 
@@ -30,7 +32,8 @@ def joined(rows: int, *, entities: int | None) -> FakeJoined:
     rng = np.random.default_rng(0)
     score = rng.beta(1.2, 2.5, rows)
     label = np.where(rng.random(rows) < 0.1, np.nan, (rng.random(rows) < score).astype(float))
-    time_of = np.datetime64("2026-01-05") + (rng.random(rows) * 180 * 86_400e6).astype("timedelta64[us]")
+    # A joined table is in the order of its times.
+    time_of = np.datetime64("2026-01-05") + np.sort(rng.random(rows) * 180 * 86_400e6).astype("timedelta64[us]")
     owner = None if entities is None else pl.Series(rng.integers(0, entities, rows)).cast(pl.String)
     frame = pl.DataFrame(
         {
@@ -39,6 +42,8 @@ def joined(rows: int, *, entities: int | None) -> FakeJoined:
             "label": pl.Series(label, nan_to_null=True),
             "flagged": score >= 0.5,
             "group": pl.Series(rng.integers(0, 200, rows)).cast(pl.String),
+            "amount": rng.lognormal(size=rows),
+            "shop": pl.Series(rng.integers(0, 12, rows)).cast(pl.String),
         }
     ).with_columns(
         pl.lit(0.5).alias("threshold"),
@@ -69,14 +74,21 @@ def measure(rows: int) -> dict[str, dict[str, float]]:
     halves = Comparison(reference="2026-01-05..2026-04-01", current="2026-04-01..2026-07-05")
     ledger = build(plain, slices=["group"])
     rates = ["recall", "specificity", "flag_rate"]
+    three = ["score", "amount", "shop"]
     ordered = ["roc_auc", "average_precision", "precision", "recall"]
     work: dict[str, Callable[[], object]] = {
         "three rates by 200 groups": lambda: metrics(plain, rates, by="group"),
         "three rates by 200 groups, entities repeat": lambda: metrics(repeated, rates, by="group"),
         "AUC, AP, precision, recall by week": lambda: metrics(plain, ordered, every="1w"),
+        "AUC, AP by week, entities repeat": lambda: metrics(repeated, ordered[:2], every="1w"),
+        "log loss and Brier by 200 groups": lambda: metrics(plain, ["log_loss", "brier"], by="group"),
         "availability by day": lambda: availability(plain, every="1d"),
         "reliability curve with band": lambda: calibration(plain),
         "KS and PSI of the score": lambda: drift(plain, halves, columns="score"),
+        "KS and PSI of the score by week": lambda: drift(plain, halves, columns="score", every="1w"),
+        "KS, PSI, chi-square of three columns by day": lambda: drift(plain, halves, columns=three, every="1d"),
+        "label lag": lambda: label_lag(plain),
+        "threshold curve": lambda: threshold_curve(plain),
         "ledger built, one slice column": lambda: build(plain, edges=ledger.edges, slices=["group"]),
         "ledger: three rates by 200 groups": lambda: ledger_metrics(ledger, rates, by="group"),
         "ledger: recall by day": lambda: ledger_metrics(ledger, "recall", every="1d"),
