@@ -33,7 +33,8 @@ from fbkit.testing.known_worlds import SAMPLE, SHAPES, RegressionWorld, World
 DENOMINATOR, POSITIVES, LOW, HIGH = 200, 20, 0.93, 0.97
 PROPORTIONS: Final = ("recall", "precision", "specificity", "accuracy", "f1", "base_rate")
 MEANS: Final = ("brier", "log_loss", "mae", "bias", "rmse")
-BINARY: Final = (*PROPORTIONS, "roc_auc", "average_precision", *MEANS)
+FURTHER: Final = ("npv", "false_positive_rate", "balanced_accuracy", "mcc", "f0_5", "f2")
+BINARY: Final = (*PROPORTIONS, *FURTHER, "roc_auc", "average_precision", *MEANS)
 CENTRAL: Final = ("mae", "bias", "rmse")
 
 GRID: Final = (
@@ -72,12 +73,14 @@ def truths(world: World) -> pl.DataFrame:
     found = metrics(joined, list(BINARY), weights="weight").select("metric", pl.col("value").alias("truth"))
     rows = joined.frame.select(y="label", f=pl.col("flagged").cast(pl.Float64), w="weight")
     y, f = pl.col("y"), pl.col("f")
-    shares = rows.select(
-        recall=(y * pl.col("w")).sum(),
-        precision=(f * pl.col("w")).sum(),
-        specificity=((1 - y) * pl.col("w")).sum(),
-        f1=((y + f - y * f) * pl.col("w")).sum(),
-    ).row(0, named=True)
+    denominators = {
+        **dict.fromkeys(("recall", "balanced_accuracy"), y),
+        **dict.fromkeys(("specificity", "false_positive_rate"), 1 - y),
+        **dict.fromkeys(("f1", "f0_5", "f2"), y + f - y * f),
+        "precision": f,
+        "npv": 1 - f,
+    }
+    shares = rows.select(**{name: (part * pl.col("w")).sum() for name, part in denominators.items()}).row(0, named=True)
     weight = float(rows["w"].sum())
     enough = world.n * world.base_rate >= POSITIVES
     sizes = {name: world.n * shares.get(name, weight) / weight for name in BINARY}

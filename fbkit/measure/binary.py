@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fbkit.measure.intervals import Array, proportion_by_variance, quantile
+from fbkit.measure.intervals import Array, effective_df, proportion_by_variance, quantile
 from fbkit.measure.kinds import Cell, Cellwise, F, Found, Total, W, Y
 
 _y, _f, _w = pl.col(Y), pl.col(F), pl.col(W)
@@ -109,14 +109,17 @@ def _interval(
     units = len(influence)
     if units < 2:
         return np.nan, np.nan, None
-    variance = float(influence @ influence) * units / (units - 1)
+    second = np.square(influence)
+    variance = float(second.sum()) * units / (units - 1)
+    # Few positives may make up most of the variance: it is known no better than they tell.
+    df = effective_df(second.sum(), np.square(second).sum(), parts=units, units=units)
     if not signed:
-        lower, upper = proportion_by_variance(value, variance, rows, units=units, level=level)
+        lower, upper = proportion_by_variance(value, variance, rows, units=df + 1, level=level)
         return float(lower), float(upper), f"{name}delta, Wilson (effective n)"
     if abs(value) >= 1 or variance <= 0:
         return np.nan, np.nan, None
     # On Fisher's scale, where the limits cannot leave -1..1.
-    centre, half = np.arctanh(value), float(quantile(level, df=units - 1)) * np.sqrt(variance) / (1 - value * value)
+    centre, half = np.arctanh(value), float(quantile(level, df=df)) * np.sqrt(variance) / (1 - value * value)
     return float(np.tanh(centre - half)), float(np.tanh(centre + half)), f"{name}delta, Fisher's z"
 
 
