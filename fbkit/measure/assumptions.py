@@ -102,7 +102,9 @@ def _at(delta: float) -> Callable[[Metric, World], Answer]:
         method = _NAMES[metric.kind] if rows.cluster is None else f"cluster-robust (entity), {_NAMES[metric.kind]}"
         lost = int((cells.helpless[cells.code] & free_rows(metric, rows)).sum())
         said = f"{lost:,} rows are in cells without a labelled row: the bounds say what they could do" if lost else None
-        return Answer(found.value, lower, upper, found.range, delta, method, said)
+        # As beside labelled rows, the range holds the value: what is true if the rows without help had no outcome.
+        low, high = np.fmin(found.range.low, found.value), np.fmax(found.range.high, found.value)
+        return Answer(found.value, lower, upper, found.range._replace(low=low, high=high), delta, method, said)
 
     return answer
 

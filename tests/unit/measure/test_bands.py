@@ -5,6 +5,8 @@ from datetime import timedelta
 import numpy as np
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from fbkit.errors import ArgumentError
@@ -218,6 +220,39 @@ def test_nothing_at_all_is_one_cell_with_a_reason() -> None:
     found = truth_bands(empty, NAMES)
     assert set(found["reason"]) == {"no predictions"}
     assert found["n"].sum() == 0
+
+
+rows = st.tuples(
+    st.sampled_from([0.0, 0.2, 0.5, 0.7, 1.0]),
+    st.sampled_from([0.0, 1.0, 0.4, None]),
+    st.sampled_from([True, False, None]),
+    st.sampled_from(["a", "b", None]),
+    st.sampled_from([0.0, 1.0, 2.5]),
+)
+
+
+@settings(max_examples=12)
+@given(world=st.lists(rows, max_size=10), weighted=st.booleans())
+def test_any_small_world_is_answered_without_a_warning(world: list[tuple], weighted: bool) -> None:
+    scores, labels, flags, entities, weights = ([row[part] for row in world] for part in range(5))
+    table = make_joined(
+        scores=scores,
+        labels=labels,
+        flags=flags,
+        entities=entities,
+        columns={"w": pl.Series(weights, dtype=pl.Float64)},
+    )
+    found = truth_bands(
+        table, NAMES, reach=0.5, weights="w" if weighted else None, calibrate_on="2026-01-01..2027-01-01"
+    )
+    for row in found.iter_rows(named=True):
+        assert row["value"] is not None or row["reason"]
+        numbers = [row[name] for name in NUMBERS if row[name] is not None]
+        assert np.isfinite(numbers).all()
+        if row["bound_lower"] is not None:
+            assert row["bound_lower"] <= row["bound_upper"]
+        if row["assumption"] == bands.AT_RANDOM and row["value"] is not None and row["bound_lower"] is not None:
+            assert row["bound_lower"] - 1e-9 <= row["value"] <= row["bound_upper"] + 1e-9
 
 
 def test_row_order_changes_nothing(joined: FakeJoined) -> None:
