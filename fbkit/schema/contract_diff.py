@@ -23,7 +23,7 @@ EFFECTS: Final = {
     "proxy": "the numbers of this proxy label; those of the primary label stay",
     "stages": "provisional figures, and which predictions count as mature",
     "join": "the joined table and every number made from it",
-    "decision": "rates of decisions (recall, precision, F1, flag rate, ...) and money: not comparable across the change",
+    "decision": "rates of decisions (recall, precision, flag rate, ...) and money: not comparable across the change",
     "slices": "nothing that was computed; figures by the new columns begin now, those by old ones are not continued",
     "masking": "documents that were written earlier: they mask by the old minimum",
     "features": "replay and drift of the features that came or went; the others stay",
