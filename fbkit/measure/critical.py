@@ -1,5 +1,6 @@
 """Critical slices for the contract, proposed by a slice search and written as TOML."""
 
+import unicodedata
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -45,7 +46,15 @@ def critical_toml(frame: pl.DataFrame, contract: Contract, *, most: int = MOST) 
     kept = [f"  {toml_value(dict(where))},  # in the contract already" for where in contract.slices.critical]
     found = [f"  {toml_value(_where(row))},  # {_remark(row)}" for row in critical_slices(frame, contract, most=most)]
     columns = f"columns = {toml_value(list(contract.slices.columns))}"
-    return "\n".join(["[slices]", columns, "critical = [", *kept, *found, "]"]) + "\n"
+    return "\n".join(_visible(line) for line in ["[slices]", columns, "critical = [", *kept, *found, "]", ""])
+
+
+def _visible(line: str) -> str:
+    """Signs that no one sees, or that turn text around, as TOML's escapes: the text is read on a terminal."""
+    return "".join(
+        f"\\U{ord(sign):08X}" if unicodedata.category(sign) in ("Cc", "Cf", "Co", "Cn", "Zl", "Zp") else sign
+        for sign in line
+    )
 
 
 def _where(row: Mapping[str, Any]) -> dict[str, str] | None:

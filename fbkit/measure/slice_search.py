@@ -8,6 +8,7 @@ import polars as pl
 
 from fbkit.errors import ArgumentError
 from fbkit.join.periods import resolve
+from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
 from fbkit.measure.kinds import Total
 from fbkit.measure.metrics import check_level
@@ -31,6 +32,7 @@ _LOWER_IS_BETTER: Final = (
 )  # fmt: skip
 
 
+@checked
 def find_slices(
     joined: JoinedLike,
     comparison: Comparison | None = None,
@@ -60,8 +62,9 @@ def find_slices(
         A ratio of sums over rows (recall, precision, accuracy, brier, mae, ... or an :class:`fbkit.Metric` that is a
         mean over rows); by default the contract's primary one.
     columns
-        Slice columns; by default the contract's slices and features, and ``model_version``. Columns of numbers are cut
-        at the quintiles of the reference (of the rows before ``period``; of all rows). Null is a value.
+        Slice columns; by default the contract's slices and features that are not personal, and ``model_version``.
+        Columns of numbers are cut at the quintiles of the reference (of the rows before ``period``; of all rows). Null
+        is a value.
     depth
         Conditions per slice, at most.
     k
@@ -164,7 +167,8 @@ def _columns(joined: JoinedLike, columns: Slices) -> list[str]:
         chosen = list(slice_columns(table, columns))
     else:
         own = [*joined.contract.slices.columns, *joined.contract.features.columns, "model_version"]
-        chosen = [name for name in dict.fromkeys(own) if name in table.columns]
+        private = joined.contract.privacy.personal
+        chosen = [name for name in dict.fromkeys(own) if name in table.columns and name not in private]
     timed = [name for name in chosen if table.schema[name].is_temporal()]
     if timed or not chosen or (columns is None and chosen == ["model_version"]):
         raise ArgumentError(

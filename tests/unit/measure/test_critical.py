@@ -10,7 +10,7 @@ from fbkit.measure.slice_search import find_slices
 from fbkit.schema.contract import Contract
 from fbkit.testing.frames import CONTRACT, FakeJoined, make_joined
 
-NASTY = ['quote " and \\', "line\nbreak", "# no remark", "]", "é ⚠", "tab\t", "ordinary"]
+NASTY = ['quote " and \\', "line\nbreak", "# no remark", "]", "tab\t\x9b1m\u202e", "é ⚠", "ordinary"]
 
 
 def contract(critical: str = "") -> Contract:
@@ -46,6 +46,12 @@ def test_the_contract_reads_what_was_proposed() -> None:
     proposed = [where["a b"] for where in again.slices.critical]
     assert set(proposed) <= set(NASTY)
     assert len(proposed) == len(set(proposed)) >= 4
+
+
+def test_nothing_in_it_moves_a_terminal() -> None:
+    text = critical_toml(found(contract(), ["a b"]), contract(), most=7)
+    assert "\\U0000009B1m\\U0000202E" in text
+    assert not {"\x9b", "\u202e", "\t", "\x1b"} & set(text)
 
 
 def test_remarks_hold_numbers_and_no_text_of_users() -> None:
