@@ -24,7 +24,7 @@ import numpy as np
 import polars as pl
 from scipy.special import expit, logit, ndtri
 
-from fbkit.measure.intervals import Array, difference
+from fbkit.measure.intervals import Array, clopper_pearson, difference
 from fbkit.measure.metrics import metrics
 from fbkit.measure.paired import Difference, mcnemar, paired_auc, paired_average_precision, paired_ratio
 from fbkit.testing.frames import FakeJoined
@@ -189,12 +189,15 @@ TABLES: Final[dict[str, Callable[[int, np.random.Generator], pl.DataFrame]]] = {
 }
 
 
-def summary(table: str, found: pl.DataFrame, seconds: float) -> pl.DataFrame:
-    """Mean coverage by metric over the cells of the grid, with the lowest and the highest cell."""
+def summary(table: str, found: pl.DataFrame, *, samples: int, seconds: float) -> pl.DataFrame:
+    """Mean coverage by metric over the cells of the grid, its exact interval, the lowest and the highest cell."""
     share = pl.col("coverage")
     lines = found.group_by("metric", maintain_order=True).agg(
         share.mean(), share.min().alias("lowest"), share.max().alias("highest"), pl.len().alias("cells")
     )
+    drawn = lines["cells"].to_numpy() * samples
+    lower, upper = clopper_pearson(np.round(lines["coverage"].to_numpy() * drawn), drawn)
+    lines = lines.with_columns(pl.Series("lower", lower), pl.Series("upper", upper))
     return lines.select(pl.lit(table).alias("table"), pl.all(), pl.lit(round(seconds, 1)).alias("seconds"))
 
 
@@ -215,7 +218,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for table in options.tables.split(";"):
         start = time.process_time()
         found = TABLES[table](options.samples, np.random.default_rng(seed_for(table, commit)))
-        lines = summary(table, found, time.process_time() - start)
+        lines = summary(table, found, samples=options.samples, seconds=time.process_time() - start)
         outside += 0 if table.endswith("naive") else lines.filter(~pl.col("coverage").is_between(LOW, HIGH)).height
         for line in lines.iter_rows(named=True):
             print(json.dumps(line) if options.json else _line(line), flush=True)
@@ -226,7 +229,7 @@ def _line(line: dict[str, Any]) -> str:
     note = "" if LOW <= line["coverage"] <= HIGH else "  <- outside"
     return (
         f"{line['table']:24} {line['metric']:30} {line['coverage']:.4f}  "
-        f"({line['lowest']:.3f} to {line['highest']:.3f} over {line['cells']} cells){note}"
+        f"[{line['lower']:.3f}, {line['upper']:.3f}]  ({line['lowest']:.3f} to {line['highest']:.3f} over {line['cells']} cells){note}"
     )
 
 
