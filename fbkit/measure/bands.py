@@ -205,6 +205,7 @@ def _framed(
     numbers[:, [0, 3, 4]] = np.clip(
         numbers[:, [0, 3, 4]], metric.floor, metric.ceiling
     )  # rounding may step over an end
+    numbers[:, 3] = np.fmin(numbers[:, 3], numbers[:, 4])
     value, lower, upper, low, high, _, _, delta = numbers.T
     band_low, band_high = _band(numbers, metric, level=level)
     made = finish(

@@ -52,6 +52,7 @@ def _corner(
     metric: Metric, rows: Rows, positive: Array, negative: Array, free: NDArray[np.bool_], sign: int
 ) -> Extreme:
     """Rates of the two-by-two table: all free flagged rows alike and all other free rows alike, or one row away."""
+    free = free & (rows.weight > 0)
     open_weight, flagged = np.where(free, rows.weight, 0.0), rows.flagged > 0
     corners = [np.where(flagged, hit, miss) for hit in (0.0, 1.0) for miss in (0.0, 1.0)]
     lightest = [
