@@ -3,6 +3,7 @@
 from typing import Any
 
 import click
+import polars as pl
 
 from fbkit.cli.app import FINE, FIRED, cli
 from fbkit.cli.options import LABEL_OPTIONS, LOOP_OPTIONS, join_given, listed, open_given, with_options
@@ -56,6 +57,11 @@ def _show_traced(joined: Joined) -> None:
 @click.option("--every", type=click.Choice(["1h", "1d", "1w", "1mo"]), help="Time grain.")
 @click.option("--period", metavar="A..B", help="Only predictions of this period.")
 @click.option("--stage", default="final", show_default=True, help="final, any, or provisional@30d.")
+@click.option("--weights", metavar="COLUMN", help="Column of row weights.")
+@click.option(
+    "--interval", metavar="NAME", help='"block_bootstrap" or "block_bootstrap@7d" instead of each metric\'s own.'
+)
+@click.option("--sentence", is_flag=True, help="Each number as a sentence to paste, instead of a table.")
 def metrics(**given: Any) -> int:
     """Metrics with intervals, worst-case bounds and counts, by slice and time."""
     from fbkit.measure.metrics import metrics as measure
@@ -64,7 +70,8 @@ def metrics(**given: Any) -> int:
     joined = join_given(loop, given)
     names = listed(given["names"]) or list(joined.contract.metrics.report)
     by = listed(given["by"])
-    frame = measure(joined, names, by=by or None, every=given["every"], period=given["period"], stage=given["stage"])
+    how = {name: given[name] for name in ("every", "period", "stage", "weights", "interval")}
+    frame = measure(joined, names, by=by or None, **how)
     assumed = told(given, loop) | warned(given, joined)
     if given["as_json"]:
         columns = [name for name in ESTIMATE_COLUMNS if name in frame.columns]
@@ -73,6 +80,8 @@ def metrics(**given: Any) -> int:
             for row in frame.iter_rows(named=True)
         ]
         print_json({"as_of": joined.as_of, "rows": rows, "audit": audit_rows(joined.audit), **assumed})
+    elif given["sentence"]:
+        _say(frame, joined)
     else:
         from fbkit.report.terminal import table_text
 
@@ -80,3 +89,15 @@ def metrics(**given: Any) -> int:
         click.echo(table_text(shown.drop("evaluation_id", strict=False)))
         remark(given, f"as of {format_instant(joined.as_of)}")
     return FINE
+
+
+def _say(frame: pl.DataFrame, joined: Joined) -> None:
+    """Each row as a sentence, harmless in a terminal whatever stands in a slice; what was set aside is said once."""
+    from fbkit.report.escape import terminal
+    from fbkit.report.number import sentence, set_aside
+
+    alone = frame.height == 1
+    for row in frame.iter_rows(named=True):
+        click.echo(terminal(sentence(row, audit=joined.audit if alone else None)))
+    if not alone:
+        click.echo(f"All of them: {set_aside(joined.audit)}.")

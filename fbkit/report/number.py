@@ -51,7 +51,7 @@ def sentence(row: Mapping[str, Any], *, audit: pl.DataFrame | None = None, level
     'recall is 0.81, interval 0.78 to 0.84 (95 %, Wilson), between 0.64 and 0.92 whatever the missing labels are, provisional at 30 days, from 4,310 of 5,002 predictions.'
     """  # noqa: E501  # one sentence is one line of output
     parts = [_value(row, level), *_worst(row), *_stage(row), _rows(row)]
-    aside = [] if audit is None else [_aside(audit)]
+    aside = [] if audit is None else [set_aside(audit)]
     return "; ".join([", ".join(parts), *aside]) + "."
 
 
@@ -128,7 +128,7 @@ def _rows(row: Mapping[str, Any]) -> str:
     return f"from {numbers.count(labelled)} of {numbers.count(n)} predictions"
 
 
-def _aside(audit: pl.DataFrame) -> str:
+def set_aside(audit: pl.DataFrame) -> str:
     """How many rows of the logs were set aside, by the rules that most of them broke."""
     broken = audit.filter(pl.col(results.AUDIT_RULE).is_in(list(_SET_ASIDE)) & (pl.col(results.AUDIT_ROWS) > 0))
     if broken.is_empty():

@@ -348,3 +348,47 @@ def test_an_interrupt_that_a_library_turned_into_another_error_is_an_interrupt(
     assert ended.value.code == 130
     assert capsys.readouterr().err == "interrupted\n"
     assert signal.getsignal(signal.SIGINT) is before
+
+
+def test_numbers_can_be_sentences_to_paste(run: Run) -> None:
+    one, text, _ = run(
+        "metrics",
+        fb.samples.path("recall_drop") / "variant_b",
+        "--metrics",
+        "recall",
+        "--period",
+        "2026-09-28..2026-10-05",
+        "--sentence",
+    )
+    assert (one, text.count("\n")) == (0, 1)
+    assert "whatever the missing labels are, final, from" in text
+    assert "set aside because" in text
+    _, text, _ = run(
+        "metrics",
+        fb.samples.path("recall_drop") / "variant_b",
+        "--metrics",
+        "recall,brier",
+        "--by",
+        "region",
+        "--sentence",
+    )
+    assert text.count("whatever the missing labels are") == 8
+    assert text.count("set aside because") == 1
+
+
+def test_another_interval_and_weights_are_asked_for_by_name(run: Run) -> None:
+    status, text, _ = run(
+        "metrics",
+        fb.samples.path("recall_drop") / "variant_b",
+        "--metrics",
+        "recall",
+        "--interval",
+        "block_bootstrap@7d",
+        "--json",
+    )
+    assert (status, json.loads(text)["rows"][0]["method"]) == (0, "block bootstrap (7 days)")
+    status, _, said = run(
+        "metrics", fb.samples.path("recall_drop") / "variant_b", "--metrics", "recall", "--weights", "region"
+    )
+    assert status == 2
+    assert "weights" in said
