@@ -63,13 +63,14 @@ class Lines:
         )
 
 
-def lines_at(ledger: Ledger, kind: str, cut: c.Cut, *, binned: bool, day: int | None) -> Lines:
+def lines_at(ledger: Ledger, kind: str, cut: c.Cut, *, binned: bool, day: int | None, daily: bool = True) -> Lines:
     """The lines of a table as known at the first moment of ``day``; None is the ledger's own as-of.
 
-    ``binned`` keeps the score bins of the overall counts apart. Only ``cells`` know earlier times.
+    ``binned`` keeps the score bins of the overall counts apart, ``daily`` the days (else all lie on the first, unless
+    an earlier time is asked for). Only ``cells`` know earlier times.
     """
     if day is None:
-        return _held(ledger, kind, cut, binned=binned, timed=False)
+        return _held(ledger, kind, cut, binned=binned, timed=False, daily=daily)
     return _as_of(_held(ledger, kind, cut, binned=binned, timed=True), day, silence=ledger.contract.label.silence)
 
 
@@ -79,15 +80,15 @@ def timed_lines(ledger: Ledger, cut: c.Cut, *, binned: bool, day: int | None) ->
     return held if day is None else _as_of(held, day, silence=ledger.contract.label.silence)
 
 
-def _held(ledger: Ledger, kind: str, cut: c.Cut, *, binned: bool, timed: bool) -> Lines:
+def _held(ledger: Ledger, kind: str, cut: c.Cut, *, binned: bool, timed: bool, daily: bool = True) -> Lines:
     """Made at the first question and kept: lines added up over what the question does not tell apart."""
-    key = (kind, cut, binned, timed)
+    key = (kind, cut, binned, timed, daily)
     if key not in ledger.views:
-        ledger.views[key] = _lines(ledger, kind, cut, binned=binned, timed=timed)
+        ledger.views[key] = _lines(ledger, kind, cut, binned=binned, timed=timed, daily=daily)
     return ledger.views[key]
 
 
-def _lines(ledger: Ledger, kind: str, cut: c.Cut, *, binned: bool, timed: bool) -> Lines:
+def _lines(ledger: Ledger, kind: str, cut: c.Cut, *, binned: bool, timed: bool, daily: bool) -> Lines:
     table = ledger.tables[kind, cut]
     keys, sums = list(c.keys_of(kind, cut)), c.sums_of(kind, extended=ledger.manifest.extended)
     if kind == c.CELLS and not timed:
@@ -96,7 +97,9 @@ def _lines(ledger: Ledger, kind: str, cut: c.Cut, *, binned: bool, timed: bool) 
         keys = [name for name in keys if name not in dropped] + [c.MATURE]
     if kind == c.CELLS and not cut and not binned:
         keys.remove(c.BIN)
-    if set(keys) != set(c.keys_of(kind, cut)):
+    if not daily:
+        table = table.with_columns(pl.col(c.DAY).min())
+    if not daily or set(keys) != set(c.keys_of(kind, cut)):
         table = add_up([table], keys, sums)
     extra = next((name for name in (c.BIN, c.BUCKET) if name in keys), None)
     size = table.height

@@ -54,10 +54,11 @@ class Question:
 
     def lines(self, kind: str = c.CELLS, *, binned: bool = False) -> tuple[Lines, Marks]:
         """Lines of the period as known at the as-of time, with the labels that the stage knows, and which count."""
+        daily = self.period is not None or self.every is not None
         if kind != c.CELLS:
-            lines = lines_at(self.ledger, kind, self.cut, binned=binned, day=None)
+            lines = lines_at(self.ledger, kind, self.cut, binned=binned, day=None, daily=daily)
         elif self.stage.age is None:
-            lines = lines_at(self.ledger, kind, self.cut, binned=binned, day=self.at)
+            lines = lines_at(self.ledger, kind, self.cut, binned=binned, day=self.at, daily=daily)
         else:
             lines = _aged(timed_lines(self.ledger, self.cut, binned=binned, day=self.at), self)
         if self.period is not None:

@@ -85,7 +85,7 @@ def _corp(histogram: Histogram, level: float) -> pl.DataFrame:
     block = np.concatenate([[0], np.cumsum(change)])
     starts = np.flatnonzero(np.concatenate([[True], change]))
     rng = np.random.default_rng(_SEED)
-    drawn = rng.binomial(np.maximum(np.rint(n), 1).astype(np.int64), np.clip(mean, 0, 1), size=(_DRAWS // 2, len(n)))
+    drawn = rng.binomial(np.maximum(np.rint(n), 1).astype(np.int64), np.clip(mean, 0, 1), size=(_DRAWS // 4, len(n)))
     centre = np.add.reduceat(n * mean, starts) / np.add.reduceat(n, starts)
     position = np.clip(np.searchsorted(mean, centre, side="right") - 1, 0, len(n) - 1)
     fits = np.stack([isotonic(draw / np.maximum(np.rint(n), 1), n)[position] for draw in drawn])

@@ -7,7 +7,7 @@ import polars as pl
 
 from fbkit.measure.from_ledger_cells import Cells
 from fbkit.measure.from_ledger_totals import Weighing, working
-from fbkit.measure.intervals import Array, mean_by_variance, proportion_by_variance, quantile
+from fbkit.measure.intervals import Array, effective_df, mean_by_variance, proportion_by_variance, quantile
 from fbkit.measure.kinds import Cell, Cellwise, F, Found, W, Y
 from fbkit.measure.totals import finish, widen
 from fbkit.schema import results
@@ -82,12 +82,14 @@ def _found(measure: Cellwise, table: tuple[Array, Array, Array], level: float, *
     if signed is None:
         lower, upper = mean_by_variance(own.value, variance, units=rows, level=level)
         return own._replace(lower=float(lower), upper=float(upper), method="delta method")
+    second = weight[used] * np.square(slopes)
+    df = float(effective_df(second.sum(), (second * np.square(slopes)).sum(), parts=rows, units=rows))
     if not signed:
-        lower, upper = proportion_by_variance(own.value, variance, rows, units=rows, level=level)
+        lower, upper = proportion_by_variance(own.value, variance, rows, units=df + 1, level=level)
         return own._replace(lower=float(lower), upper=float(upper), method="delta, Wilson (effective n)")
     if abs(own.value) > 1 - 1e-12 or not variance > 0:
         return own._replace(lower=np.nan, upper=np.nan, method=None)
-    half = float(quantile(level, df=rows - 1)) * float(np.sqrt(variance)) / (1 - own.value**2)
+    half = float(quantile(level, df=df)) * float(np.sqrt(variance)) / (1 - own.value**2)
     centre = float(np.arctanh(own.value))
     return own._replace(
         lower=float(np.tanh(centre - half)), upper=float(np.tanh(centre + half)), method="delta, Fisher's z"

@@ -9,7 +9,7 @@ import polars as pl
 
 from fbkit.ledger import columns as c
 from fbkit.ledger.view import Whole
-from fbkit.measure.from_ledger_cells import Cells, gather
+from fbkit.measure.from_ledger_cells import Cells, Question, gather
 from fbkit.measure.intervals import Array, effective_units, jackknife_variance, ratio_variance
 from fbkit.measure.kinds import E0, E1, F, Total, W, Y
 from fbkit.measure.scope import Stage
@@ -99,16 +99,17 @@ def working(cells: Cells, *, weighing: Weighing, kinds: Whole) -> pl.DataFrame:
 
     ``kinds`` are the kinds of rows that count; lines lie cell by cell within each kind.
     """
-    parts: list[pl.DataFrame] = []
+    parts: dict[str, list[Array]] = {name: [] for name in (W, E1, E0, Y, F)}
     for kind in kinds.tolist():
         sums = {name: values[:, kind].reshape(-1) for name, values in cells.sums.items()}
-        flag = None if cells.flagged[kind] < 0 else float(cells.flagged[kind])
-        state = int(cells.state[kind])
-        for label, columns in _by_label(sums, state, products=weighing.products):
-            made = pl.DataFrame(columns)
-            lit = [pl.lit(label, dtype=pl.Float64).alias(Y), pl.lit(flag, dtype=pl.Float64).alias(F)]
-            parts.append(made.with_columns(lit))
-    return pl.concat(parts) if parts else pl.DataFrame(schema=dict.fromkeys((W, E1, E0, Y, F), pl.Float64))
+        flag = np.nan if cells.flagged[kind] < 0 else float(cells.flagged[kind])
+        for label, columns in _by_label(sums, int(cells.state[kind]), products=weighing.products):
+            size = len(columns[W])
+            columns |= {Y: np.full(size, np.nan if label is None else label), F: np.full(size, flag)}
+            for name, values in columns.items():
+                parts[name].append(values)
+    whole = {name: np.concatenate(values) if values else np.zeros(0) for name, values in parts.items()}
+    return pl.DataFrame([pl.Series(name, values, nan_to_null=name in (Y, F)) for name, values in whole.items()])
 
 
 def _by_label(sums: dict[str, Array], state: int, *, products: bool) -> list[tuple[float | None, dict[str, Array]]]:
@@ -290,20 +291,43 @@ def _grouped(cells: Cells, measures: Sequence[Total], *, weighing: Weighing) -> 
         held = gather(question, weighing.light, kind=c.GROUPS, extra=c.BUCKETS)
         variance, units = _jackknife(held, measures, weighing=weighing)
         return Grouped(variance=variance, units=units, effect=False)
+    effects, units, numbers = _effects(question, measures, weighing=weighing)
+    place = np.clip(np.searchsorted(numbers, cells.slice_number), 0, max(len(numbers) - 1, 0))
+    return Grouped(variance=[part[place] for part in effects], units=[part[place] for part in units], effect=True)
+
+
+def _effects(
+    question: Question, measures: Sequence[Total], *, weighing: Weighing
+) -> tuple[list[Array], list[Array], Whole]:
+    """Design effects and worth of groups by slice, and the slices' numbers; made once, then kept.
+
+    Entities repeat less within a day than within a year, so the effect is that of cells about as long as those asked
+    for: variances of the slice's cells by groups, over those by rows.
+    """
     stage = question.stage if question.stage.age is None else Stage(name=results.STAGE_FINAL)
-    whole = replace(question, every=None, period=None, at=None, stage=stage, flag_from=None)
-    held = gather(whole, weighing.light, kind=c.GROUPS, extra=c.BUCKETS)
-    variance, units = _jackknife(held, measures, weighing=weighing)
-    by_row = gather(whole, weighing.names)
-    sums = _sums(by_row, measures, weighing=replace(weighing, bounded=False))
-    spread = _spread(by_row, measures, weighing=weighing)
-    place = np.clip(np.searchsorted(held.slice_number, cells.slice_number), 0, max(len(held.number) - 1, 0))
-    effects: list[Array] = []
-    for position in range(len(measures)):
-        with np.errstate(invalid="ignore", divide="ignore"):
-            ratio = variance[position] / by_rows(sums["a"][position], sums["b"][position], spread[position])
-        effects.append(np.where(ratio > 1, ratio, 1.0)[place])
-    return Grouped(variance=effects, units=[part[place] for part in units], effect=True)
+    grain = {None: None, "1mo": None, "1w": "1w", "1d": "1w" if question.cut else "1d"}[question.every]
+    whole = replace(question, every=grain, period=None, at=None, stage=stage, flag_from=None)
+    key = ("effects", whole.by, grain, stage.name, weighing, tuple(measure.name for measure in measures))
+    kept = question.ledger.views.get(key)
+    if kept is None:
+        held = gather(whole, weighing.light, kind=c.GROUPS, extra=c.BUCKETS)
+        variance, units = _jackknife(held, measures, weighing=weighing)
+        by_row = gather(whole, weighing.names)
+        sums = _sums(by_row, measures, weighing=replace(weighing, bounded=False))
+        spread = _spread(by_row, measures, weighing=weighing)
+        numbers, place = np.unique(held.slice_number, return_inverse=True)
+        effects: list[Array] = []
+        for position in range(len(measures)):
+            plain = by_rows(sums["a"][position], sums["b"][position], spread[position])
+            known = np.isfinite(plain) & np.isfinite(variance[position])
+            tops, bottoms = (np.bincount(place, np.where(known, part, 0.0)) for part in (variance[position], plain))
+            with np.errstate(invalid="ignore", divide="ignore"):
+                ratio = tops / bottoms
+            effects.append(np.where(ratio > 1, ratio, 1.0))
+        cells = np.bincount(place)
+        units = [np.bincount(place, part) / cells for part in units]
+        kept = question.ledger.views[key] = (effects, units, numbers)
+    return kept
 
 
 def _jackknife(held: Cells, measures: Sequence[Total], *, weighing: Weighing) -> tuple[list[Array], list[Array]]:
