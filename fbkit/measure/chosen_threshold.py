@@ -7,12 +7,14 @@ import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError
+from fbkit.measure.arguments import checked
 from fbkit.measure.business import NO_VALUES
 from fbkit.measure.evaluation import stamped
 from fbkit.measure.intervals import Array
 from fbkit.measure.kinds import F, S, W, Y
 from fbkit.measure.metrics import check_level
 from fbkit.measure.scope import IN, Scope, Stage
+from fbkit.measure.sweep import ready
 from fbkit.measure.thresholds import VALUE, binary_scope, curve_of, why_nothing
 from fbkit.schema import results
 from fbkit.schema.contract import Contract
@@ -35,6 +37,7 @@ class Found(NamedTuple):
     reason: str | None = None
 
 
+@checked
 def choose_threshold(
     joined: JoinedLike,
     *,
@@ -189,12 +192,14 @@ def _judged(
     inside = scope.frame.filter(IN)
     said: dict[str, object] = {"n": inside.height, "n_labelled": inside.get_column(Y).is_not_null().sum()}
     if not np.isnan(threshold):
-        made = curve_of(scope, name, np.array([threshold]), joined=joined, level=level, weighted=weighted)
+        at = np.array([threshold])
+        made = curve_of(ready(scope, at), name, at, joined=joined, level=level, weighted=weighted)
         said |= made.row(0, named=True)
     # Flagging at 1/2 of the logged flags themselves is what was decided.
     logged = scope.frame.filter(pl.col(F).is_not_null()).with_columns(pl.col(F).alias(S))
     as_logged = Scope(frame=logged, by=scope.by, every=scope.every, limits=scope.limits, stage=scope.stage)
-    before = curve_of(as_logged, name, np.array([0.5]), joined=joined, level=level, weighted=weighted)
+    half = np.array([0.5])
+    before = curve_of(ready(as_logged, half), name, half, joined=joined, level=level, weighted=weighted)
     return said | {"value_before": before[results.VALUE][0]}
 
 

@@ -21,6 +21,7 @@ FORMAT: Final = 1
 KIND: Final = "fbkit recalibration map"
 Method = Literal["isotonic", "platt"]
 METHODS: Final = ("isotonic", "platt")
+_NOTHING: Final = 1e-200
 _MOST_KNOTS: Final = 100_000
 _LARGEST_FILE: Final = 10_000_000
 _TEXTS: Final = ("fit_period", "stage", "contract", "evaluation_id")
@@ -183,7 +184,8 @@ def fit_isotonic(scores: Array, labels: Array, *, weights: Array | None = None) 
 
     Straight lines between them, as scikit-learn's IsotonicRegression draws them. Labels may be fractional.
     """
-    distinct = distinct_scores(scores, labels, weights=weights)
+    # Between scores of 1e-310 and 2e-310 a line is too steep for a double.
+    distinct = distinct_scores(np.where(np.abs(scores) < _NOTHING, 0.0, scores), labels, weights=weights)
     fit = np.clip(isotonic(distinct.positives / distinct.n, distinct.n), 0, 1)
     change = np.diff(fit) > 0
     starts, ends = np.concatenate([[True], change]), np.concatenate([change, [True]])
@@ -233,7 +235,7 @@ def _knots_problem(knots: tuple[tuple[float, float], ...]) -> str | None:
     if not all(len(knot) == 2 and all(_is_number(number) for number in knot) for knot in knots):
         return "a knot that is no pair of finite numbers"
     x, y = np.array(knots, dtype=np.float64).T
-    if (np.diff(x) <= 0).any() or (np.diff(y) < 0).any():
+    if (np.diff(x) < _NOTHING).any() or (np.diff(y) < 0).any():
         return "knots that do not rise"
     return None if y[0] >= 0 and y[-1] <= 1 else "a probability outside 0..1"
 

@@ -6,14 +6,15 @@ import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError
+from fbkit.ledger.ledger import Ledger
+from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
 from fbkit.measure.intervals import Array
 from fbkit.measure.kinds import S, Total, Y
 from fbkit.measure.metrics import POSITIVES_ONLY, check_level
 from fbkit.measure.registry import choose
-from fbkit.measure.scope import IN, Scope, Stage, open_scope, with_entities
-from fbkit.measure.sweep import at_thresholds
-from fbkit.measure.totals import CLUSTERED, INDEPENDENT
+from fbkit.measure.scope import IN, Scope, Stage, open_scope
+from fbkit.measure.sweep import Ready, at_thresholds, ready
 from fbkit.schema import results
 from fbkit.schema.period import Period
 from fbkit.schema.protocols import JoinedLike, check_joined
@@ -24,8 +25,9 @@ CURVES: Final = ("recall", "precision", "specificity", "f1", "flag_rate", VALUE)
 _NUMBERS: Final = (results.VALUE, results.LOWER, results.UPPER)
 
 
+@checked
 def threshold_curve(
-    joined: JoinedLike,
+    joined: JoinedLike | Ledger,
     *,
     period: str | Period | None = None,
     stage: str | Stage = results.STAGE_FINAL,
@@ -36,8 +38,9 @@ def threshold_curve(
     """Recall, precision, specificity, F1, flag rate and value if every row were flagged at ``score >= threshold``.
 
     Thresholds are ``points`` equal steps from 0 to 1 (quantiles of the scores if some lie outside), and the
-    contract's own. All are of the labelled rows, the flag rate of all rows at the stage. ``value_per_prediction`` is
-    the mean of the contract's [value] (true_positive and so on); null without one.
+    contract's own; of a :class:`fbkit.Ledger` 0 and its edges. All are of the labelled rows, the flag rate of all rows
+    at the stage. ``value_per_prediction`` is the mean of the contract's [value] (true_positive and so on); null without
+    one.
 
     Returns
     -------
@@ -58,6 +61,10 @@ def threshold_curve(
     >>> curve["threshold"].to_list()
     [0.0, 0.1124, 0.5, 1.0]
     """
+    if isinstance(joined, Ledger):
+        from fbkit.measure.from_ledger_frames import ledger_threshold_curve
+
+        return ledger_threshold_curve(joined, period=period, stage=stage, level=level, weights=weights)
     check_level(level)
     if points < 2:
         raise ArgumentError(
@@ -71,8 +78,9 @@ def threshold_curve(
     thresholds = _grid(inside.get_column(S).to_numpy(), points, joined.contract.decision.threshold)
     frame = pl.DataFrame({THRESHOLD: thresholds})
     method = pl.Series(results.METHOD, [None] * len(thresholds), dtype=pl.String)
+    rows = ready(scope, thresholds)
     for name in CURVES:
-        made = curve_of(scope, name, thresholds, joined=joined, level=level, weighted=weights is not None)
+        made = curve_of(rows, name, thresholds, joined=joined, level=level, weighted=weights is not None)
         frame = frame.with_columns(
             made.get_column(part).alias(name if part == results.VALUE else f"{name}_{part}") for part in _NUMBERS
         )
@@ -102,19 +110,15 @@ def binary_scope(joined: JoinedLike, *, period: str | Period | None, stage: str 
 
 
 def curve_of(
-    scope: Scope, name: str, thresholds: Array, *, joined: JoinedLike, level: float, weighted: bool
+    rows: Ready, name: str, thresholds: Array, *, joined: JoinedLike, level: float, weighted: bool
 ) -> pl.DataFrame:
     """One measure of decisions at each threshold: value, lower, upper, method; null where it cannot be told."""
     (measure,) = choose(name, contract=joined.contract)
-    if not isinstance(measure, Total) or measure.unavailable is not None or scope.frame.is_empty():
+    if not isinstance(measure, Total) or measure.unavailable is not None or rows.rows.is_empty():
         none = {part: pl.Series([None] * len(thresholds), dtype=pl.Float64) for part in _NUMBERS}
         return pl.DataFrame(none | {results.METHOD: pl.Series([None] * len(thresholds), dtype=pl.String)})
-    frame, clustered = with_entities(scope.frame, scope.keys)
-    fractional = not frame.select(pl.col(Y).is_in([0.0, 1.0]).all()).item()
-    plain = measure.kind == "proportion" and not weighted and not (fractional and measure.uses_label)
-    units = CLUSTERED if clustered else None if plain else INDEPENDENT
-    made = at_thresholds(frame, measure, thresholds, units=units, level=level, stage=scope.stage)
-    known = not (measure.uses_label and scope.stage.positives_only(joined))
+    made = at_thresholds(rows, measure, thresholds, level=level, weighted=weighted)
+    known = not (measure.uses_label and rows.stage.positives_only(joined))
     return made.select(pl.when(known).then(pl.col(part)).alias(part) for part in (*_NUMBERS, results.METHOD))
 
 
