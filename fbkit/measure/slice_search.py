@@ -10,6 +10,7 @@ from fbkit.errors import ArgumentError
 from fbkit.join.periods import resolve
 from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
+from fbkit.measure.guard_rules import LOWER_IS_BETTER
 from fbkit.measure.kinds import Total
 from fbkit.measure.metrics import check_level
 from fbkit.measure.registry import Asked, choose, metric_names
@@ -27,9 +28,6 @@ from fbkit.schema.period import Comparison, Period
 from fbkit.schema.protocols import JoinedLike, check_joined
 
 _EXAMINED: Final = 100
-_LOWER_IS_BETTER: Final = (
-    "brier", "log_loss", "mae", "rmse", "mape", "wape", "bias", "error_", "latency_", "cost_", "false_", "mcb", "ece",
-)  # fmt: skip
 
 
 @checked
@@ -157,7 +155,14 @@ def _ratio(joined: JoinedLike, asked: Asked) -> Total:
 def _higher_is_better(asked: Asked) -> bool:
     if isinstance(asked, Metric):
         return asked.better == "higher"
-    return not asked.startswith(_LOWER_IS_BETTER)
+    if asked == "bias":
+        raise ArgumentError(
+            "a bias is bad in either direction",
+            got="bias, without worse",
+            allowed='worse="higher" (scores too high), worse="lower" (scores too low)',
+            next_step="say which of the two to look for",
+        )
+    return not asked.startswith(LOWER_IS_BETTER)
 
 
 def _columns(joined: JoinedLike, columns: Slices) -> list[str]:

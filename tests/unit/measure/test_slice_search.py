@@ -162,6 +162,31 @@ def test_numbers_of_a_users_own_metric_and_of_a_regression() -> None:
     wrong = joined.frame.with_columns(label=pl.col("score") + pl.when(pl.col("a") == "a2").then(5.0).otherwise(1.0))
     regression = FakeJoined(frame=wrong, contract=Contract.from_toml(CONTRACT.format(task="regression")), as_of=AS_OF)
     assert find_slices(regression, metric="mae", columns=COLUMNS)["slice"][0] == "a = a2"
+    assert find_slices(regression, metric="bias", columns=COLUMNS, worse="lower")["slice"][0] == "a = a2"
+    assert find_slices(regression, metric="bias", columns=COLUMNS, worse="higher")["slice"][0] != "a = a2"
+
+
+def test_a_slice_that_is_new_is_found_though_it_has_no_past() -> None:
+    joined = world(16, n=16_000)
+    new = (pl.col("ts_pred") >= pl.lit(AS_OF - timedelta(days=17))) & (pl.col("x") > 1)
+    frame = joined.frame.with_columns(
+        a=pl.when(new).then(pl.lit("new")).otherwise("a"), flagged=pl.col("flagged") & ~(new & (pl.col("score") < 0.8))
+    )
+    again = FakeJoined(frame=frame, contract=joined.contract, as_of=AS_OF)
+    row = find_slices(again, WEEKS, metric="recall", columns=COLUMNS).row(0, named=True)
+    assert (row["slice"], row["reference"], row["effect"], row["shrunken"]) == ("a = new", None, None, None)
+    assert row["contribution_upper"] < 0
+    assert row["reference_overall"] == row["reference_rest"]
+
+
+def test_by_default_the_contracts_slices_and_features_are_searched_and_nothing_personal() -> None:
+    joined = world(17, n=2000)
+    text = CONTRACT.format(task="binary") + (
+        '[slices]\ncolumns = ["a", "b"]\n[features]\ncolumns = ["x", "c", "gone"]\n[privacy]\npersonal = ["c"]\n'
+    )
+    named = FakeJoined(frame=joined.frame, contract=Contract.from_toml(text), as_of=AS_OF)
+    method = find_slices(named, depth=1, minimum=1)["method"][0]
+    assert method == find_slices(named, columns=["a", "b", "x", "model_version"], depth=1, minimum=1)["method"][0]
 
 
 def test_null_is_a_value_and_numbers_are_bins() -> None:
@@ -289,6 +314,7 @@ def test_too_many_slices_are_searched_by_score_or_refused(monkeypatch: pytest.Mo
     ("how", "said"),
     [
         ({"metric": "roc_auc"}, "no ratio of sums"),
+        ({"metric": "bias"}, "either direction"),
         ({"columns": "nowhere"}, "does not exist"),
         ({"columns": None}, "no column to search"),
         ({"columns": "ts_pred"}, "a time is no slice"),
