@@ -229,7 +229,8 @@ def _line(line: dict[str, Any]) -> str:
     note = "" if LOW <= line["coverage"] <= HIGH else "  <- outside"
     return (
         f"{line['table']:24} {line['metric']:30} {line['coverage']:.4f}  "
-        f"[{line['lower']:.3f}, {line['upper']:.3f}]  ({line['lowest']:.3f} to {line['highest']:.3f} over {line['cells']} cells){note}"
+        f"[{line['lower']:.3f}, {line['upper']:.3f}]  "
+        f"({line['lowest']:.3f} to {line['highest']:.3f} over {line['cells']} cells){note}"
     )
 
 
