@@ -159,3 +159,15 @@ def test_no_draws_leave_the_companions_null() -> None:
     line = calibration_summary(random_joined(100), draws=0).row(0, named=True)
     assert line["mcb"] > 0
     assert {line[f"{base}_{part}"] for base in BASES[:3] for part in ("debiased", "null_95", "p_value")} == {None}
+
+
+@pytest.mark.parametrize("scores", [[0.0, 1.0, 1.0], [0.3, 0.3, 0.3], [1e-310, 2e-310, 5e-310], [0.5]])
+@pytest.mark.parametrize("label", [0.0, 0.4, 1.0])
+@pytest.mark.parametrize("weights", [None, [1e9, 0.0, 1e-9]])
+def test_degenerate_rows_give_finite_numbers(scores: list[float], label: float, weights: list[float] | None) -> None:
+    n = len(scores)
+    weight = None if weights is None else np.array(weights[:n])
+    found = judged_all(Rows(np.array(scores), np.array([label, 1.0, 0.0][:n]), weight), BASES[:3])
+    for one in found.values():
+        assert np.isfinite(one[:-1]).all()
+        assert 0 <= one.lower <= one.upper + 1e-9
