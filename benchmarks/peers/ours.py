@@ -22,11 +22,12 @@ QUALITY = [
 ]  # fmt: skip
 
 
-def loader(label: str) -> Callable[[str, int], FakeJoined]:
-    """A joined table with this column of the data as its label."""
+def loader(label: str, *, labelled: bool = False) -> Callable[[str, int], FakeJoined]:
+    """A joined table with this column of the data as its label, of all rows or of the labelled ones."""
 
     def load(path: str, step: int) -> FakeJoined:
         rows = pl.read_parquet(path).gather_every(step)
+        rows = rows.filter(pl.col(label).is_not_null()) if labelled else rows
         frame = rows.with_columns(
             pl.col(label).cast(pl.Float64).alias("label"),
             pl.lit(0.5).alias("threshold"),
@@ -126,8 +127,8 @@ if __name__ == "__main__":
     tasks = {
         "groups": clock.Task(load=loader("truth"), work=groups, numbers=group_numbers),
         "performance": clock.Task(load=loader("label"), work=performance, numbers=weekly_numbers),
-        "ks": clock.Task(load=loader("label"), work=drift, numbers=drift_numbers),
-        "cbpe": clock.Task(load=loader("label"), work=cbpe, numbers=weekly_numbers),
+        "ks": clock.Task(load=loader("label", labelled=True), work=drift, numbers=drift_numbers),
+        "cbpe": clock.Task(load=loader("label", labelled=True), work=cbpe, numbers=weekly_numbers),
         "report": clock.Task(load=loader("label"), work=report, numbers=report_numbers),
     }
     clock.main(tasks, version=fb.__version__)

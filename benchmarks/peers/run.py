@@ -63,7 +63,7 @@ TABLE = {
         script="nannyml_weekly.py",
         goal=10,
         tolerance=5e-3,
-        note="the peer takes the distance at 10,000 equal steps, among labelled rows",
+        note="the peer takes the distance at 10,000 equal steps",
     ),
     "cbpe": Row(
         work="weekly CBPE of AUC, AP, precision, recall",
@@ -71,7 +71,7 @@ TABLE = {
         script="nannyml_weekly.py",
         goal=15,
         tolerance=2e-2,
-        note="the peer skips calibration where its own test finds none needed, and looks at labelled rows only",
+        note="the peer skips calibration where its own test finds none needed",
     ),
     "report": Row(
         work="classification report of two halves as HTML",

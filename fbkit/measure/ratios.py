@@ -5,6 +5,7 @@ from typing import Final
 
 import polars as pl
 
+from fbkit.measure import loss_sums
 from fbkit.measure.cells import number_cells
 from fbkit.measure.kinds import Total, W, Y
 from fbkit.measure.scope import Scope, with_entities
@@ -28,8 +29,7 @@ def total_frames(
 ) -> dict[str, pl.DataFrame]:
     """Estimates of all ratio measures, keyed by name."""
     counted = tally(scope)
-    served = [] if counted is None else [measure for measure in measures if counted.serves(measure)]
-    made = {} if counted is None else _from_counts(scope, cells, counted, served, bounded=bounded)
+    made = {} if counted is None else _from_counts(scope, cells, counted, measures, bounded=bounded)
     rest = [measure for measure in measures if measure.name not in made]
     made |= _from_rows(scope, cells, rest, bounded=bounded, weighted=weighted)
     return {measure.name: estimate(made[measure.name], measure, level=level, stage=scope.stage) for measure in measures}
@@ -38,10 +38,15 @@ def total_frames(
 def _from_counts(
     scope: Scope, cells: pl.DataFrame, counted: Tally, measures: Sequence[Total], *, bounded: bool
 ) -> dict[str, pl.DataFrame]:
-    """The cells with the sums of each measure that counts of rows tell."""
-    units = repeated(scope, counted) if measures else None
+    """The cells with the sums of each measure that counts of rows tell, or counts and scores."""
+    easy = [measure for measure in measures if counted.serves(measure) or loss_sums.served(measure)]
+    units = repeated(scope, counted) if easy else None
     made: dict[str, pl.DataFrame] = {}
-    for measure in measures:
+    for measure in easy:
+        if loss_sums.served(measure):
+            sums = loss_sums.loss_sums(scope, counted, units, measure, bounded=bounded)
+            made[measure.name] = cells.join(sums, on=scope.keys, how="left", nulls_equal=True)
+            continue
         sums = sum_cells(counted.counts, scope.keys, measure, units=None, bounded=bounded)
         found = cells.join(sums, on=scope.keys, how="left", nulls_equal=True)
         if units is not None:

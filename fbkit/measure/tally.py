@@ -19,7 +19,7 @@ class Tally(NamedTuple):
     """Each row's cell and kind (at the stage, mature, label, decision), and the number of rows of each.
 
     ``counts`` has the key columns, IN, MATURE, Y, F and W (how many rows), one line per cell and kind that occurs;
-    ``kinds`` one line per kind, each standing for one row.
+    ``kinds`` one line per kind, each standing for one row; ``rows`` the number of rows by cell and kind.
     """
 
     kinds: pl.DataFrame
@@ -27,6 +27,7 @@ class Tally(NamedTuple):
     kind: NDArray[np.uint8]
     cell: NDArray[np.int64]
     row: NDArray[np.int64]
+    rows: NDArray[np.int64]
 
     def serves(self, measure: Total) -> bool:
         """Whether a measure's sums follow from the counts."""
@@ -59,7 +60,7 @@ def _tally(frame: pl.DataFrame, keys: list[str]) -> Tally | None:
     held = np.flatnonzero(numbers)
     found = frame.select(keys)[cells.row[held // kinds.height]]
     counts = found.hstack(kinds[held % kinds.height]).with_columns(pl.Series(W, numbers[held], dtype=pl.Float64))
-    return Tally(kinds, counts, kind, cells.cell, cells.row)
+    return Tally(kinds, counts, kind, cells.cell, cells.row, numbers.reshape(-1, kinds.height))
 
 
 def repeated(scope: Scope, counted: Tally) -> Units | None:
@@ -75,10 +76,10 @@ def moments(scope: Scope, counted: Tally, units: Units, measure: Total) -> pl.Da
     size = len(counted.row)
     rows = np.bincount(counted.cell, weights=b[counted.kind] != 0, minlength=size)
     sums = {
-        "aa": _by(cell, top * top, size),
-        "ab": _by(cell, top * bottom, size),
-        "bb": _by(cell, bottom * bottom, size),
-        "units": _by(cell, (bottom != 0).astype(np.float64), size),
+        "aa": sums_by(cell, top * top, size),
+        "ab": sums_by(cell, top * bottom, size),
+        "bb": sums_by(cell, bottom * bottom, size),
+        "units": sums_by(cell, (bottom != 0).astype(np.float64), size),
         "rows": rows,
     }
     found = scope.frame.select(scope.keys)[counted.row].with_columns(
@@ -114,5 +115,6 @@ def _kinds() -> pl.DataFrame:
     return made.with_columns(pl.lit(1.0).alias(W))
 
 
-def _by(cell: NDArray[np.int64], values: Array, size: int) -> Array:
+def sums_by(cell: NDArray[np.int64], values: Array, size: int) -> Array:
+    """Sum of the values in each cell."""
     return np.bincount(cell, weights=values, minlength=size).astype(np.float64, copy=False)
