@@ -17,7 +17,7 @@ FEATURES = [f"x{number}" for number in range(1, 7)]
 WEEKLY = ["roc_auc", "average_precision", "precision", "recall"]
 RATES = {"recall": "recall", "specificity": "false positive rate", "flag_rate": "flag rate"}
 QUALITY = [
-    "accuracy", "precision", "recall", "specificity", "npv", "f1", "roc_auc", "average_precision", "log_loss", "brier",
+    "accuracy", "precision", "recall", "specificity", "npv", "f1", "roc_auc", "average_precision", "log_loss",
     "base_rate", "flag_rate",
 ]  # fmt: skip
 
@@ -84,13 +84,12 @@ def cbpe(joined: FakeJoined) -> pl.DataFrame:
 
 
 def report(joined: FakeJoined) -> dict[str, object]:
-    """Quality of both halves, by class; confusion; ROC, precision-recall and threshold curves; reliability; as HTML."""
+    """Quality of both halves, by class; confusion; ROC, precision-recall and threshold curves; as HTML."""
     import page
 
     quality = fb.metrics(joined, QUALITY, by="half")
     curves = {half: fb.threshold_curve(joined, period=period) for half, period in page.periods(HALVES)}
-    reliability = {half: fb.calibration(joined, period=period) for half, period in page.periods(HALVES)}
-    text = page.written(quality, curves, reliability)
+    text = page.written(quality, curves)
     with tempfile.TemporaryDirectory() as folder:
         where = Path(folder) / "report.html"
         where.write_text(text, encoding="utf-8")

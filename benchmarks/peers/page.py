@@ -15,7 +15,7 @@ def periods(comparison: fb.Comparison) -> Iterator[tuple[str, str]]:
     return (("reference", str(comparison.reference)), ("current", str(comparison.current)))
 
 
-def written(quality: pl.DataFrame, curves: Mapping[str, pl.DataFrame], reliability: Mapping[str, pl.DataFrame]) -> str:
+def written(quality: pl.DataFrame, curves: Mapping[str, pl.DataFrame]) -> str:
     """The page."""
     parts = [f"<!doctype html><meta charset=utf-8><title>Classification</title><style>{STYLE}</style>"]
     parts.append("<h1>Classification quality</h1>" + table(quality.drop("evaluation_id", "period_start", "period_end")))
@@ -28,9 +28,6 @@ def written(quality: pl.DataFrame, curves: Mapping[str, pl.DataFrame], reliabili
         )
         parts.append(drawn("ROC", x, recall) + drawn("precision by recall", recall, precision))
         parts.append(table(curve.drop("evaluation_id")))
-        corp = reliability[half].filter(pl.col("curve") == "corp")
-        parts.append(drawn("reliability", corp["score_mean"].to_list(), corp["observed"].to_list()))
-        parts.append(table(reliability[half].filter(pl.col("curve") == "bins")))
     return "\n".join(parts)
 
 
