@@ -163,6 +163,24 @@ def ks(rows: Sequence[Row]) -> Fraction | None:
     return max([Fraction(), *(reached(1, at) - reached(0, at) for at in {score for score, _, _ in data})])
 
 
+def gain(rows: Sequence[Row]) -> Number | None:
+    """Positives among the highest 30 % of rows; of a tie at the cut the part that fits."""
+    data, found = labelled(rows), Fraction()
+    room = Fraction(30 * sum(w for _, _, w in data), 100)
+    for at in sorted({score for score, _, _ in data}, reverse=True):
+        size = sum(w for score, _, w in data if score == at)
+        taken = min(max(room, Fraction()), Fraction(size))
+        found += taken / size * sum(w for score, y, w in data if score == at and y == 1)
+        room -= size
+    positives = sum(w for _, y, w in data if y == 1)
+    return found / positives if positives else None
+
+
+def lift(rows: Sequence[Row]) -> Number | None:
+    value = gain(rows)
+    return None if value is None else value * 100 / 30
+
+
 def isotonic(data: Sequence[tuple[Fraction, Fraction, int]]) -> dict[Fraction, Fraction]:
     """The fit at each score: greatest over beginnings of the least over ends of the mean between them."""
     scores = sorted({score for score, _, _ in data})
@@ -375,6 +393,8 @@ BRUTE: dict[str, Callable[[Sequence[Row]], Number | None]] = {
     "roc_auc": roc_auc,
     "average_precision": average_precision,
     "ks_classes": ks,
+    "gain@30": gain,
+    "lift@30": lift,
     "mcb": lambda rows: corp(rows, "mcb"),
     "dsc": lambda rows: corp(rows, "dsc"),
     "unc": lambda rows: corp(rows, "unc"),

@@ -87,6 +87,13 @@ def ks_classes(d: World) -> float:
     return float(np.max(true - false))
 
 
+def gain(d: World) -> float:
+    """The curve of positives found by rows taken, straight between its points."""
+    false, true, _ = sk.roc_curve(d["y"], d["s"], sample_weight=d["w"], drop_intermediate=False)
+    base = np.average(d["y"], weights=d["w"])
+    return float(np.interp(0.3, base * true + (1 - base) * false, true))
+
+
 def covered(low: str | None) -> Callable[[World], float]:
     return lambda d: float(
         np.average((d["y"] <= d["score_p90"]) & (True if low is None else d["y"] >= d[low]), weights=d["w"])
@@ -154,6 +161,8 @@ LIBRARY: dict[str, Callable[[World], float]] = {
     "roc_auc": scored(sk.roc_auc_score),
     "average_precision": scored(sk.average_precision_score),
     "ks_classes": ks_classes,
+    "gain@30": gain,
+    "lift@30": lambda d: gain(d) / 0.3,
     "mcb": corp("mcb"),
     "dsc": corp("dsc"),
     "unc": corp("unc"),

@@ -26,7 +26,7 @@ SIMULATED = ("_debiased", "_null_95", "_p_value")
 TASKS = ("binary", "regression", "ranking")
 # What depends on the order of the scores (or of the places) alone.
 OF_ORDER = {
-    "binary": ["roc_auc", "average_precision", "ks_classes"],
+    "binary": ["roc_auc", "average_precision", "ks_classes", "gain@30", "lift@30"],
     "ranking": ["mrr", "mrr@2", "hit_rate@2", "precision@2", "recall@2", "ndcg@2"],
 }
 # With labels and decisions turned over: what each measure becomes, value v.
