@@ -6,6 +6,7 @@ from typing import Final
 import polars as pl
 
 from fbkit.ledger.ledger import Ledger
+from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
 from fbkit.measure.metrics import all_cells, check_level
 from fbkit.measure.only_ledger import not_of_rows
@@ -42,6 +43,7 @@ COLUMNS: Final = (
 )
 
 
+@checked
 def availability(
     joined: JoinedLike | Ledger,
     *,

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from fbkit.measure import cbpe
+from fbkit.measure.arguments import checked
 from fbkit.measure.assumptions import Answer, Line, World, lines
 from fbkit.measure.band_arguments import chosen, free_names, kinds, odds_ratios, targets
 from fbkit.measure.bounds import imbens_manski
@@ -34,6 +35,7 @@ _LINE: Final = "\0line"
 _FIRST: Final = "\0first"
 
 
+@checked
 def truth_bands(
     joined: JoinedLike,
     names: str | Sequence[str],

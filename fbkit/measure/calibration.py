@@ -9,6 +9,7 @@ import polars as pl
 
 from fbkit.errors import ArgumentError
 from fbkit.ledger.ledger import Ledger
+from fbkit.measure.arguments import checked
 from fbkit.measure.calibration_error import BIASED, STATISTICS, ece_draws
 from fbkit.measure.corp import decompose, expected_error
 from fbkit.measure.evaluation import stamped
@@ -31,6 +32,7 @@ NUMBERS: Final = (
 SUMMARY_COLUMNS: Final = (*NUMBERS, "n", "n_labelled", "stage", "reason")
 
 
+@checked
 def calibration(
     joined: JoinedLike | Ledger,
     *,
@@ -90,6 +92,7 @@ def calibration(
     return stamped(frame, joined, call="calibration", bins=bins, curves=curves, level=level, **call)
 
 
+@checked
 def calibration_summary(
     joined: JoinedLike,
     *,

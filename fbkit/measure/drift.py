@@ -10,6 +10,7 @@ from scipy.special import kolmogorov
 
 from fbkit.errors import ArgumentError, nearest
 from fbkit.ledger.ledger import Ledger
+from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
 from fbkit.measure.halves import Halves, read_halves
 from fbkit.measure.intervals import Array, benjamini_hochberg
@@ -37,6 +38,7 @@ BIN_COLUMNS: Final = (
 _MANY_ROWS: Final = 100_000
 
 
+@checked
 def drift(
     joined: JoinedLike | Ledger,
     comparison: Comparison,
@@ -99,6 +101,7 @@ def drift(
     return stamp.select(COLUMNS)
 
 
+@checked
 def drift_bins(joined: JoinedLike, comparison: Comparison, *, column: str) -> pl.DataFrame:
     """The two distributions behind one line of :func:`drift`.
 
@@ -120,8 +123,8 @@ def drift_bins(joined: JoinedLike, comparison: Comparison, *, column: str) -> pl
     frame = pl.DataFrame(
         {
             "bin": pl.Series(range(len(shift.bins)), dtype=pl.Int64),
-            "lower": pl.Series([item.lower for item in shift.bins], dtype=pl.Float64),
-            "upper": pl.Series([item.upper for item in shift.bins], dtype=pl.Float64),
+            "lower": _finite([item.lower for item in shift.bins]),
+            "upper": _finite([item.upper for item in shift.bins]),
             "label": pl.Series([item.label for item in shift.bins], dtype=pl.String),
             "n_reference": pl.Series(shift.reference, dtype=pl.Int64),
             "n_current": pl.Series(shift.current[0], dtype=pl.Int64),
@@ -134,6 +137,12 @@ def drift_bins(joined: JoinedLike, comparison: Comparison, *, column: str) -> pl
     periods = [str(period) for period in halves.periods]
     stamp = stamped(frame.with_columns(shares), joined, call="drift_bins", column=name, periods=periods)
     return stamp.select(BIN_COLUMNS)
+
+
+def _finite(edges: Sequence[float | None]) -> pl.Series:
+    """Edges as numbers; an edge at infinity, where a column holds infinities, is an open end."""
+    found = pl.Series(edges, dtype=pl.Float64)
+    return found.set(found.is_infinite(), None)
 
 
 def ks_statistic(first: Array, second: Array) -> float:

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError
+from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
 from fbkit.measure.intervals import Array, wilson
 from fbkit.measure.latency import FEWEST, settled
@@ -30,6 +31,7 @@ _FINAL, _AGE, _LAG, _POSITIVE, _BIN, _DECIDED = "\0final", "\0age", "\0lag", "\0
 _OPEN, _WEEK, _SHARE, _DUE, _KNOWN = "\0open", "\0week", "\0share", "\0due", "\0known"
 
 
+@checked
 def feed_completeness(
     joined: JoinedLike,
     *,

@@ -9,6 +9,7 @@ import polars as pl
 
 from fbkit.errors import ArgumentError
 from fbkit.ledger.ledger import Ledger
+from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
 from fbkit.measure.intervals import Array, wilson
 from fbkit.measure.metrics import check_level
@@ -25,6 +26,7 @@ _DAY = 86_400e6
 _STEPS = 60
 
 
+@checked
 def label_lag(
     joined: JoinedLike | Ledger,
     *,

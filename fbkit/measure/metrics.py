@@ -8,6 +8,7 @@ import polars as pl
 
 from fbkit.errors import ArgumentError
 from fbkit.ledger.ledger import Ledger
+from fbkit.measure.arguments import checked
 from fbkit.measure.cellwise import cellwise_frames
 from fbkit.measure.evaluation import evaluation_id, note
 from fbkit.measure.intervals import Array
@@ -31,6 +32,7 @@ _ORDER = "\0order"
 POSITIVES_ONLY: Final = "at this age only positives are known: provisional() corrects for those to come"
 
 
+@checked
 def metrics(
     joined: JoinedLike | Ledger,
     names: Asked | Sequence[Asked],

@@ -150,7 +150,8 @@ def _seen(groups: Distinct, null: Array, null_truth: Array, fitted: Array, *, ag
     def gain(start: Array, end: Array) -> float:
         return max(1e-300, float((n * (np.square(start - sums / n) - np.square(end - sums / n))).sum()))
 
-    chance = float(gained(score, n, null, against=against).mean() * n.sum())
+    # Where chance gains nothing, rounding may leave it just below nothing.
+    chance = max(0.0, float(gained(score, n, null, against=against).mean() * n.sum()))
     line = fit_line(x, sums / n, weights=n) if against == "scores" else None
     if line is None:
         return null_truth + max(0.0, 1 - chance / gain(null_truth, fitted)) * (fitted - null_truth), fitted
@@ -175,7 +176,9 @@ def _fitted(groups: Distinct) -> Array:
     fit = isotonic(groups.positives / groups.n, groups.n)
     starts = np.flatnonzero(np.diff(fit, prepend=-np.inf) > 0)
     middle = np.add.reduceat(groups.n * groups.score, starts) / np.add.reduceat(groups.n, starts)
-    return np.interp(groups.score, middle, fit[starts])
+    # Scores of 1e-310 apart would make a slope overflow; a power of two changes no digit.
+    up = 512 - int(np.frexp(np.abs(groups.score).max(initial=0.0))[1])
+    return np.interp(np.ldexp(groups.score, up), np.ldexp(middle, up), fit[starts])
 
 
 def label_noise(

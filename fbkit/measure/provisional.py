@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError, nearest
+from fbkit.measure.arguments import checked
 from fbkit.measure.calibration import BINS
 from fbkit.measure.corp import bin_of
 from fbkit.measure.evaluation import stamped
@@ -38,6 +39,7 @@ _BIN: Final = "\0bin"
 _NUMBERS: Final = (results.VALUE, results.LOWER, results.UPPER, NAIVE, LABELLED_ONLY, ARRIVED)
 
 
+@checked
 def provisional(
     joined: JoinedLike,
     metrics: str | Sequence[str] = DEFAULT,
@@ -98,6 +100,7 @@ def provisional(
     return pl.concat(parts)
 
 
+@checked
 def provisional_calibration(
     joined: JoinedLike,
     *,

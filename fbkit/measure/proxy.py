@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError
+from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
 from fbkit.measure.metrics import metrics
 from fbkit.measure.pairs import Half
@@ -43,6 +44,7 @@ class LabelledLoop(Protocol):
     def join(self, *, as_of: datetime | None = None, label: str | None = None) -> JoinedLike: ...
 
 
+@checked
 def proxy_fidelity(
     loop: "LabelledLoop | JoinedLike",
     *,
@@ -113,7 +115,7 @@ def proxy_fidelity(
 
 def _both(loop: "LabelledLoop | JoinedLike", proxy: str | JoinedLike | None) -> tuple[JoinedLike, JoinedLike, str]:
     """The tables of the final label and of the proxy, and its name."""
-    if hasattr(loop, "join"):
+    if hasattr(loop, "join") and hasattr(loop, "contract"):
         opened: Any = loop
         known = [item.name for item in opened.contract.label.also]
         name = known[0] if proxy is None and len(known) == 1 else proxy

@@ -7,6 +7,7 @@ from typing import Final
 import polars as pl
 
 from fbkit.errors import ArgumentError
+from fbkit.measure.arguments import checked
 from fbkit.measure.calibration import labelled_cells, probabilities
 from fbkit.measure.evaluation import evaluation_id, stamped
 from fbkit.measure.kinds import Y
@@ -56,6 +57,7 @@ class Recalibration:
         return self.map.save(path)
 
 
+@checked
 def recalibrate(
     joined: JoinedLike,
     *,

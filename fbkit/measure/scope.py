@@ -233,18 +233,19 @@ def _weight(rows: pl.LazyFrame, columns: pl.DataFrame, weights: str | None) -> p
             next_step="name one of these columns, or log the weights with the predictions",
         )
     values = rows.select(weights).collect().to_series()
-    if (
-        not values.dtype.is_numeric()
-        or values.null_count()
-        or not values.cast(pl.Float64).is_between(0, float("inf"), closed="left").all()
-    ):
+    if not values.dtype.is_numeric() or values.null_count() or not _usable(values.cast(pl.Float64)):
         raise ArgumentError(
             "weights must be finite, not negative and never null",
             got=weights,
-            allowed="numbers from 0 on in every row",
+            allowed="in every row 0, or a number between 1e-100 and 1e100",
             next_step="fill or mend the weights where they are logged",
         )
     return pl.col(weights).cast(pl.Float64)
+
+
+def _usable(weights: pl.Series) -> bool:
+    """Whether all are 0 or of a size whose squares and sums are still numbers."""
+    return bool(((weights == 0) | weights.is_between(1e-100, 1e100)).all())
 
 
 def with_entities(frame: pl.DataFrame, keys: list[str]) -> tuple[pl.DataFrame, bool]:

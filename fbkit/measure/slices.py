@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError
+from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
 from fbkit.measure.intervals import Array, holm, quantile
 from fbkit.measure.kinds import Measure, Total
@@ -45,6 +46,7 @@ _COPIED: Final = (results.PERIOD_START, results.PERIOD_END, results.N, results.N
 By = str | Sequence[str | Sequence[str]]
 
 
+@checked
 def slice_gaps(
     joined: JoinedLike,
     names: Asked | Sequence[Asked],

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError
+from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
 from fbkit.measure.intervals import holm, newcombe
 from fbkit.measure.kinds import Measure, working_name
@@ -62,6 +63,7 @@ Names = str | Metric | Sequence[str | Metric]
 Estimates = dict[tuple[Any, ...], dict[str, Any]]
 
 
+@checked
 def compare_versions(
     joined: JoinedLike,
     names: Names,

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError
+from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
 from fbkit.measure.intervals import Array, benjamini_hochberg
 from fbkit.measure.metrics import check_level
@@ -33,6 +34,7 @@ _LAST: Final = (
 )  # fmt: skip
 
 
+@checked
 def volume(
     joined: JoinedLike,
     *,
