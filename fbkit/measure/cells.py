@@ -31,8 +31,9 @@ class Units(NamedTuple):
 
 def number_cells(frame: pl.DataFrame, keys: list[str]) -> Numbered:
     """Number the combinations of the key columns that occur; null is a value like any other."""
-    code, size = _codes(frame.get_column(keys[0])) if keys else (np.zeros(frame.height, dtype=np.int64), 1)
-    for key in keys[1:]:
+    several = [key for key in keys if not _constant(frame.get_column(key))]
+    code, size = _codes(frame.get_column(several[0])) if several else (np.zeros(frame.height, dtype=np.int64), 1)
+    for key in several[1:]:
         part, values = _codes(frame.get_column(key))
         code, size = code * values + part, size * values
         if size > _NARROW * max(frame.height, 1):
@@ -47,6 +48,18 @@ def number_cells(frame: pl.DataFrame, keys: list[str]) -> Numbered:
     row = np.empty(len(rows), dtype=np.int64)
     row[code[::-1]] = np.arange(len(code) - 1, -1, -1)
     return Numbered(code, row)
+
+
+def keys_of(frame: pl.DataFrame, keys: list[str], rows: NDArray[np.int64]) -> pl.DataFrame:
+    """The key columns of these rows."""
+    return frame.select(pl.col(keys).gather(rows)) if keys else pl.DataFrame()
+
+
+def _constant(series: pl.Series) -> bool:
+    """Whether a time is the same in all rows; a look at text would cost as much as numbering it."""
+    if series.is_empty() or not series.dtype.is_temporal() or series.null_count():
+        return False
+    return series.min() == series.max()
 
 
 def _codes(series: pl.Series) -> tuple[NDArray[np.int64], int]:

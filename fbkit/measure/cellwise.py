@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fbkit.measure import user
-from fbkit.measure.cells import number_cells
+from fbkit.measure.cells import keys_of, number_cells
 from fbkit.measure.kinds import Cell, Cellwise, F, Found, S, W, Y, working_name
 from fbkit.measure.ranks import rising
 from fbkit.measure.scope import ENTITY, IN, Scope, Stage, with_entities
@@ -141,7 +141,7 @@ def cut_cells(scope: Scope, cells: pl.DataFrame, *, weighted: bool, further: set
         for start, end in pairwise([*ends, ends[-1]])
     ]
     # Past the last number stands a cell without rows.
-    lines = frame.select(scope.keys)[numbered.row].with_row_index(_NUMBER)
+    lines = keys_of(frame, scope.keys, numbered.row).with_row_index(_NUMBER)
     lines = cells.select(scope.keys).join(lines, on=scope.keys, how="left", nulls_equal=True, maintain_order="left")
     return [parts[number] for number in lines.get_column(_NUMBER).fill_null(len(numbered.row))]
 

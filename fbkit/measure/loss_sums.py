@@ -5,7 +5,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from fbkit.measure.cells import Units
+from fbkit.measure.cells import Units, keys_of
 from fbkit.measure.confusion import MEASURES
 from fbkit.measure.intervals import Array
 from fbkit.measure.kinds import S, Total, Y
@@ -44,7 +44,7 @@ def loss_sums(scope: Scope, counted: Tally, units: Units | None, measure: Total,
         of = cell[units.order[units.starts]]
         squares = {"aa": top * top, "ab": top * bottom, "bb": bottom * bottom, "units": (bottom != 0) * 1.0}
         made |= {name: sums_by(of, each, size) for name, each in squares.items()}
-    keys = scope.frame.select(scope.keys)[counted.row]
+    keys = keys_of(scope.frame, scope.keys, counted.row)
     found = keys.with_columns(pl.Series(name, each) for name, each in made.items())
     # A cell of which no row counts is not there.
     there = np.asarray(counted.rows[:, inside.to_numpy()].sum(axis=1) > 0)

@@ -6,7 +6,7 @@ from typing import Final
 import polars as pl
 
 from fbkit.measure import loss_sums
-from fbkit.measure.cells import number_cells
+from fbkit.measure.cells import keys_of, number_cells
 from fbkit.measure.kinds import Total, W, Y
 from fbkit.measure.scope import Scope, with_entities
 from fbkit.measure.tally import Tally, moments, repeated, tally
@@ -67,7 +67,7 @@ def _from_rows(
     numbered = number_cells(frame, scope.keys) if counted is None else counted
     # One small number is grouped by faster than text.
     short = [*scope.keys] if len(numbered.row) < _SEVERAL else [_CELL]
-    names = frame.select(scope.keys)[numbered.row].with_row_index(_CELL)
+    names = keys_of(frame, scope.keys, numbered.row).with_row_index(_CELL)
     frame = frame.with_columns(pl.Series(_CELL, numbered.cell, dtype=pl.UInt32))
     fractional = counted is None and not frame.select(pl.col(Y).is_in([0.0, 1.0]).all()).item()
     losses = add_losses(frame, measures)

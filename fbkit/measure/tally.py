@@ -1,12 +1,13 @@
 """Rows counted by cell, label and decision: whatever is a ratio of counts needs no second look at the rows."""
 
+from functools import cache
 from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fbkit.measure.cells import Units, entity_units, number_cells
+from fbkit.measure.cells import Units, entity_units, keys_of, number_cells
 from fbkit.measure.intervals import Array
 from fbkit.measure.kinds import F, Total, W, Y
 from fbkit.measure.scope import ENTITY, IN, MATURE, Scope
@@ -58,7 +59,7 @@ def _tally(frame: pl.DataFrame, keys: list[str]) -> Tally | None:
     cells = number_cells(frame, keys)
     numbers = np.bincount(cells.cell * kinds.height + kind, minlength=len(cells.row) * kinds.height)
     held = np.flatnonzero(numbers)
-    found = frame.select(keys)[cells.row[held // kinds.height]]
+    found = keys_of(frame, keys, cells.row[held // kinds.height])
     counts = found.hstack(kinds[held % kinds.height]).with_columns(pl.Series(W, numbers[held], dtype=pl.Float64))
     return Tally(kinds, counts, kind, cells.cell, cells.row, numbers.reshape(-1, kinds.height))
 
@@ -82,7 +83,7 @@ def moments(scope: Scope, counted: Tally, units: Units, measure: Total) -> pl.Da
         "units": sums_by(cell, (bottom != 0).astype(np.float64), size),
         "rows": rows,
     }
-    found = scope.frame.select(scope.keys)[counted.row].with_columns(
+    found = keys_of(scope.frame, scope.keys, counted.row).with_columns(
         pl.Series(name, each) for name, each in sums.items()
     )
     return found.cast({"units": pl.UInt32, "rows": pl.Int64})
@@ -106,6 +107,7 @@ def _bit(condition: pl.Expr) -> pl.Expr:
     return condition.fill_null(value=False).cast(pl.UInt8)
 
 
+@cache
 def _kinds() -> pl.DataFrame:
     truth, three = pl.Series([False, True]), pl.Series([0.0, 1.0, None], dtype=pl.Float64)
     frames = [pl.DataFrame({name: values}) for name, values in ((IN, truth), (MATURE, truth), (Y, three), (F, three))]
