@@ -2,6 +2,8 @@
 
 from datetime import datetime, timedelta
 
+import polars as pl
+
 from fbkit.errors import ArgumentError, InputError
 from fbkit.schema.label import longest_delay
 from fbkit.schema.period import Comparison, floor_day
@@ -21,7 +23,11 @@ def resolve(joined: JoinedLike, comparison: Comparison | None = None) -> Compari
         )
     if wanted.reference is not None and wanted.current is not None:
         return wanted
-    first, newest = joined.frame["ts_pred"].min(), joined.frame["ts_pred"].max()
+    # A long table lies on disk: only its times are read.
+    table = getattr(joined, "rows", None)
+    rows = joined.frame.lazy() if table is None else table.lazy()
+    time = pl.col("ts_pred")
+    first, newest = rows.select(time.min().alias("first"), time.max().alias("newest")).collect().row(0)
     if not isinstance(first, datetime) or not isinstance(newest, datetime):
         raise InputError(
             "there are no predictions to compare",
