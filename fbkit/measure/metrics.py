@@ -101,9 +101,9 @@ def metrics(
     -----
     ``lower``/``upper`` is sampling uncertainty of the labelled rows: Wilson for proportions, Student t for means,
     DeLong for roc_auc, infinitesimal jackknife for average_precision; cluster-robust where entities repeat within
-    the cell. ``bound_lower``/``bound_upper`` is the range of values over every labelling of the unlabelled rows
-    (pending, missing, censored; Manski 2003), stretched to hold the value itself; null for average_precision, the
-    calibration parts (which have no interval either), for roc_auc with weights and for numeric labels.
+    the cell (``docs/intervals.md``). ``bound_lower``/``bound_upper`` is the range of values over every labelling of the
+    unlabelled rows (pending, missing, censored; Manski 2003), stretched to hold the value itself; null for the
+    calibration parts (which have no interval either) and for numeric labels.
     """
     if isinstance(joined, Ledger):
         from fbkit.measure.from_ledger import ledger_metrics
