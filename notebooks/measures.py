@@ -72,13 +72,9 @@ found.select("slice", "value", "reference", "contribution", "shrunken", "p_adjus
 # counts is one too; both get intervals, slices, weeks, guardrails and, if they are means, the verdict.
 
 # %%
-missed = fb.Metric(
-    name="missed_share", needs="counts", fn=lambda c: c.fn / (c.tp + c.fp + c.fn + c.tn), better="lower"
-)
+missed = fb.Metric(name="missed_share", needs="counts", fn=lambda c: c.fn / (c.tp + c.fp + c.fn + c.tn), better="lower")
 surprise = fb.Metric(name="surprise", needs="rows", fn=(pl.col("label") - pl.col("score")).abs(), better="lower")
-fb.metrics(joined, [missed, surprise], every="1w").select(
-    "metric", "period_start", "value", "lower", "upper", "method"
-)
+fb.metrics(joined, [missed, surprise], every="1w").select("metric", "period_start", "value", "lower", "upper", "method")
 
 # %% [markdown]
 # ## Do scores mean what they say?
