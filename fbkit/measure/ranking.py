@@ -8,6 +8,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from fbkit.measure.intervals import Array, cluster_sums, dot, effective_df, effective_units, logit_interval, wilson
 
+_LEAST: Final = 1e-200  # less of a positive than this is none: a share of it may be no number any more
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sample:
@@ -97,7 +99,7 @@ def auc_influence(sample: Sample) -> Influence | None:
     pos, neg = sample.by_run(sample.positive), sample.by_run(sample.negative)
     below, above = np.cumsum(neg), np.cumsum(pos)
     p, n = (float(above[-1]), float(below[-1])) if len(pos) else (0.0, 0.0)
-    if not (p > 0 and n > 0):
+    if not (p > _LEAST and n > _LEAST):
         return None
     below -= neg / 2
     above -= pos / 2
@@ -110,7 +112,7 @@ def precision_influence(sample: Sample) -> Influence | None:
     pos, neg = sample.by_run(sample.positive)[::-1], sample.by_run(sample.negative)[::-1]
     hits, flagged = np.cumsum(pos), np.cumsum(pos + neg)
     p = float(hits[-1]) if len(hits) else 0.0
-    if not p > 0:
+    if not p > _LEAST:
         return None
     if not flagged[0] > 0:  # the highest scores may have weight 0
         flagged = np.where(flagged > 0, flagged, 1.0)

@@ -84,13 +84,7 @@ def sample_ratio(
     >>> found.ok, round(found.checks["statistic"][0], 3)
     (True, 9.091)
     """
-    if share is not None and not 0 < share < 1:
-        raise ArgumentError(
-            "the intended share of the challenger must lie between 0 and 1",
-            got=share,
-            allowed="a number between 0 and 1",
-            next_step="write 0.5 for an even split",
-        )
+    check_share(share)
     units, unit = _units(champion, challenger, slices)
     n, m = units.height, int(units[_CHALLENGER].sum())
     checks = [] if share is None else [_overall(n, m, share)]
@@ -113,6 +107,17 @@ def sample_ratio(
         n_challenger=m,
         checks=frame,
     )
+
+
+def check_share(share: float | None) -> None:
+    """Refuse an intended share that is not strictly between 0 and 1."""
+    if share is not None and not 0 < share < 1:
+        raise ArgumentError(
+            "the intended share of the challenger must lie between 0 and 1",
+            got=share,
+            allowed="a number between 0 and 1",
+            next_step="write 0.5 for an even split",
+        )
 
 
 def _units(champion: pl.DataFrame, challenger: pl.DataFrame, slices: Sequence[str]) -> tuple[pl.DataFrame, str]:

@@ -17,7 +17,7 @@ from fbkit.measure.paired import Difference
 from fbkit.measure.pairs import SAME_ROWS, Half, Sides, sides
 from fbkit.measure.registry import choose
 from fbkit.measure.rows import no_rows
-from fbkit.measure.sample_ratio import SampleRatio, sample_ratio
+from fbkit.measure.sample_ratio import SampleRatio, check_share, sample_ratio
 from fbkit.measure.scope import INSTANT, Slices, Stage, open_scope, slice_columns
 from fbkit.measure.user import Metric
 from fbkit.measure.version_gaps import Gap, paired_gap, split_gap, unpaired
@@ -186,6 +186,7 @@ def with_cost(joined: JoinedLike, measures: Sequence[Measure]) -> JoinedLike:
 
 def split_check(found: Sides, joined: JoinedLike, slices: Sequence[str], *, share: float | None) -> SampleRatio | None:
     """The sample-ratio check of split traffic, by the contract's slices too; None on the same rows."""
+    check_share(share)
     if found.design == SAME_ROWS or found.limits is None:
         return None
     logged = found.champion.frame.columns
