@@ -109,7 +109,7 @@ class CellRows:
         if name not in self._labelled:
             values = self._of_all(name)
             known = self._known
-            self._labelled[name] = values.filter(known) if isinstance(values, pl.Series) else values[known]
+            self._labelled[name] = values.filter(known) if isinstance(values, pl.Series) else values.compress(known)
         return self._labelled[name]
 
 

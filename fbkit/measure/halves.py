@@ -68,7 +68,7 @@ def known_values(series: pl.Series, ends: NDArray[np.int64]) -> list[Array]:
     known = ~np.isnan(values)
     if not known.all():
         ends = np.concatenate([[0], np.cumsum(known)])[ends]
-        values = values[known]
+        values = values.compress(known)
     return [values[start:end] for start, end in pairwise(ends)]
 
 

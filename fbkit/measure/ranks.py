@@ -105,7 +105,9 @@ class Counted(NamedTuple):
     def sorted_in(self, chosen: NDArray[np.bool_]) -> "Ranked":
         """The same values, those of the chosen steps sorted."""
         held = np.where(chosen, np.diff(self.before), 0)
-        return Ranked(np.sort(self.values[chosen[self.step]]), self.before[:-1] - (np.cumsum(held) - held))
+        members = self.values.compress(chosen.take(self.step))
+        members.sort()
+        return Ranked(members, self.before[:-1] - (np.cumsum(held) - held))
 
     def at(self, ranks: Whole) -> Array:
         """The values of these ranks, 0 the least."""
