@@ -97,5 +97,13 @@ def given_comparison(given: dict[str, Any]) -> Comparison:
 
 
 def listed(text: str | None) -> list[str]:
-    """The parts of ``a,b``."""
-    return [part.strip() for part in text.split(",") if part.strip()] if text else []
+    """The parts of ``a,b``; nothing at all is none of them, a text without any part is a slip."""
+    parts = [part.strip() for part in text.split(",") if part.strip()] if text is not None else []
+    if text is not None and not parts:
+        raise ArgumentError(
+            "a list of names is empty",
+            got=repr(text),
+            allowed="names with commas between them",
+            next_step="name at least one, or leave the option out",
+        )
+    return parts

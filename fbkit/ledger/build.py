@@ -8,7 +8,7 @@ import polars as pl
 from fbkit.errors import ArgumentError
 from fbkit.join.rows import lazy_rows, no_rows
 from fbkit.ledger import columns as c
-from fbkit.ledger.checks import check_rows, check_slices, operating_thresholds
+from fbkit.ledger.checks import check_call, check_rows, check_slices, operating_thresholds
 from fbkit.ledger.edges import BinEdges
 from fbkit.ledger.keys import Layout
 from fbkit.ledger.ledger import Ledger, Manifest, recoded, tidy
@@ -54,6 +54,7 @@ def build(
     0..1, and for weights that are null, negative or too large to be added up.
     """
     check_joined(joined)
+    check_call(edges=edges, slices=slices, pairs=pairs, weights=weights, entities=entities)
     if joined.contract.model.task != "binary":
         raise ArgumentError(
             "a ledger counts binary labels",

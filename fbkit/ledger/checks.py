@@ -8,6 +8,7 @@ import polars as pl
 from fbkit.errors import ArgumentError, nearest
 from fbkit.join.rows import lazy_rows
 from fbkit.ledger import columns as c
+from fbkit.ledger.edges import BinEdges
 from fbkit.schema.protocols import JoinedLike
 
 MOST_VALUES = 20_000
@@ -21,6 +22,34 @@ class Facts(NamedTuple):
     rows: int
     fractional: bool
     entities: bool
+
+
+def check_call(*, edges: object, slices: object, pairs: object, weights: object, entities: object) -> None:
+    """Refuse keywords of the wrong kind before any work."""
+    listed = list(pairs) if isinstance(pairs, list | tuple) else [None]
+    kinds = {
+        "edges": (edges is None or isinstance(edges, BinEdges), edges, "a BinEdges, for example ledger.edges"),
+        "slices": (slices is None or _texts(slices), slices, 'a list of column names such as ["region"]'),
+        "pairs": (
+            all(isinstance(pair, list | tuple) and _texts(pair) and len(pair) == 2 for pair in listed),
+            pairs,
+            'a list of pairs such as [("region", "device")]',
+        ),
+        "weights": (weights is None or isinstance(weights, str), weights, "a column name"),
+        "entities": (entities is None or isinstance(entities, bool), entities, "True, False or None"),
+    }
+    for name, (fits, got, allowed) in kinds.items():
+        if not fits:
+            raise ArgumentError(
+                f"{name} of a ledger is not what it takes",
+                got=f"{type(got).__name__}: {got!r}"[:200],
+                allowed=allowed,
+                next_step=f"give {name} so, or leave it out",
+            )
+
+
+def _texts(value: object) -> bool:
+    return isinstance(value, list | tuple) and all(isinstance(item, str) for item in value)
 
 
 def check_slices(

@@ -163,6 +163,13 @@ class Ledger:
         """The ledger of both sets of rows; contract, as-of, slices, weights and score bins must be the same."""
         from fbkit.ledger.merge import merge
 
+        if not isinstance(other, Ledger):
+            raise ArgumentError(
+                "only a ledger can be added to a ledger",
+                got=type(other).__name__,
+                allowed="another fb.Ledger",
+                next_step="build one of the other rows: joined.ledger(edges=ledger.edges)",
+            )
         return merge(self, other)
 
     def __eq__(self, other: object) -> bool:

@@ -15,7 +15,7 @@ from typing import Any
 
 import polars as pl
 
-from fbkit.errors import FbkitError, InputError, OutputError
+from fbkit.errors import ArgumentError, FbkitError, InputError, OutputError
 from fbkit.ledger import columns as c
 from fbkit.ledger.edges import BinEdges
 from fbkit.ledger.ledger import FORMAT, Ledger, Manifest
@@ -153,6 +153,13 @@ def read(folder: str | Path) -> Ledger:
     InputError
         A file is missing, damaged, foreign or of a newer format.
     """
+    if not isinstance(folder, str | os.PathLike):
+        raise ArgumentError(
+            "a ledger is opened from its folder",
+            got=type(folder).__name__,
+            allowed="a path, as text or Path",
+            next_step='fb.Ledger.open("out/ledger")',
+        )
     root = Path(folder)
     told = _manifest(root)
     try:

@@ -198,3 +198,26 @@ def test_keys_too_many_for_one_number_are_grouped_all_the_same() -> None:
     )
     assert not Layout.of(frame, names).fits
     assert add_up([frame, frame], names, ["n"])["n"].to_list() == [2] * 50
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        ({"pairs": ["region"]}, "pairs of a ledger"),
+        ({"pairs": [("region", "group", "day")]}, "pairs of a ledger"),
+        ({"edges": [0.1, 0.2]}, "edges of a ledger"),
+        ({"slices": "region"}, "slices of a ledger"),
+        ({"weights": 3}, "weights of a ledger"),
+        ({"entities": "yes"}, "entities of a ledger"),
+    ],
+)
+def test_keywords_of_the_wrong_kind_are_refused(call: dict[str, object], said: str) -> None:
+    with pytest.raises(ArgumentError, match=said):
+        build(random_joined(30), **call)
+
+
+def test_only_ledgers_add_and_only_folders_open() -> None:
+    with pytest.raises(ArgumentError, match="only a ledger"):
+        build(random_joined(30)) + None
+    with pytest.raises(ArgumentError, match="from its folder"):
+        Ledger.open(3)
