@@ -1,19 +1,47 @@
 """Which cell and which entity a row belongs to, as whole numbers: text is compared once and not once per measure."""
 
+from functools import cached_property
+from itertools import pairwise
 from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+Whole = NDArray[np.int64]
 _NARROW: Final = 4
 
 
-class Numbered(NamedTuple):
-    """The number of each row's cell, and a row of each cell by its number."""
+class Numbered:
+    """The cell of each row, by number, and a row of each cell.
 
-    cell: NDArray[np.int64]
-    row: NDArray[np.int64]
+    ``ends`` are the first rows of the cells, and at last the number of rows, where cell stands after cell; else None.
+    """
+
+    def __init__(self, row: Whole, *, cell: Whole | None = None, ends: Whole | None = None) -> None:
+        self.row = row
+        self.ends = ends
+        self._cell = cell
+
+    @cached_property
+    def cell(self) -> Whole:
+        """The number of each row's cell."""
+        if self._cell is not None or self.ends is None:
+            return np.empty(0, dtype=np.int64) if self._cell is None else self._cell
+        return np.repeat(np.arange(len(self.row)), np.diff(self.ends))
+
+    def sums(self, values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Sum of the values (one per row) in each cell."""
+        if self.ends is not None:
+            return np.add.reduceat(values, self.ends[:-1])
+        return np.bincount(self.cell, weights=values, minlength=len(self.row)).astype(np.float64, copy=False)
+
+    def table(self, kind: NDArray[np.uint8], kinds: int) -> Whole:
+        """How many rows of each kind each cell has."""
+        size = len(self.row)
+        if self.ends is not None and size * kinds < len(kind):
+            return np.array([np.bincount(kind[start:end], minlength=kinds) for start, end in pairwise(self.ends)])
+        return np.bincount(self.cell * kinds + kind, minlength=size * kinds).reshape(size, kinds)
 
 
 class Units(NamedTuple):
@@ -31,8 +59,13 @@ class Units(NamedTuple):
 
 def number_cells(frame: pl.DataFrame, keys: list[str]) -> Numbered:
     """Number the combinations of the key columns that occur; null is a value like any other."""
+    if not frame.height:
+        return Numbered(np.empty(0, dtype=np.int64), cell=np.empty(0, dtype=np.int64))
     several = [key for key in keys if not _constant(frame.get_column(key))]
-    code, size = _codes(frame.get_column(several[0])) if several else (np.zeros(frame.height, dtype=np.int64), 1)
+    ends = _runs(frame, several)
+    if ends is not None:
+        return Numbered(ends[:-1], ends=ends)
+    code, size = _codes(frame.get_column(several[0]))
     for key in several[1:]:
         part, values = _codes(frame.get_column(key))
         code, size = code * values + part, size * values
@@ -44,10 +77,20 @@ def number_cells(frame: pl.DataFrame, keys: list[str]) -> Numbered:
         code = (np.cumsum(rows > 0) - 1)[code]
         rows = rows[rows > 0]
     if np.all(code[1:] >= code[:-1]):
-        return Numbered(code, np.cumsum(rows) - rows)
+        return Numbered(np.cumsum(rows) - rows, cell=code, ends=np.concatenate([[0], np.cumsum(rows)]))
     row = np.empty(len(rows), dtype=np.int64)
     row[code[::-1]] = np.arange(len(code) - 1, -1, -1)
-    return Numbered(code, row)
+    return Numbered(row, cell=code)
+
+
+def _runs(frame: pl.DataFrame, keys: list[str]) -> Whole | None:
+    """First rows of the cells and the number of rows, where there is one cell, or times rise; else None."""
+    if not keys:
+        return np.array([0, frame.height])
+    series = frame.get_column(keys[0])
+    if len(keys) > 1 or not series.dtype.is_temporal() or not series.is_sorted():
+        return None
+    return np.concatenate([[0], np.cumsum(series.rle().struct.field("len").to_numpy().astype(np.int64))])
 
 
 def keys_of(frame: pl.DataFrame, keys: list[str], rows: NDArray[np.int64]) -> pl.DataFrame:
@@ -70,7 +113,7 @@ def _codes(series: pl.Series) -> tuple[NDArray[np.int64], int]:
         return codes.fill_null(size).to_numpy(), size + 1
     if series.is_sorted():
         lengths = series.rle().struct.field("len").to_numpy()
-        return np.repeat(np.arange(len(lengths), dtype=np.int64), lengths), max(len(lengths), 1)
+        return np.repeat(np.arange(len(lengths), dtype=np.int64), lengths), len(lengths)
     values = series.unique().sort()
     position = pl.Series(range(len(values)), dtype=pl.Int64)
     return series.replace_strict(values, position).to_numpy(), len(values)

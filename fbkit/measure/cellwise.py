@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fbkit.measure import user
-from fbkit.measure.cells import keys_of, number_cells
+from fbkit.measure.cells import Numbered, Whole, keys_of, number_cells
 from fbkit.measure.kinds import Cell, Cellwise, F, Found, S, W, Y, working_name
 from fbkit.measure.ranks import rising
 from fbkit.measure.scope import ENTITY, IN, Scope, Stage, with_entities
@@ -117,33 +117,37 @@ def cut_cells(scope: Scope, cells: pl.DataFrame, *, weighted: bool, further: set
     """One entry per line of ``cells``, in their order."""
     frame, clustered = with_entities(scope.frame, scope.keys)
     counted = tally(scope)
-    numbered = number_cells(frame, scope.keys) if counted is None else counted
-    inside = frame.get_column(IN).fill_null(value=False).to_numpy()
-    if weighted:
-        inside = inside & (frame.get_column(W).to_numpy() > 0)  # a row that weighs nothing is no unit either
-    place = np.flatnonzero(inside) if not inside.all() else None
-    cell = numbered.cell if place is None else numbered.cell[place]
-    if np.any(cell[1:] < cell[:-1]):
-        # Few small numbers are sorted digit by digit.
-        order = np.argsort(cell.astype(np.uint16) if len(numbered.row) <= _FEW_CELLS else cell, kind="stable")
-        place, cell = (order if place is None else place[order]), cell[order]
+    numbered = number_cells(frame, scope.keys) if counted is None else counted.cells
+    inside = frame.get_column(IN).fill_null(value=False)
+    ends, place = _ends(numbered, None if inside.all() else np.flatnonzero(inside.to_numpy()))
     names = [S, Y, F, *([W] if weighted else []), *([ENTITY] if clustered else [])]
     arrays = {name: _placed(frame.get_column(name).to_numpy(), place) for name in names}
     series = {name: frame.get_column(name) for name in frame.columns if name in further}
     if place is not None:
         series = {name: values.gather(place) for name, values in series.items()}
-    ends = np.searchsorted(cell, np.arange(len(numbered.row) + 1)).tolist()
     parts = [
         CellRows(
             {name: values[start:end] for name, values in arrays.items()},
             {name: values[start:end] for name, values in series.items()},
         )
-        for start, end in pairwise([*ends, ends[-1]])
+        for start, end in pairwise([*ends.tolist(), ends[-1]])
     ]
     # Past the last number stands a cell without rows.
     lines = keys_of(frame, scope.keys, numbered.row).with_row_index(_NUMBER)
     lines = cells.select(scope.keys).join(lines, on=scope.keys, how="left", nulls_equal=True, maintain_order="left")
     return [parts[number] for number in lines.get_column(_NUMBER).fill_null(len(numbered.row))]
+
+
+def _ends(numbered: Numbered, place: Whole | None) -> tuple[Whole, Whole | None]:
+    """Where the cells of the rows of these places begin, and the places in the order of their cells (None: all)."""
+    if place is None and numbered.ends is not None:
+        return numbered.ends, None
+    cell = numbered.cell if place is None else numbered.cell[place]
+    if np.any(cell[1:] < cell[:-1]):
+        # Few small numbers are sorted digit by digit.
+        order = np.argsort(cell.astype(np.uint16) if len(numbered.row) <= _FEW_CELLS else cell, kind="stable")
+        place, cell = (order if place is None else place[order]), cell[order]
+    return np.searchsorted(cell, np.arange(len(numbered.row) + 1)), place
 
 
 def _placed(values: NDArray[Any], place: NDArray[np.int64] | None) -> NDArray[Any]:

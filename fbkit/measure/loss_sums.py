@@ -30,21 +30,22 @@ def loss_sums(scope: Scope, counted: Tally, units: Units | None, measure: Total,
     score = scope.frame.get_column(S).to_numpy()
     positive = (label == 1).fill_null(value=False).to_numpy()[counted.kind]
     a = _loss(measure, score, positive) * used
-    cell, size = counted.cell, len(counted.row)
-    made = {"a": sums_by(cell, a, size), "b": counted.rows[:, known].sum(axis=1).astype(np.float64)}
+    size = len(counted.cells.row)
+    made = {"a": counted.cells.sums(a), "b": counted.rows[:, known].sum(axis=1).astype(np.float64)}
     if bounded:
         free = np.flatnonzero((inside & label.is_null()).to_numpy()[counted.kind])
         open_rows = counted.rows[:, (inside & label.is_null()).to_numpy()].sum(axis=1)
+        cell = counted.cells.cell[free]
         two = [_loss(measure, score[free], np.full(len(free), side)) for side in (False, True)]
-        made |= {"la": sums_by(cell[free], np.minimum(*two), size), "ha": sums_by(cell[free], np.maximum(*two), size)}
+        made |= {"la": sums_by(cell, np.minimum(*two), size), "ha": sums_by(cell, np.maximum(*two), size)}
         made["lb"] = made["hb"] = open_rows.astype(np.float64)
-    made |= {"aa": sums_by(cell, a * a, size), "ab": made["a"], "bb": made["b"], "units": made["b"], "rows": made["b"]}
+    made |= {"aa": counted.cells.sums(a * a), "ab": made["a"], "bb": made["b"], "units": made["b"], "rows": made["b"]}
     if units is not None:
         top, bottom = (np.add.reduceat(each[units.order], units.starts) for each in (a, used.astype(np.float64)))
-        of = cell[units.order[units.starts]]
+        of = counted.cells.cell[units.order[units.starts]]
         squares = {"aa": top * top, "ab": top * bottom, "bb": bottom * bottom, "units": (bottom != 0) * 1.0}
         made |= {name: sums_by(of, each, size) for name, each in squares.items()}
-    keys = keys_of(scope.frame, scope.keys, counted.row)
+    keys = keys_of(scope.frame, scope.keys, counted.cells.row)
     found = keys.with_columns(pl.Series(name, each) for name, each in made.items())
     # A cell of which no row counts is not there.
     there = np.asarray(counted.rows[:, inside.to_numpy()].sum(axis=1) > 0)

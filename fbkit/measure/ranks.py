@@ -18,7 +18,7 @@ _ROWS_PER_STEP: Final = 4
 _LOOKED_AT: Final = 8192
 _LARGEST_TAIL: Final = 4096
 _DIGIT: Final = 64_000  # steps (with those of the widest grid) that sixteen bits can number
-_FEW: Final = 2_000
+_FEW: Final = 1_000
 _WIDE: Final = 512
 _CROWDED: Final = 8
 

@@ -64,7 +64,7 @@ def _from_rows(
         return {}
     frame, clustered = with_entities(scope.frame, scope.keys)
     counted = tally(scope)
-    numbered = number_cells(frame, scope.keys) if counted is None else counted
+    numbered = number_cells(frame, scope.keys) if counted is None else counted.cells
     # One small number is grouped by faster than text.
     short = [*scope.keys] if len(numbered.row) < _SEVERAL else [_CELL]
     names = keys_of(frame, scope.keys, numbered.row).with_row_index(_CELL)

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fbkit.measure.cells import Units, entity_units, keys_of, number_cells
+from fbkit.measure.cells import Numbered, Units, entity_units, keys_of, number_cells
 from fbkit.measure.intervals import Array
 from fbkit.measure.kinds import F, Total, W, Y
 from fbkit.measure.scope import ENTITY, IN, MATURE, Scope
@@ -17,7 +17,7 @@ _NOT_KNOWN: Final = 2
 
 
 class Tally(NamedTuple):
-    """Each row's cell and kind (at the stage, mature, label, decision), and the number of rows of each.
+    """Each row's kind (at the stage, mature, label, decision) and cell, and the number of rows of each.
 
     ``counts`` has the key columns, IN, MATURE, Y, F and W (how many rows), one line per cell and kind that occurs;
     ``kinds`` one line per kind, each standing for one row; ``rows`` the number of rows by cell and kind.
@@ -26,8 +26,7 @@ class Tally(NamedTuple):
     kinds: pl.DataFrame
     counts: pl.DataFrame
     kind: NDArray[np.uint8]
-    cell: NDArray[np.int64]
-    row: NDArray[np.int64]
+    cells: Numbered
     rows: NDArray[np.int64]
 
     def serves(self, measure: Total) -> bool:
@@ -57,25 +56,25 @@ def _tally(frame: pl.DataFrame, keys: list[str]) -> Tally | None:
     kind = frame.select(((flags[0] * 2 + flags[1]) * 3 + whole[0]) * 3 + whole[1]).to_series().to_numpy()
     kinds = _kinds()
     cells = number_cells(frame, keys)
-    numbers = np.bincount(cells.cell * kinds.height + kind, minlength=len(cells.row) * kinds.height)
-    held = np.flatnonzero(numbers)
+    rows = cells.table(kind, kinds.height)
+    held = np.flatnonzero(rows)
     found = keys_of(frame, keys, cells.row[held // kinds.height])
-    counts = found.hstack(kinds[held % kinds.height]).with_columns(pl.Series(W, numbers[held], dtype=pl.Float64))
-    return Tally(kinds, counts, kind, cells.cell, cells.row, numbers.reshape(-1, kinds.height))
+    counts = found.hstack(kinds[held % kinds.height]).with_columns(pl.Series(W, rows.ravel()[held], dtype=pl.Float64))
+    return Tally(kinds, counts, kind, cells, rows)
 
 
 def repeated(scope: Scope, counted: Tally) -> Units | None:
     """The rows of each entity in each cell; None where none has two."""
-    return entity_units(scope.frame.get_column(ENTITY), counted.cell)
+    return entity_units(scope.frame.get_column(ENTITY), counted.cells.cell)
 
 
 def moments(scope: Scope, counted: Tally, units: Units, measure: Total) -> pl.DataFrame:
     """By cell: sums over entities of products of their own sums (aa, ab, bb), how many have any (units), and rows."""
     a, b = _contributions(counted, measure)
-    kind, cell = counted.kind[units.order], counted.cell[units.order[units.starts]]
+    kind, cell = counted.kind[units.order], counted.cells.cell[units.order[units.starts]]
     top, bottom = np.add.reduceat(a[kind], units.starts), np.add.reduceat(b[kind], units.starts)
-    size = len(counted.row)
-    rows = np.bincount(counted.cell, weights=b[counted.kind] != 0, minlength=size)
+    size = len(counted.cells.row)
+    rows = counted.rows @ (b != 0)
     sums = {
         "aa": sums_by(cell, top * top, size),
         "ab": sums_by(cell, top * bottom, size),
@@ -83,7 +82,7 @@ def moments(scope: Scope, counted: Tally, units: Units, measure: Total) -> pl.Da
         "units": sums_by(cell, (bottom != 0).astype(np.float64), size),
         "rows": rows,
     }
-    found = keys_of(scope.frame, scope.keys, counted.row).with_columns(
+    found = keys_of(scope.frame, scope.keys, counted.cells.row).with_columns(
         pl.Series(name, each) for name, each in sums.items()
     )
     return found.cast({"units": pl.UInt32, "rows": pl.Int64})
