@@ -23,7 +23,7 @@ def test_curve_is_its_definition(rows: list[tuple[int, int, bool, str | None]]) 
     )
     points = [0, 1, 2.5, 7, 11]
     frame = label_lag(joined, by="g", points=points)
-    assert frame.columns == ["g", "age_days", "value", "lower", "upper", "n", "method"]
+    assert frame.columns == ["g", "age_days", "value", "lower", "upper", "n", "method", "evaluation_id"]
     for got in frame.iter_rows(named=True):
         a = got["age_days"]
         old = [lag for age, lag, r in zip(ages, lags, rows, strict=True) if r[3] == got["g"] and age >= a]
