@@ -9,8 +9,8 @@ import json
 
 import numpy as np
 
-from fbkit.measure.calibration_error import STATISTICS
-from fbkit.measure.null_band import Rows, judge, worlds
+from fbkit.measure.kernels.calibration_error import STATISTICS
+from fbkit.measure.stats.null_band import Rows, judge, worlds
 
 CASES = [
     (rows, repeat, slope, shift)

@@ -27,9 +27,9 @@ from fbkit.join.join import join
 from fbkit.join.joined import Joined
 from fbkit.join.watermark import no_runs
 from fbkit.load.loop import load_logs
-from fbkit.measure.intervals import wilson
 from fbkit.measure.metrics import metrics
 from fbkit.measure.provisional import provisional
+from fbkit.measure.stats.intervals import wilson
 from fbkit.samples.chargeback import METRICS, ChargebackConfig, Chargebacks, Outage, chargebacks, expected
 from fbkit.schema.contract import Contract
 

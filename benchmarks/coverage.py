@@ -24,9 +24,9 @@ import numpy as np
 import polars as pl
 from scipy.special import expit, logit, ndtri
 
-from fbkit.measure.intervals import Array, clopper_pearson, difference
 from fbkit.measure.metrics import metrics
-from fbkit.measure.paired import Difference, mcnemar, paired_auc, paired_average_precision, paired_ratio
+from fbkit.measure.stats.intervals import Array, clopper_pearson, difference
+from fbkit.measure.stats.paired import Difference, mcnemar, paired_auc, paired_average_precision, paired_ratio
 from fbkit.testing.frames import FakeJoined
 from fbkit.testing.known_worlds import SAMPLE, SHAPES, RegressionWorld, World
 

@@ -17,7 +17,7 @@ from fbkit.ledger.build import build
 from fbkit.measure.availability import availability
 from fbkit.measure.calibration import calibration
 from fbkit.measure.drift import drift
-from fbkit.measure.from_ledger import ledger_metrics
+from fbkit.measure.from_ledger.metrics import ledger_metrics
 from fbkit.measure.lag import label_lag
 from fbkit.measure.metrics import metrics
 from fbkit.measure.thresholds import threshold_curve

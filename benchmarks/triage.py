@@ -23,7 +23,7 @@ from fbkit.diagnose.triage import triage
 from fbkit.join.join import join
 from fbkit.join.joined import Joined
 from fbkit.load.loop import load_logs
-from fbkit.measure.intervals import wilson
+from fbkit.measure.stats.intervals import wilson
 from fbkit.samples.challenge import CHALLENGE, recall_drop
 from fbkit.samples.simulate import Simulation, simulate
 from fbkit.schema.contract import Contract

@@ -15,10 +15,10 @@ import numpy as np
 import polars as pl
 
 from fbkit.measure.bands import truth_bands
-from fbkit.measure.bounds import imbens_manski, worst_case
-from fbkit.measure.mar import make_cells
-from fbkit.measure.masses import METRICS, Rows, units_of
-from fbkit.measure.odds import tilted
+from fbkit.measure.labels.bounds import imbens_manski, worst_case
+from fbkit.measure.labels.mar import make_cells
+from fbkit.measure.labels.masses import METRICS, Rows, units_of
+from fbkit.measure.labels.odds import tilted
 from fbkit.testing.frames import FakeJoined, make_joined
 
 POWER = 1.5

@@ -37,8 +37,8 @@ from fbkit.schema.period import Comparison, format_instant
 @click.option("--picture", type=click.Path(path_type=Path), help="Also draw it into this .svg or .png file.")
 def slices(**given: Any) -> int:
     """Which slices of LOOP a loss or a drop comes from, and critical slices for the contract as TOML."""
-    from fbkit.measure.critical import critical_toml
     from fbkit.measure.slice_search import find_slices
+    from fbkit.measure.slicing.critical import critical_toml
 
     comparison = _comparison(given)
     loop = open_given(given)

@@ -7,7 +7,7 @@ import polars as pl
 from numpy.typing import NDArray
 from scipy.sparse import csr_matrix
 
-from fbkit.measure.intervals import quantile
+from fbkit.measure.stats.intervals import quantile
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]

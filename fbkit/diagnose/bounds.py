@@ -11,7 +11,7 @@ from fbkit.diagnose.cells import Cells
 from fbkit.diagnose.metric import Masses, evaluate
 from fbkit.diagnose.rows import CURRENT, Rows
 from fbkit.diagnose.settings import PROBABILITY_LOSSES
-from fbkit.measure.intervals import quantile
+from fbkit.measure.stats.intervals import quantile
 
 TIPPING_METRICS = ("recall", "precision", "specificity", "base_rate")
 

@@ -8,7 +8,7 @@ from scipy.special import chdtrc
 from fbkit.diagnose.bootstrap import Floats
 from fbkit.diagnose.cells import Cells
 from fbkit.diagnose.settings import Settings
-from fbkit.measure.intervals import homogeneity
+from fbkit.measure.stats.intervals import homogeneity
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

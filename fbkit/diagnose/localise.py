@@ -11,7 +11,7 @@ from fbkit.diagnose.metric import Masses, evaluate
 from fbkit.diagnose.replay import Stage
 from fbkit.diagnose.rows import CURRENT, REFERENCE, WINDOWS, Encoded, Flags, Rows, cross
 from fbkit.diagnose.settings import SETTINGS, Settings
-from fbkit.measure.intervals import holm, quantile, wilson
+from fbkit.measure.stats.intervals import holm, quantile, wilson
 
 DECISIONS = ("not flagged", "flagged")
 

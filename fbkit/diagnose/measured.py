@@ -39,7 +39,7 @@ from fbkit.diagnose.series import series
 from fbkit.diagnose.settings import NEEDS_DECISION, Settings, is_mean_of_values
 from fbkit.diagnose.version import VersionContrast, contrast
 from fbkit.join.joined import Joined
-from fbkit.measure.ranking import roc_auc
+from fbkit.measure.stats.ranking import roc_auc
 from fbkit.schema.label import longest_delay
 from fbkit.schema.period import Period
 

@@ -8,7 +8,7 @@ from scipy.special import chdtrc
 
 from fbkit.diagnose.bootstrap import Floats, Ints
 from fbkit.diagnose.rows import CURRENT, REFERENCE, Encoded, Flags, Rows, Strata, cross
-from fbkit.measure.intervals import homogeneity
+from fbkit.measure.stats.intervals import homogeneity
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,8 @@ import polars as pl
 from fbkit.diagnose.bootstrap import Triple
 from fbkit.diagnose.bounds import rate_bounds
 from fbkit.diagnose.settings import OWN, PROBABILITY_LOSSES, OwnName, is_mean_of_values, lower_is_better
-from fbkit.measure.intervals import quantile, wilson
-from fbkit.measure.ranking import roc_auc
+from fbkit.measure.stats.intervals import quantile, wilson
+from fbkit.measure.stats.ranking import roc_auc
 from fbkit.schema.period import Period
 
 COUNTS = ("tp", "fp", "fn", "tn", "m1", "m0")

@@ -72,7 +72,7 @@ def availability(
         An unknown column or time cell, a period that cannot be read, a level outside (0, 1).
     """
     if isinstance(joined, Ledger):
-        from fbkit.measure.from_ledger_frames import ledger_availability
+        from fbkit.measure.from_ledger.frames import ledger_availability
 
         return ledger_availability(joined, by=by, every=every, period=period, level=level, as_of=as_of)
     not_of_rows(as_of=as_of)

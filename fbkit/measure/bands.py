@@ -6,22 +6,22 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from fbkit.measure import cbpe
 from fbkit.measure.arguments import checked
-from fbkit.measure.assumptions import Answer, Line, World, lines
-from fbkit.measure.band_arguments import chosen, free_names, kinds, odds_ratios, targets
-from fbkit.measure.bounds import imbens_manski
 from fbkit.measure.cellwise import cellwise_frames, cut_cells
 from fbkit.measure.evaluation import stamped
-from fbkit.measure.intervals import Array
 from fbkit.measure.kinds import F, S, Total, W, Y
-from fbkit.measure.mar import NO_CELLS, make_cells
-from fbkit.measure.masses import Metric, Rows
+from fbkit.measure.labels import cbpe
+from fbkit.measure.labels.assumptions import Answer, Line, World, lines
+from fbkit.measure.labels.band_arguments import chosen, free_names, kinds, odds_ratios, targets
+from fbkit.measure.labels.bounds import imbens_manski
+from fbkit.measure.labels.mar import NO_CELLS, make_cells
+from fbkit.measure.labels.masses import Metric, Rows
 from fbkit.measure.metrics import POSITIVES_ONLY, all_cells, check_level, without_numbers
 from fbkit.measure.ratios import total_frames
 from fbkit.measure.registry import choose
 from fbkit.measure.rows import no_rows
 from fbkit.measure.scope import ENTITY, IN, Scope, Slices, Stage, open_scope, slice_columns
+from fbkit.measure.stats.intervals import Array
 from fbkit.measure.totals import count_cells, finish
 from fbkit.schema import bands, results
 from fbkit.schema.incomplete import mark_incomplete

@@ -10,14 +10,14 @@ import polars as pl
 from fbkit.errors import ArgumentError
 from fbkit.ledger.ledger import Ledger
 from fbkit.measure.arguments import checked
-from fbkit.measure.calibration_error import BIASED, STATISTICS, ece_draws
-from fbkit.measure.corp import decompose, expected_error
 from fbkit.measure.evaluation import stamped
+from fbkit.measure.kernels.calibration_error import BIASED, STATISTICS, ece_draws
 from fbkit.measure.kinds import S, W, Y
 from fbkit.measure.metrics import check_level
-from fbkit.measure.null_band import DRAWS, Rows, judge, worlds
 from fbkit.measure.reliability import CURVE, CURVE_COLUMNS, bin_curve, corp_curve
 from fbkit.measure.scope import ENTITY, IN, Scope, Slices, Stage, open_scope, with_entities
+from fbkit.measure.stats.corp import decompose, expected_error
+from fbkit.measure.stats.null_band import DRAWS, Rows, judge, worlds
 from fbkit.schema import results
 from fbkit.schema.incomplete import mark_within
 from fbkit.schema.period import Period
@@ -62,7 +62,7 @@ def calibration(
         Scores that are no probabilities, a task that is not binary, an unknown column or stage, no bin.
     """
     if isinstance(joined, Ledger):
-        from fbkit.measure.from_ledger_curves import ledger_calibration
+        from fbkit.measure.from_ledger.curves import ledger_calibration
 
         how: dict[str, Any] = {"bins": bins, "curves": curves, "level": level, "weights": weights}
         return ledger_calibration(joined, by=by, period=period, stage=stage, **how)

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from fbkit.measure import user
 from fbkit.measure.cells import Numbered, Whole, keys_of, number_cells
 from fbkit.measure.kinds import Cell, Cellwise, F, Found, S, W, Y, working_name
-from fbkit.measure.ranks import rising
 from fbkit.measure.scope import ENTITY, IN, Scope, Stage, with_entities
+from fbkit.measure.stats.ranks import rising
 from fbkit.measure.tally import tally
 from fbkit.measure.totals import finish, widen
 from fbkit.schema import results

@@ -8,12 +8,12 @@ import polars as pl
 
 from fbkit.errors import ArgumentError
 from fbkit.measure.arguments import checked
-from fbkit.measure.business import NO_VALUES
 from fbkit.measure.evaluation import stamped
-from fbkit.measure.intervals import Array
+from fbkit.measure.kernels.business import NO_VALUES
 from fbkit.measure.kinds import F, S, W, Y
 from fbkit.measure.metrics import check_level
 from fbkit.measure.scope import IN, Scope, Stage
+from fbkit.measure.stats.intervals import Array
 from fbkit.measure.sweep import ready
 from fbkit.measure.thresholds import VALUE, binary_scope, curve_of, why_nothing
 from fbkit.schema import results

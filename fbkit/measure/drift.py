@@ -13,11 +13,11 @@ from fbkit.ledger.ledger import Ledger
 from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
 from fbkit.measure.halves import Halves, read_halves
-from fbkit.measure.intervals import Array, benjamini_hochberg
 from fbkit.measure.metrics import check_level
-from fbkit.measure.ranks import compare
 from fbkit.measure.rows import no_rows
 from fbkit.measure.shift import Shift, chi2_columns, ks_columns, psi_columns, shift_of
+from fbkit.measure.stats.intervals import Array, benjamini_hochberg
+from fbkit.measure.stats.ranks import compare
 from fbkit.schema import results
 from fbkit.schema.incomplete import mark_within
 from fbkit.schema.period import Comparison, Period
@@ -85,7 +85,7 @@ def drift(
     ``p_adjusted`` is Benjamini-Hochberg over all lines, of the KS (numeric) or chi-square (text) p-values.
     """
     if isinstance(joined, Ledger):
-        from fbkit.measure.from_ledger_curves import ledger_drift
+        from fbkit.measure.from_ledger.curves import ledger_drift
 
         return ledger_drift(joined, comparison, columns=columns, every=every, level=level)
     check_joined(joined)

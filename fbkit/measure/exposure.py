@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from fbkit.errors import ArgumentError
 from fbkit.measure.evaluation import stamped
-from fbkit.measure.intervals import Array, proportion_by_variance, ratio_variance
-from fbkit.measure.made import AMOUNT, POSITION, REQUEST, made_column
+from fbkit.measure.kernels.made import AMOUNT, POSITION, REQUEST, made_column
 from fbkit.measure.metrics import check_level
 from fbkit.measure.rows import no_rows
 from fbkit.measure.scope import ENTITY, IN, Slices, Stage, open_scope
+from fbkit.measure.stats.intervals import Array, proportion_by_variance, ratio_variance
 from fbkit.schema import results
 from fbkit.schema.period import Period
 from fbkit.schema.protocols import JoinedLike

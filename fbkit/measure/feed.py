@@ -9,11 +9,11 @@ import polars as pl
 from fbkit.errors import ArgumentError
 from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
-from fbkit.measure.intervals import Array, wilson
-from fbkit.measure.latency import FEWEST, settled
+from fbkit.measure.labels.latency import FEWEST, settled
 from fbkit.measure.metrics import check_level
 from fbkit.measure.registry import F, S
 from fbkit.measure.scope import IN, Scope, Slices, open_scope
+from fbkit.measure.stats.intervals import Array, wilson
 from fbkit.schema import results
 from fbkit.schema.durations import format_duration, parse_duration
 from fbkit.schema.period import Period

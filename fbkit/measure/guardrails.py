@@ -13,7 +13,11 @@ import polars as pl
 
 from fbkit.errors import ArgumentError, ContractError
 from fbkit.measure.evaluation import stamped
-from fbkit.measure.guard_lines import (
+from fbkit.measure.metrics import check_level
+from fbkit.measure.registry import choose
+from fbkit.measure.scope import Stage
+from fbkit.measure.user import Metric
+from fbkit.measure.versioning.guard_lines import (
     BROKEN,
     CANNOT_TELL,
     Question,
@@ -23,12 +27,8 @@ from fbkit.measure.guard_lines import (
     service_limits,
     service_line,
 )
-from fbkit.measure.metrics import check_level
-from fbkit.measure.pairs import Sides, sides
-from fbkit.measure.registry import choose
-from fbkit.measure.sample_ratio import SampleRatio
-from fbkit.measure.scope import Stage
-from fbkit.measure.user import Metric
+from fbkit.measure.versioning.pairs import Sides, sides
+from fbkit.measure.versioning.sample_ratio import SampleRatio
 from fbkit.measure.versions import (
     CHALLENGER,
     CHAMPION,

@@ -10,9 +10,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fbkit.join.periods import resolve
-from fbkit.measure.intervals import Array
 from fbkit.measure.rows import lazy_rows
 from fbkit.measure.scope import INSTANT, check_every
+from fbkit.measure.stats.intervals import Array
 from fbkit.schema import results
 from fbkit.schema.period import Comparison, Period
 from fbkit.schema.protocols import JoinedLike

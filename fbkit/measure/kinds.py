@@ -19,7 +19,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fbkit.measure.intervals import Array
+from fbkit.measure.stats.intervals import Array
 from fbkit.schema.contract import Contract
 
 Y: Final = "\0label"

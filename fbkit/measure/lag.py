@@ -11,10 +11,10 @@ from fbkit.errors import ArgumentError
 from fbkit.ledger.ledger import Ledger
 from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
-from fbkit.measure.intervals import Array, wilson
 from fbkit.measure.metrics import check_level
 from fbkit.measure.only_ledger import not_of_rows
 from fbkit.measure.scope import Slices, open_scope
+from fbkit.measure.stats.intervals import Array, wilson
 from fbkit.schema import results
 from fbkit.schema.label import longest_delay
 from fbkit.schema.period import Period
@@ -58,7 +58,7 @@ def label_lag(
         Ages that are negative or not finite, an unknown column, a level outside (0, 1).
     """
     if isinstance(joined, Ledger):
-        from fbkit.measure.from_ledger_frames import ledger_lag
+        from fbkit.measure.from_ledger.frames import ledger_lag
 
         return ledger_lag(joined, by=by, period=period, points=points, level=level, as_of=as_of)
     not_of_rows(as_of=as_of)

@@ -6,10 +6,10 @@ import numpy as np
 import polars as pl
 
 from fbkit.measure.cells import Units, keys_of
-from fbkit.measure.confusion import MEASURES
-from fbkit.measure.intervals import Array
+from fbkit.measure.kernels.confusion import MEASURES
 from fbkit.measure.kinds import S, Total, Y
 from fbkit.measure.scope import IN, Scope
+from fbkit.measure.stats.intervals import Array
 from fbkit.measure.tally import Tally, sums_by
 
 _NAMES: Final = ("brier", "log_loss")

@@ -11,16 +11,16 @@ from fbkit.ledger.ledger import Ledger
 from fbkit.measure.arguments import checked
 from fbkit.measure.cellwise import cellwise_frames
 from fbkit.measure.evaluation import evaluation_id, note
-from fbkit.measure.intervals import Array
+from fbkit.measure.kernels.made import made_column
 from fbkit.measure.kinds import Cellwise, Measure, Total, working_name
-from fbkit.measure.made import made_column
 from fbkit.measure.only_ledger import not_of_ledgers, not_of_rows
 from fbkit.measure.ratios import counted_cells, total_frames
 from fbkit.measure.registry import Asked, choose, listed
-from fbkit.measure.resample import DAY, day_of, parse_interval, resampled
 from fbkit.measure.rows import no_rows
 from fbkit.measure.scope import INSTANT, Scope, Slices, Stage, open_scope
-from fbkit.measure.slice_bins import Edges
+from fbkit.measure.slicing.slice_bins import Edges
+from fbkit.measure.stats.intervals import Array
+from fbkit.measure.stats.resample import DAY, day_of, parse_interval, resampled
 from fbkit.measure.totals import COUNTS, finish
 from fbkit.measure.user import Metric
 from fbkit.schema import results
@@ -106,7 +106,7 @@ def metrics(
     calibration parts (which have no interval either) and for numeric labels.
     """
     if isinstance(joined, Ledger):
-        from fbkit.measure.from_ledger import ledger_metrics
+        from fbkit.measure.from_ledger.metrics import ledger_metrics
 
         not_of_ledgers(where=where, bins=bins, interval=interval)
         how: dict[str, Any] = {"every": every, "period": period, "stage": stage, "level": level, "weights": weights}

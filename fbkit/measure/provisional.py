@@ -10,15 +10,15 @@ import polars as pl
 from fbkit.errors import ArgumentError, nearest
 from fbkit.measure.arguments import checked
 from fbkit.measure.calibration import BINS
-from fbkit.measure.corp import bin_of
 from fbkit.measure.evaluation import stamped
-from fbkit.measure.fractional import ESTIMATORS, Fractional, Rows
-from fbkit.measure.intervals import Array, logit_interval, mean_by_variance, proportion_by_variance, wilson
-from fbkit.measure.latency import STRATUM, Arrivals, feed_reach, learn
+from fbkit.measure.labels.fractional import ESTIMATORS, Fractional, Rows
+from fbkit.measure.labels.latency import STRATUM, Arrivals, feed_reach, learn
+from fbkit.measure.labels.visible import KNOWN, SHARE, UNSEEN, Hidden, hidden, touched, with_shares, working_columns
 from fbkit.measure.metrics import check_level
 from fbkit.measure.registry import F, S, Y
 from fbkit.measure.scope import ENTITY, IN, Scope, Slices, Stage, open_scope, with_entities
-from fbkit.measure.visible import KNOWN, SHARE, UNSEEN, Hidden, hidden, touched, with_shares, working_columns
+from fbkit.measure.stats.corp import bin_of
+from fbkit.measure.stats.intervals import Array, logit_interval, mean_by_variance, proportion_by_variance, wilson
 from fbkit.schema import results
 from fbkit.schema.durations import format_duration, parse_duration
 from fbkit.schema.period import Period

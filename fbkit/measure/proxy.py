@@ -11,10 +11,10 @@ from fbkit.errors import ArgumentError
 from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
 from fbkit.measure.metrics import metrics
-from fbkit.measure.pairs import Half
 from fbkit.measure.rows import lazy_rows
 from fbkit.measure.scope import Slices, Stage
 from fbkit.measure.user import Counts, Metric
+from fbkit.measure.versioning.pairs import Half
 from fbkit.schema import results
 from fbkit.schema.contract import Contract
 from fbkit.schema.incomplete import mark_incomplete

@@ -12,11 +12,11 @@ from fbkit.measure.calibration import labelled_cells, probabilities
 from fbkit.measure.evaluation import evaluation_id, stamped
 from fbkit.measure.kinds import Y
 from fbkit.measure.metrics import check_level
-from fbkit.measure.null_band import Rows
 from fbkit.measure.recalibration_map import METHODS, Method, RecalibrationMap, fit_isotonic, fit_platt
 from fbkit.measure.recalibration_table import METRICS, NUMBERS, lines
 from fbkit.measure.reliability import bin_curve, corp_curve
 from fbkit.measure.scope import IN, Slices, Stage
+from fbkit.measure.stats.null_band import Rows
 from fbkit.schema import results
 from fbkit.schema.period import Period
 from fbkit.schema.protocols import JoinedLike, check_joined

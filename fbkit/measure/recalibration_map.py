@@ -13,9 +13,9 @@ import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError, InputError, OutputError
-from fbkit.measure.corp import distinct_scores, isotonic
-from fbkit.measure.intervals import Array
-from fbkit.measure.logistic import CLIP, Line, fit_line, log_odds
+from fbkit.measure.stats.corp import distinct_scores, isotonic
+from fbkit.measure.stats.intervals import Array
+from fbkit.measure.stats.logistic import CLIP, Line, fit_line, log_odds
 
 FORMAT: Final = 1
 KIND: Final = "fbkit recalibration map"

@@ -5,12 +5,12 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from fbkit.measure.calibration_error import STATISTICS, dsc_draws
-from fbkit.measure.corp import decompose
-from fbkit.measure.intervals import Array, cluster_totals, effective_units, mean_by_variance, ratio_variance
-from fbkit.measure.null_band import Judged, Rows, Statistic, Worlds, judge, worlds
-from fbkit.measure.paired import Difference, paired_auc, paired_ratio
-from fbkit.measure.ranking import roc_auc
+from fbkit.measure.kernels.calibration_error import STATISTICS, dsc_draws
+from fbkit.measure.stats.corp import decompose
+from fbkit.measure.stats.intervals import Array, cluster_totals, effective_units, mean_by_variance, ratio_variance
+from fbkit.measure.stats.null_band import Judged, Rows, Statistic, Worlds, judge, worlds
+from fbkit.measure.stats.paired import Difference, paired_auc, paired_ratio
+from fbkit.measure.stats.ranking import roc_auc
 
 METRICS: Final = ("brier", "mcb", "dsc", "ece", "smooth_ece", "log_loss", "roc_auc")
 NUMBERS: Final = (

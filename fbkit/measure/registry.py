@@ -7,7 +7,7 @@ from itertools import chain
 from typing import Final
 
 from fbkit.errors import ArgumentError, nearest
-from fbkit.measure import (
+from fbkit.measure.kernels import (
     binary,
     business,
     calibration_error,

@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fbkit.measure.corp import Distinct, bin_of, isotonic, sums_by
-from fbkit.measure.intervals import Array, effective_units, proportion_by_variance, ratio_variance, wilson
-from fbkit.measure.null_band import Rows, grouped, label_noise
+from fbkit.measure.stats.corp import Distinct, bin_of, isotonic, sums_by
+from fbkit.measure.stats.intervals import Array, effective_units, proportion_by_variance, ratio_variance, wilson
+from fbkit.measure.stats.null_band import Rows, grouped, label_noise
 
 CURVE: Final = "curve"
 CURVE_COLUMNS: Final = (

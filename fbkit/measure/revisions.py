@@ -9,7 +9,7 @@ import polars as pl
 from fbkit.errors import ArgumentError
 from fbkit.join.opened import not_kept
 from fbkit.join.periods import resolve
-from fbkit.measure.fractional import ESTIMATORS
+from fbkit.measure.labels.fractional import ESTIMATORS
 from fbkit.measure.metrics import metrics
 from fbkit.measure.provisional import provisional
 from fbkit.measure.registry import choose

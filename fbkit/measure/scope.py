@@ -10,9 +10,9 @@ import polars as pl
 from fbkit.errors import ArgumentError, nearest
 from fbkit.measure.cells import entity_units, number_cells
 from fbkit.measure.kinds import F, S, W, Y
-from fbkit.measure.latency import settled
+from fbkit.measure.labels.latency import settled
 from fbkit.measure.rows import lazy_rows, no_rows
-from fbkit.measure.slice_bins import Edges, slice_expressions
+from fbkit.measure.slicing.slice_bins import Edges, slice_expressions
 from fbkit.schema import results as names
 from fbkit.schema.durations import parse_duration
 from fbkit.schema.period import Period, floor_day
@@ -124,7 +124,7 @@ def open_scope(
 
     All rows of the period stay (column ``IN`` says which count at the stage), so that a cell whose
     window is still open appears as "window open" instead of vanishing. Slice values become text, numbers the labels of
-    bins (:mod:`fbkit.measure.slice_bins`); null stays null.
+    bins (:mod:`fbkit.measure.slicing.slice_bins`); null stays null.
     """
     check_joined(joined)
     columns = no_rows(joined)

@@ -9,8 +9,8 @@ from scipy.special import chdtrc, chdtri, kolmogi, kolmogorov
 
 from fbkit.errors import ArgumentError
 from fbkit.measure.halves import Halves, known_values
-from fbkit.measure.intervals import Array, homogeneity
-from fbkit.measure.ranks import compare
+from fbkit.measure.stats.intervals import Array, homogeneity
+from fbkit.measure.stats.ranks import compare
 
 LEAST_SHARE: Final = 1e-4
 _TENTHS: Final = np.linspace(0, 1, 11)[1:-1]

@@ -10,18 +10,18 @@ from fbkit.errors import ArgumentError
 from fbkit.join.periods import resolve
 from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
-from fbkit.measure.guard_rules import LOWER_IS_BETTER
 from fbkit.measure.kinds import Total
 from fbkit.measure.metrics import check_level
 from fbkit.measure.registry import Asked, choose, metric_names
 from fbkit.measure.rows import no_rows
 from fbkit.measure.scope import Slices, Stage, slice_columns
-from fbkit.measure.slice_bins import Edges
-from fbkit.measure.slice_examine import Chooser, Examined, examine, unequal, unlike
-from fbkit.measure.slice_frame import NOT_CLEAR, REPEATS, Line, Told, confirmed, framed
-from fbkit.measure.slice_numbers import Scale, slice_numbers
-from fbkit.measure.slice_rows import SliceRows, slice_rows
+from fbkit.measure.slicing.slice_bins import Edges
+from fbkit.measure.slicing.slice_examine import Chooser, Examined, examine, unequal, unlike
+from fbkit.measure.slicing.slice_frame import NOT_CLEAR, REPEATS, Line, Told, confirmed, framed
+from fbkit.measure.slicing.slice_numbers import Scale, slice_numbers
+from fbkit.measure.slicing.slice_rows import SliceRows, slice_rows
 from fbkit.measure.user import Metric
+from fbkit.measure.versioning.guard_rules import LOWER_IS_BETTER
 from fbkit.schema import results
 from fbkit.schema.incomplete import mark_within
 from fbkit.schema.period import Comparison, Period

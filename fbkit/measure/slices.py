@@ -10,14 +10,13 @@ import polars as pl
 from fbkit.errors import ArgumentError
 from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
-from fbkit.measure.intervals import Array, holm, quantile
 from fbkit.measure.kinds import Measure, Total
 from fbkit.measure.metrics import check_level, metrics
 from fbkit.measure.registry import Asked, choose, listed
 from fbkit.measure.scope import Stage
-from fbkit.measure.slice_bins import Edges
-from fbkit.measure.slice_frame import silent, slice_text
-from fbkit.measure.slice_gaps import (
+from fbkit.measure.slicing.slice_bins import Edges
+from fbkit.measure.slicing.slice_frame import silent, slice_text
+from fbkit.measure.slicing.slice_gaps import (
     GAPS,
     Groups,
     attained,
@@ -27,6 +26,7 @@ from fbkit.measure.slice_gaps import (
     limits,
     simultaneous_level,
 )
+from fbkit.measure.stats.intervals import Array, holm, quantile
 from fbkit.measure.user import Metric
 from fbkit.schema import results
 from fbkit.schema.period import Period

@@ -6,9 +6,9 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fbkit.measure.intervals import Array
 from fbkit.measure.kinds import F, S, Total, W, Y
 from fbkit.measure.scope import ENTITY, IN, MATURE, Scope, Stage, with_entities
+from fbkit.measure.stats.intervals import Array
 from fbkit.measure.totals import COUNTS, estimate
 
 _ZERO: Final = 1e-9

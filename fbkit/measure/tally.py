@@ -8,9 +8,9 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fbkit.measure.cells import Numbered, Units, entity_units, keys_of, number_cells
-from fbkit.measure.intervals import Array
 from fbkit.measure.kinds import F, Total, W, Y
 from fbkit.measure.scope import ENTITY, IN, MATURE, Scope
+from fbkit.measure.stats.intervals import Array
 
 _MEMO: Final = "tally"
 _NOT_KNOWN: Final = 2

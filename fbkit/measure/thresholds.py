@@ -9,11 +9,11 @@ from fbkit.errors import ArgumentError
 from fbkit.ledger.ledger import Ledger
 from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
-from fbkit.measure.intervals import Array
 from fbkit.measure.kinds import S, Total, Y
 from fbkit.measure.metrics import POSITIVES_ONLY, check_level
 from fbkit.measure.registry import choose
 from fbkit.measure.scope import IN, Scope, Stage, open_scope
+from fbkit.measure.stats.intervals import Array
 from fbkit.measure.sweep import Ready, at_thresholds, ready
 from fbkit.schema import results
 from fbkit.schema.period import Period
@@ -62,7 +62,7 @@ def threshold_curve(
     [0.0, 0.1124, 0.5, 1.0]
     """
     if isinstance(joined, Ledger):
-        from fbkit.measure.from_ledger_frames import ledger_threshold_curve
+        from fbkit.measure.from_ledger.frames import ledger_threshold_curve
 
         return ledger_threshold_curve(joined, period=period, stage=stage, level=level, weights=weights)
     check_level(level)

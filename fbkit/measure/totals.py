@@ -6,7 +6,9 @@ from typing import Final
 import numpy as np
 import polars as pl
 
-from fbkit.measure.intervals import (
+from fbkit.measure.kinds import E0, E1, F, S, Total, W, Y
+from fbkit.measure.scope import ENTITY, IN, MATURE, Stage
+from fbkit.measure.stats.intervals import (
     Array,
     effective_units,
     mean_by_variance,
@@ -14,8 +16,6 @@ from fbkit.measure.intervals import (
     ratio_variance,
     wilson,
 )
-from fbkit.measure.kinds import E0, E1, F, S, Total, W, Y
-from fbkit.measure.scope import ENTITY, IN, MATURE, Stage
 from fbkit.schema import results as names
 
 N_ALL: Final = "\0n_all"

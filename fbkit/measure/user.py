@@ -12,8 +12,8 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fbkit.errors import ArgumentError
-from fbkit.measure.intervals import Array, mean_by_variance, quantile
 from fbkit.measure.kinds import ANY_TASK, Cell, Cellwise, Found, Measure, Needs, Total, W
+from fbkit.measure.stats.intervals import Array, mean_by_variance, quantile
 
 Aggregate = Literal["mean", "p50", "p90", "p95", "p99"]
 BINS: Final = 100
@@ -160,7 +160,7 @@ def _row_mean(metric: Metric, fn: pl.Expr) -> Measure:
 
 
 def _of_totals(metric: Metric, fn: pl.Expr) -> Measure:
-    from fbkit.measure.per_unit import totals_found
+    from fbkit.measure.stats.per_unit import totals_found
 
     labelled = "label" in fn.meta.root_names()
     value, per = f"{_VALUE}:{metric.name}", f"{_PER}:{metric.name}"

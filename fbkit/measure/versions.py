@@ -9,19 +9,19 @@ import polars as pl
 from fbkit.errors import ArgumentError
 from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
-from fbkit.measure.intervals import holm, newcombe
+from fbkit.measure.kernels.made import COST, made_column
 from fbkit.measure.kinds import Measure, working_name
-from fbkit.measure.made import COST, made_column
 from fbkit.measure.metrics import check_level, metrics
-from fbkit.measure.paired import Difference
-from fbkit.measure.pairs import SAME_ROWS, Half, Sides, sides
 from fbkit.measure.registry import choose
 from fbkit.measure.rows import no_rows
-from fbkit.measure.sample_ratio import SampleRatio, check_share, sample_ratio
 from fbkit.measure.scope import INSTANT, Slices, Stage, open_scope, slice_columns
+from fbkit.measure.stats.intervals import holm, newcombe
+from fbkit.measure.stats.paired import Difference
 from fbkit.measure.user import Metric
-from fbkit.measure.version_gaps import Gap, paired_gap, split_gap, unpaired
-from fbkit.measure.version_rows import Rows
+from fbkit.measure.versioning.pairs import SAME_ROWS, Half, Sides, sides
+from fbkit.measure.versioning.sample_ratio import SampleRatio, check_share, sample_ratio
+from fbkit.measure.versioning.version_gaps import Gap, paired_gap, split_gap, unpaired
+from fbkit.measure.versioning.version_rows import Rows
 from fbkit.schema import results
 from fbkit.schema.incomplete import mark_incomplete
 from fbkit.schema.period import Period
@@ -80,8 +80,8 @@ def compare_versions(
 
     Both are judged in the time in which both served (``period_start``, ``period_end``), at the same label stage. Where
     at least half of the smaller version's rows are about requests that the other scored too, the pairs are compared
-    (design "same rows", see :mod:`fbkit.measure.pairs`; the rows left out are counted in ``n_unpaired_*``), else the
-    two shares of the traffic (design "split traffic").
+    (design "same rows", see :mod:`fbkit.measure.versioning.pairs`; the rows left out are counted in ``n_unpaired_*``),
+    else the two shares of the traffic (design "split traffic").
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ def compare_versions(
     for other ratios of sums, a paired bootstrap for the rest; robust to clusters where entities repeat. Bounds are
     sharp for precision, accuracy, recall, specificity and the losses (both versions share the missing label), else the
     gap between both versions' own bounds. Split traffic: Newcombe, unpaired DeLong, Welch, or MOVER from both
-    intervals, after a sample-ratio check (:mod:`fbkit.measure.sample_ratio`).
+    intervals, after a sample-ratio check (:mod:`fbkit.measure.versioning.sample_ratio`).
 
     Examples
     --------

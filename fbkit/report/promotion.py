@@ -10,11 +10,11 @@ from typing import Any, Final
 import polars as pl
 
 from fbkit.errors import ArgumentError, OutputError
-from fbkit.measure.guard_lines import BROKEN, CANNOT_TELL, OVERALL
 from fbkit.measure.guardrails import Decision, judge_promotion
-from fbkit.measure.pairs import SAME_ROWS
 from fbkit.measure.scope import Stage
 from fbkit.measure.user import Metric
+from fbkit.measure.versioning.guard_lines import BROKEN, CANNOT_TELL, OVERALL
+from fbkit.measure.versioning.pairs import SAME_ROWS
 from fbkit.report import html as _html
 from fbkit.report import markdown as _markdown
 from fbkit.report import numbers

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from fbkit.measure.guard_lines import OVERALL
+from fbkit.measure.versioning.guard_lines import OVERALL
 from fbkit.report import numbers
 
 

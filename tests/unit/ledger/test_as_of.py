@@ -13,7 +13,7 @@ from fbkit.join.joined import Joined
 from fbkit.ledger.build import build
 from fbkit.ledger.edges import BinEdges
 from fbkit.load.loop import load_logs
-from fbkit.measure.from_ledger import ledger_metrics
+from fbkit.measure.from_ledger.metrics import ledger_metrics
 from fbkit.measure.metrics import metrics
 from fbkit.schema.contract import Contract
 

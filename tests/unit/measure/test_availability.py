@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fbkit.measure.availability import COLUMNS, availability
-from fbkit.measure.intervals import wilson
+from fbkit.measure.stats.intervals import wilson
 from fbkit.testing.frames import make_joined, random_joined
 
 STATES = ["positive", "negative", "pending", "missing", "censored"]

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
 from fbkit.errors import ArgumentError
-from fbkit.measure.assumptions import NO_DELTA, RANGE_ONLY
 from fbkit.measure.bands import NO_CALIBRATION, NOT_PROBABILITIES, truth_bands
-from fbkit.measure.masses import METRICS
+from fbkit.measure.labels.assumptions import NO_DELTA, RANGE_ONLY
+from fbkit.measure.labels.masses import METRICS
 from fbkit.measure.metrics import POSITIVES_ONLY, metrics
 from fbkit.schema import bands, results
 from fbkit.testing.frames import FakeJoined, make_joined, random_joined

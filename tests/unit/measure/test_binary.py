@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fbkit.measure.binary import Table, balanced_accuracy, correlation, f_score
+from fbkit.measure.kernels.binary import Table, balanced_accuracy, correlation, f_score
 from fbkit.measure.metrics import metrics
 from fbkit.testing.frames import FakeJoined, make_joined, random_joined
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from fbkit.measure.bounds import ends, imbens_manski, worst_case
-from fbkit.measure.masses import METRICS, Rows
+from fbkit.measure.labels.bounds import ends, imbens_manski, worst_case
+from fbkit.measure.labels.masses import METRICS, Rows
 
 
 @pytest.mark.parametrize("width", [0.0, 0.001, 0.02, 0.3])

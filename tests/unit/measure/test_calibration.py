@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from fbkit.errors import ArgumentError
 from fbkit.measure.calibration import calibration, calibration_summary
-from fbkit.measure.corp import decompose, distinct_scores, expected_error, isotonic
 from fbkit.measure.metrics import metrics
+from fbkit.measure.stats.corp import decompose, distinct_scores, expected_error, isotonic
 from fbkit.testing.frames import FakeJoined, make_joined, random_joined
 
 NIAMEY = Path(__file__).parents[2] / "data" / "oracles" / "niamey_2016.csv"

@@ -6,10 +6,10 @@ import pytest
 from scipy import stats
 
 from fbkit.measure.calibration import calibration_summary
-from fbkit.measure.calibration_error import STATISTICS, ks_of
-from fbkit.measure.corp import decompose
+from fbkit.measure.kernels.calibration_error import STATISTICS, ks_of
 from fbkit.measure.metrics import metrics
-from fbkit.measure.null_band import Judged, Rows, judge, worlds
+from fbkit.measure.stats.corp import decompose
+from fbkit.measure.stats.null_band import Judged, Rows, judge, worlds
 from fbkit.testing.frames import FakeJoined, make_joined, random_joined
 
 BASES = ("mcb", "ece", "smooth_ece", "ks_classes")

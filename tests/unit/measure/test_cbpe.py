@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.isotonic import IsotonicRegression
 
-from fbkit.measure.cbpe import Expected, chances, expected, fit
-from fbkit.measure.masses import METRICS, Rows
+from fbkit.measure.labels.cbpe import Expected, chances, expected, fit
+from fbkit.measure.labels.masses import METRICS, Rows
 
 UNLABELLED = np.nan
 

@@ -4,8 +4,8 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fbkit.measure.intervals import difference, grouped_jackknife, newcombe, wilson
 from fbkit.measure.metrics import metrics
+from fbkit.measure.stats.intervals import difference, grouped_jackknife, newcombe, wilson
 from fbkit.testing.frames import FakeJoined
 from fbkit.testing.known_worlds import SAMPLE, SHAPES, RegressionWorld, World
 

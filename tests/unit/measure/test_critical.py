@@ -5,8 +5,8 @@ import tomllib
 import polars as pl
 import pytest
 
-from fbkit.measure.critical import critical_slices, critical_toml
 from fbkit.measure.slice_search import find_slices
+from fbkit.measure.slicing.critical import critical_slices, critical_toml
 from fbkit.schema.contract import Contract
 from fbkit.testing.frames import CONTRACT, FakeJoined, make_joined
 

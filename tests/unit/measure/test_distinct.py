@@ -7,7 +7,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from fbkit.measure import distinct, ranking
+from fbkit.measure.stats import distinct, ranking
 
 worlds = st.lists(st.sampled_from([0.0, 1.0, None]), min_size=1, max_size=12)
 

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from fbkit.errors import ArgumentError
 from fbkit.measure.drift import BIN_COLUMNS, COLUMNS, drift, drift_bins, ks_p_value, ks_statistic
-from fbkit.measure.intervals import benjamini_hochberg
 from fbkit.measure.shift import psi
+from fbkit.measure.stats.intervals import benjamini_hochberg
 from fbkit.schema.period import Comparison
 from fbkit.testing.frames import FakeJoined, make_joined, random_joined
 

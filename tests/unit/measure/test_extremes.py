@@ -8,9 +8,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from fbkit.measure.extremes import extreme
-from fbkit.measure.masses import METRICS, Metric, Rows
-from fbkit.measure.ranking import auc_bounds
+from fbkit.measure.labels.extremes import extreme
+from fbkit.measure.labels.masses import METRICS, Metric, Rows
+from fbkit.measure.stats.ranking import auc_bounds
 
 UNKNOWN = np.nan
 label = st.sampled_from([0.0, 1.0, 0.3, UNKNOWN, UNKNOWN])

@@ -12,7 +12,7 @@ import fbkit as fb
 from fbkit.errors import ArgumentError
 from fbkit.ledger.build import build
 from fbkit.ledger.edges import BinEdges
-from fbkit.measure.from_ledger import FROM_COUNTS, ledger_metrics
+from fbkit.measure.from_ledger.metrics import FROM_COUNTS, ledger_metrics
 from fbkit.measure.metrics import metrics
 from fbkit.testing.frames import FakeJoined, make_joined, random_joined
 

@@ -11,8 +11,8 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 
 from fbkit.ledger.build import build
 from fbkit.ledger.edges import BinEdges
-from fbkit.measure.from_ledger import ledger_metrics
-from fbkit.measure.from_ledger_bins import FROM_BINS
+from fbkit.measure.from_ledger.bins import FROM_BINS
+from fbkit.measure.from_ledger.metrics import ledger_metrics
 from fbkit.measure.metrics import metrics
 from fbkit.testing.frames import FakeJoined, make_joined, random_joined
 

@@ -11,8 +11,8 @@ from fbkit.ledger.build import build
 from fbkit.measure.availability import availability
 from fbkit.measure.calibration import calibration
 from fbkit.measure.drift import drift
-from fbkit.measure.from_ledger_curves import ledger_calibration, ledger_drift
-from fbkit.measure.from_ledger_frames import ledger_availability, ledger_lag, ledger_threshold_curve
+from fbkit.measure.from_ledger.curves import ledger_calibration, ledger_drift
+from fbkit.measure.from_ledger.frames import ledger_availability, ledger_lag, ledger_threshold_curve
 from fbkit.measure.lag import label_lag
 from fbkit.measure.thresholds import threshold_curve
 from fbkit.schema.period import Comparison

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fbkit.errors import ArgumentError
-from fbkit.measure.gain import gain_at, share_of_positives
+from fbkit.measure.kernels.gain import gain_at, share_of_positives
 from fbkit.measure.kinds import Cell
 from fbkit.measure.metrics import metrics
 from fbkit.testing.frames import make_joined, random_joined

@@ -8,9 +8,9 @@ import pytest
 
 import fbkit as fb
 from fbkit.errors import ArgumentError, ContractError
-from fbkit.measure.guard_rules import allowed_drop, fieller, more_rows, worsening
 from fbkit.measure.guardrails import COLUMNS, Decision, judge_promotion
 from fbkit.measure.user import Metric
+from fbkit.measure.versioning.guard_rules import allowed_drop, fieller, more_rows, worsening
 from fbkit.measure.versions import compare_versions
 from fbkit.samples.versions import VersionsConfig, versions
 from fbkit.schema.contract import Contract

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fbkit.measure import intervals
+from fbkit.measure.stats import intervals
 
 
 @pytest.mark.parametrize("level", [0.8, 0.9, 0.95, 0.99])

@@ -9,9 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fbkit.measure import lattice
-from fbkit.measure.intervals import Array
-from fbkit.measure.lattice import (
+from fbkit.measure.slicing import lattice
+from fbkit.measure.slicing.lattice import (
     Block,
     Flags,
     Ints,
@@ -24,6 +23,7 @@ from fbkit.measure.lattice import (
     slice_keys,
     slice_score,
 )
+from fbkit.measure.stats.intervals import Array
 
 ORACLE = Path(__file__).parents[2] / "data" / "oracles" / "sliceline_20.csv"
 Pairs = tuple[tuple[int, int], ...]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from fbkit.measure.logistic import fit_line, log_odds
+from fbkit.measure.stats.logistic import fit_line, log_odds
 
 
 def rows(n: int = 800, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

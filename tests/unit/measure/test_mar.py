@@ -5,9 +5,9 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from fbkit.measure.mar import BINS, Cells, gather, make_cells
-from fbkit.measure.masses import METRICS, Rows
-from fbkit.measure.odds import Tilted, tilted
+from fbkit.measure.labels.mar import BINS, Cells, gather, make_cells
+from fbkit.measure.labels.masses import METRICS, Rows
+from fbkit.measure.labels.odds import Tilted, tilted
 
 
 def at_random(name: str, rows: Rows, cells: Cells) -> Tilted:

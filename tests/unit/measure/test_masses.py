@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as sk
 
-from fbkit.measure.masses import METRICS, Rows, units_of, variance_of
+from fbkit.measure.labels.masses import METRICS, Rows, units_of, variance_of
 
 SKLEARN = {
     "recall": lambda y, f, s, w: sk.recall_score(y, f, sample_weight=w),

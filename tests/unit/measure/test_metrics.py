@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from fbkit.errors import ArgumentError
-from fbkit.measure.corp import decompose, expected_error
 from fbkit.measure.metrics import metrics
 from fbkit.measure.registry import REGISTRY
 from fbkit.measure.scope import Stage
+from fbkit.measure.stats.corp import decompose, expected_error
 from fbkit.schema.results import ESTIMATE_COLUMNS
 from fbkit.testing.frames import FakeJoined, make_joined, random_joined
 

@@ -5,10 +5,10 @@ import itertools
 import numpy as np
 import pytest
 
-from fbkit.measure.bounds import worst_case
-from fbkit.measure.mar import Cells, gather, make_cells
-from fbkit.measure.masses import METRICS, Rows
-from fbkit.measure.odds import influence, masses, positive_share, tilted, tipping_delta, tipping_width, within
+from fbkit.measure.labels.bounds import worst_case
+from fbkit.measure.labels.mar import Cells, gather, make_cells
+from fbkit.measure.labels.masses import METRICS, Rows
+from fbkit.measure.labels.odds import influence, masses, positive_share, tilted, tipping_delta, tipping_width, within
 
 
 def world(n: int = 400, *, seed: int = 1, lost: float = 0.3) -> tuple[Rows, Cells]:

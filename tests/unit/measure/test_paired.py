@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fbkit.measure import paired
-from fbkit.measure.ranking import average_precision, roc_auc
+from fbkit.measure.stats import paired
+from fbkit.measure.stats.ranking import average_precision, roc_auc
 
 rows = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4), st.booleans()), min_size=2, max_size=20)
 

@@ -9,7 +9,7 @@ import pytest
 
 import fbkit as fb
 from fbkit.errors import ArgumentError
-from fbkit.measure.pairs import SAME_ROWS, SPLIT_TRAFFIC, sides
+from fbkit.measure.versioning.pairs import SAME_ROWS, SPLIT_TRAFFIC, sides
 from fbkit.schema.contract import Contract
 from fbkit.testing.frames import START
 from tests.unit.measure.two_versions import joined_of, two_versions

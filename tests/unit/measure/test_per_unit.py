@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import fbkit as fb
-from fbkit.measure.per_unit import codes_of, ratio_of_totals, totals_found, units_of
+from fbkit.measure.stats.per_unit import codes_of, ratio_of_totals, totals_found, units_of
 from fbkit.samples.revenue import RevenueConfig, revenue
 
 SHOP = RevenueConfig(days=10, sessions_per_day=80, users=200)

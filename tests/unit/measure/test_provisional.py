@@ -13,7 +13,7 @@ from fbkit.errors import ArgumentError
 from fbkit.join.join import join
 from fbkit.join.joined import Joined
 from fbkit.load.loop import load_logs
-from fbkit.measure.fractional import ESTIMATORS, Rows, average_precision, precision
+from fbkit.measure.labels.fractional import ESTIMATORS, Rows, average_precision, precision
 from fbkit.measure.metrics import metrics
 from fbkit.measure.provisional import COLUMNS, NAIVE, provisional, provisional_calibration
 from fbkit.samples.chargeback import ChargebackConfig, Outage, chargebacks, expected

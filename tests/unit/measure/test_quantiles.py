@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from fbkit.measure.quantiles import binomial_ranks, effective_size, quantile_estimate
+from fbkit.measure.stats.quantiles import binomial_ranks, effective_size, quantile_estimate
 
 SHARES = (0.5, 0.9, 0.95, 0.99)
 

@@ -8,7 +8,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from fbkit.measure.ranking import Sample, Spread, auc_bounds, auc_influence, auc_spread, average_precision, roc_auc
+from fbkit.measure.stats.ranking import (
+    Sample,
+    Spread,
+    auc_bounds,
+    auc_influence,
+    auc_spread,
+    average_precision,
+    roc_auc,
+)
 
 worlds = st.lists(st.tuples(st.integers(0, 4), st.booleans()), min_size=2, max_size=25)
 

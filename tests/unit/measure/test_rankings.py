@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from fbkit.measure.kernels.rankings import KINDS, place
 from fbkit.measure.metrics import metrics
-from fbkit.measure.rankings import KINDS, place
 from fbkit.testing.frames import FakeJoined, make_joined
 
 NAMES = ["ndcg@2", "mrr", "mrr@2", "hit_rate@2", "precision@2", "recall@2"]

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fbkit.measure.ranks import Counted, Grid, compare
+from fbkit.measure.stats.ranks import Counted, Grid, compare
 
 TENTHS = np.linspace(0, 1, 11)[1:-1]
 plain = st.floats(allow_nan=False, allow_infinity=False, width=32)

@@ -8,9 +8,9 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from fbkit.errors import ArgumentError
-from fbkit.measure.intervals import proportion_by_variance, wilson
 from fbkit.measure.metrics import metrics
-from fbkit.measure.resample import block_bootstrap, draw_days, parse_interval
+from fbkit.measure.stats.intervals import proportion_by_variance, wilson
+from fbkit.measure.stats.resample import block_bootstrap, draw_days, parse_interval
 from fbkit.testing.frames import FakeJoined, random_joined
 
 

@@ -8,7 +8,7 @@ import pytest
 from scipy import stats
 
 from fbkit.errors import ArgumentError
-from fbkit.measure.sample_ratio import THRESHOLD, SampleRatio, sample_ratio
+from fbkit.measure.versioning.sample_ratio import THRESHOLD, SampleRatio, sample_ratio
 
 START = datetime(2026, 3, 2, tzinfo=UTC)
 

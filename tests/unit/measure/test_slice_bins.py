@@ -9,7 +9,7 @@ import pytest
 
 from fbkit.errors import ArgumentError
 from fbkit.measure.metrics import metrics
-from fbkit.measure.slice_bins import SliceBins, numeric_bins, slice_expressions
+from fbkit.measure.slicing.slice_bins import SliceBins, numeric_bins, slice_expressions
 from fbkit.schema.period import Period
 from fbkit.testing.frames import FakeJoined, make_joined
 

@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 from scipy import integrate
 from scipy.stats import hypergeom, norm
 
-from fbkit.measure.intervals import Array
-from fbkit.measure.slice_evidence import Moments, clustered_variance, deviance, excess, shrinkage, two_sided
+from fbkit.measure.slicing.slice_evidence import Moments, clustered_variance, deviance, excess, shrinkage, two_sided
+from fbkit.measure.stats.intervals import Array
 
 
 def moments(a: Array, b: Array, inside: NDArray[np.bool_]) -> Moments:

@@ -9,10 +9,10 @@ import polars as pl
 import pytest
 
 from fbkit.errors import ArgumentError
-from fbkit.measure import slice_examine
 from fbkit.measure.metrics import metrics
-from fbkit.measure.slice_frame import SEARCH_COLUMNS
 from fbkit.measure.slice_search import find_slices
+from fbkit.measure.slicing import slice_examine
+from fbkit.measure.slicing.slice_frame import SEARCH_COLUMNS
 from fbkit.measure.user import Metric
 from fbkit.schema.contract import Contract
 from fbkit.schema.period import Comparison

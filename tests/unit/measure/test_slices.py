@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from scipy.stats import norm, studentized_range
 
 from fbkit.errors import ArgumentError
-from fbkit.measure.intervals import newcombe, wilson
 from fbkit.measure.metrics import metrics
-from fbkit.measure.slice_gaps import GAPS, Groups, effective_size, gaps, judge, simultaneous_level
 from fbkit.measure.slices import GAP_COLUMNS, WHOLE, slice_gaps
+from fbkit.measure.slicing.slice_gaps import GAPS, Groups, effective_size, gaps, judge, simultaneous_level
+from fbkit.measure.stats.intervals import newcombe, wilson
 from fbkit.testing.frames import FakeJoined, make_joined, random_joined
 
 FAIRLEARN = Path(__file__).parents[2] / "data" / "oracles" / "fairlearn_18.csv"

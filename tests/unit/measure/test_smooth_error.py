@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fbkit.measure.smooth_error import smooth_error
+from fbkit.measure.stats.smooth_error import smooth_error
 
 NIAMEY = pl.read_csv(Path(__file__).parents[2] / "data" / "oracles" / "niamey_2016.csv")
 

@@ -18,14 +18,14 @@ def one(joined: FakeJoined, metric: Metric | str, **call: object) -> dict[str, o
     return metrics(joined, metric, **call).row(0, named=True)
 
 
-def square() -> Metric:
-    return Metric(name="own_brier", needs="rows", fn=(pl.col("score") - pl.col("label")) ** 2)
+def error() -> Metric:
+    return Metric(name="own_bias", needs="rows", fn=pl.col("score") - pl.col("label"))
 
 
 @pytest.mark.parametrize("entities", [None, 60])
 def test_a_mean_over_rows_is_measured_as_the_kits_own_mean(entities: int | None) -> None:
     joined = random_joined(800, seed=3, entities=entities)
-    own, kit = (metrics(joined, name, by="group", every="1w") for name in (square(), "brier"))
+    own, kit = (metrics(joined, name, by="group", every="1w") for name in (error(), "bias"))
     for name in NUMBERS:
         np.testing.assert_allclose(own[name].to_numpy(), kit[name].to_numpy(), rtol=1e-12)
     assert own["method"].to_list() == kit["method"].to_list()
@@ -58,7 +58,7 @@ def test_weights_of_two_are_two_rows() -> None:
         frame=joined.frame.with_columns(pl.lit(2.0).alias("w")), contract=joined.contract, as_of=joined.as_of
     )
     own = (
-        square(),
+        error(),
         Metric(name="precision_", needs="counts", fn=lambda c: c.tp / (c.tp + c.fp)),
         Metric(name="share", needs="bins", fn=lambda b: b["positives"].sum() / b["n"].sum()),
         Metric(name="mean", needs="rows", fn=lambda r: (r["label"] * r["weight"]).sum() / r["weight"].sum()),

@@ -13,8 +13,8 @@ from statsmodels.stats.contingency_tables import mcnemar as their_mcnemar
 from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
 
 from fbkit.errors import ArgumentError
-from fbkit.measure.intervals import holm
 from fbkit.measure.metrics import metrics
+from fbkit.measure.stats.intervals import holm
 from fbkit.measure.user import Metric
 from fbkit.measure.versions import COLUMNS, compare_versions
 from fbkit.testing.frames import FakeJoined

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from scipy.stats import nbinom
 
 from fbkit.errors import ArgumentError
-from fbkit.measure.intervals import benjamini_hochberg
 from fbkit.measure.metrics import metrics
-from fbkit.measure.seasonal import excess, expectation, limits, tails
+from fbkit.measure.stats.intervals import benjamini_hochberg
+from fbkit.measure.stats.seasonal import excess, expectation, limits, tails
 from fbkit.measure.volume import EVERY, volume
 from fbkit.testing.frames import FakeJoined, make_joined
 

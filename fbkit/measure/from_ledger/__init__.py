@@ -1,0 +1,1 @@
+"""The same numbers from a ledger: milliseconds, whatever the number of rows behind it."""

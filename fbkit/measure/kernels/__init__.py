@@ -1,0 +1,1 @@
+"""What each measure counts: modules that end with MEASURES."""

@@ -1,0 +1,1 @@
+"""What missing labels could be, and what is known of them by when."""

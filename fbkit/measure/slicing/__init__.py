@@ -1,0 +1,1 @@
+"""How slices are cut, counted, tested and compared."""

@@ -1,0 +1,1 @@
+"""How rows of two versions are paired and held against guardrails."""
