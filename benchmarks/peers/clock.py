@@ -2,7 +2,8 @@
 
 A script says how to load the rows, the work, and which numbers it found. Imports and the loading are not timed (they
 are reported apart). The same call is first made on a small part of the rows, so that what a library imports or
-prepares at its first use is not timed either.
+prepares at its first use is not timed either; then twice on all of them: the first time the process asks the system
+for memory, the second it has it. The better of the two counts, and the first is reported beside it.
 """
 
 import argparse
@@ -18,6 +19,7 @@ Work = Callable[[Any], Any]
 Numbers = Callable[[Any], Mapping[str, float]]
 
 SMALL = 60_000
+_CALLS = 2
 # This module is the first that a script imports after the standard library.
 STARTED = time.perf_counter()
 
@@ -45,19 +47,25 @@ def main(tasks: Mapping[str, Task], *, version: str) -> None:
     loaded = task.load(options.data, 1)
     before = _memory("VmRSS")
     _forget_peak()
-    wall, processor = time.perf_counter(), _processor()
-    made = task.work(loaded)
-    wall, processor = time.perf_counter() - wall, _processor() - processor
+    calls = [timed(task.work, loaded) for _ in range(_CALLS)]
     found = {
         "version": version,
         "import_seconds": imported,
-        "wall_seconds": wall,
-        "processor_seconds": processor,
+        "first_wall_seconds": calls[0][1],
+        "wall_seconds": min(wall for _, wall, _ in calls),
+        "processor_seconds": min(processor for _, _, processor in calls),
         "memory_before_mb": before,
         "memory_peak_mb": _memory("VmHWM"),
-        "numbers": dict(task.numbers(made)),
+        "numbers": dict(task.numbers(calls[-1][0])),
     }
     Path(options.out).write_text(json.dumps(found), encoding="utf-8")
+
+
+def timed(work: Work, loaded: Any) -> tuple[Any, float, float]:
+    """What the work made, its seconds by the wall clock and of the processor."""
+    wall, processor = time.perf_counter(), _processor()
+    made = work(loaded)
+    return made, time.perf_counter() - wall, _processor() - processor
 
 
 def _processor() -> float:

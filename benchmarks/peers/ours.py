@@ -45,7 +45,7 @@ def loader(label: str, *, labelled: bool = False) -> Callable[[str, int], FakeJo
             .otherwise(pl.lit("current"))
             .alias("half"),
         )
-        return FakeJoined(frame=frame, contract=make_joined(scores=[0.5], labels=[1.0]).contract, as_of=AS_OF)
+        return FakeJoined(frame=frame.rechunk(), contract=make_joined(scores=[0.5], labels=[1.0]).contract, as_of=AS_OF)
 
     return load
 

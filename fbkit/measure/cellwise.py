@@ -1,6 +1,5 @@
 """Measures that are handed the rows of one cell: the rows are cut into cells and sorted there by score, once."""
 
-from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import pairwise
 from typing import Any, Final
@@ -9,7 +8,6 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fbkit.measure import user
 from fbkit.measure.cells import Numbered, Whole, keys_of, number_cells
 from fbkit.measure.kinds import Cell, Cellwise, F, Found, S, W, Y, working_name
 from fbkit.measure.scope import ENTITY, IN, Scope, Stage, with_entities
@@ -18,7 +16,6 @@ from fbkit.measure.tally import tally
 from fbkit.measure.totals import finish, widen
 from fbkit.schema import results
 
-_MANY_ROWS: Final = 100_000
 _FEW_CELLS: Final = 1 << 16
 _NUMBER: Final = "\0cell_number"
 Arrays = dict[str, NDArray[Any]]
@@ -35,14 +32,11 @@ def cellwise_frames(
     listed = cut_cells(scope, cells, weighted=weighted, further=wanted)
 
     def of_cell(rows: CellRows) -> list[Found]:
-        return [measured(measure, rows, level=level) for measure in measures]
+        made = [measured(measure, rows, level=level) for measure in measures]
+        rows.forget()
+        return made
 
-    # A team's own function is never called by two threads at a time.
-    if scope.frame.height < _MANY_ROWS or any(measure.fn.__module__ == user.__name__ for measure in measures):
-        found = [of_cell(rows) for rows in listed]
-    else:
-        with ThreadPoolExecutor(pl.thread_pool_size()) as pool:
-            found = list(pool.map(of_cell, listed))
+    found = [of_cell(rows) for rows in listed]
     return {
         measure.name: _frame(cells, measure, [each[index] for each in found], scope.stage)
         for index, measure in enumerate(measures)
@@ -99,6 +93,13 @@ class CellRows:
             memo=self._memo[measure.rows],
         )
 
+    def forget(self) -> None:
+        """Free what was sorted: the next cell finds the memory warm."""
+        for kept in (self._all, self._labelled, *self._memo.values()):
+            kept.clear()
+        for name in ("_order", "_known", "_open"):
+            self.__dict__.pop(name, None)
+
     def _of_all(self, name: str) -> Any:
         if name not in self._all:
             series = self._series.get(name)
@@ -121,7 +122,7 @@ def cut_cells(scope: Scope, cells: pl.DataFrame, *, weighted: bool, further: set
     inside = frame.get_column(IN).fill_null(value=False)
     ends, place = _ends(numbered, None if inside.all() else np.flatnonzero(inside.to_numpy()))
     names = [S, Y, F, *([W] if weighted else []), *([ENTITY] if clustered else [])]
-    arrays = {name: _placed(frame.get_column(name).to_numpy(), place) for name in names}
+    arrays = {name: _placed(_plain(frame.get_column(name)), place) for name in names}
     series = {name: frame.get_column(name) for name in frame.columns if name in further}
     if place is not None:
         series = {name: values.gather(place) for name, values in series.items()}
@@ -148,6 +149,11 @@ def _ends(numbered: Numbered, place: Whole | None) -> tuple[Whole, Whole | None]
         order = np.argsort(cell.astype(np.uint16) if len(numbered.row) <= _FEW_CELLS else cell, kind="stable")
         place, cell = (order if place is None else place[order]), cell[order]
     return np.searchsorted(cell, np.arange(len(numbered.row) + 1)), place
+
+
+def _plain(series: pl.Series) -> NDArray[Any]:
+    """The values as an array, null as NaN."""
+    return (series.fill_null(np.nan) if series.dtype.is_float() and series.null_count() else series).to_numpy()
 
 
 def _placed(values: NDArray[Any], place: NDArray[np.int64] | None) -> NDArray[Any]:

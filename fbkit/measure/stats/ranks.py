@@ -72,14 +72,19 @@ class Grid(NamedTuple):
     def of(self, values: Array) -> NDArray[np.int32]:
         """The step of each value; rounding keeps the order, so that the map rises in floating point too."""
         with np.errstate(over="ignore"):
-            place = (values - self.low) * self.scale
-        wide = np.clip(place, -1, self.steps, out=place).astype(np.int32) + np.int32(1)
+            place = values - self.low
+            place *= self.scale
+        wide = np.clip(place, -1, self.steps, out=place).astype(np.int32)
+        wide += 1
         if self.fine is None:
             return wide
         first, left, rate, last = self.fine
         with np.errstate(over="ignore"):
-            part = (values - left[wide]) * rate[wide]
-        return first[wide] + np.clip(part, 0, last[wide], out=part).astype(np.int32)
+            part = np.subtract(values, left.take(wide), out=place)
+            part *= rate.take(wide)
+        made = np.clip(part, 0, last.take(wide), out=part).astype(np.int32)
+        made += first.take(wide)
+        return made
 
 
 def rising(values: Array) -> NDArray[np.intp]:
