@@ -7,8 +7,8 @@ Each peer lives in an environment of its own, made with `python -m venv` and the
 keep them). Every measurement is a fresh process that loads the rows in its library's own form, makes the same call
 once on a small part of them, and is then timed for two calls on all of them: wall clock, processor time, and the peak
 of resident memory. Imports and loading are not timed (imports are reported). Ours and theirs take turns; the best call
-of each counts, and the result is the ratio; that of first calls is given as well. What both computed is compared in the same run: a peer's number is an oracle.
-A peer that cannot be installed or does not run is said so, and has no row.
+of each counts, and the result is the ratio; that of first calls is given as well. What both computed is compared in
+the same run: a peer's number is an oracle. A peer that cannot be installed or does not run is said so, and has no row.
 
 NannyML's `fit` also puts a number on the reference weeks; `ks` and `cbpe` on our side are about the current ones.
 Exit status 1 if numbers disagree.
