@@ -67,7 +67,7 @@ class CellRows:
 
     @cached_property
     def _open(self) -> NDArray[np.float64]:
-        return self._of_all(S)[~self._known]
+        return self._of_all(S).compress(~self._known)
 
     @cached_property
     def _cluster(self) -> bool:

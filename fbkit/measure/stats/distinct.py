@@ -41,9 +41,9 @@ def order_of(score: Array, label: Array) -> Order | None:
     if np.any(score[1:] == score[:-1]) or np.any(known & ~positive & (label != 0)):
         return None
     mixed = np.flatnonzero(positive | ~known)
-    free = ~known[mixed]
+    free = ~known.take(mixed)
     # A labelled row's place among the labelled ones: its place among all, less the unlabelled rows before it.
-    positives = (mixed - np.cumsum(free))[~free]
+    positives = (mixed - np.cumsum(free)).compress(~free)
     return Order(positives, int(np.count_nonzero(known)), mixed, free, len(score))
 
 
@@ -92,8 +92,8 @@ def auc_bounds(order: Order) -> tuple[float, float]:
     """Least and greatest ROC AUC over every labelling of the unlabelled rows; NaN if none has two classes."""
     p, n, m = len(order.positives), order.negatives, int(np.count_nonzero(order.free))
     # Of each unlabelled row in rising order: known positives and known negatives below it.
-    pos = (np.cumsum(~order.free)[order.free]).astype(np.float64)
-    neg = order.mixed[order.free] - np.arange(m) - pos
+    pos = np.cumsum(~order.free).compress(order.free).astype(np.float64)
+    neg = order.mixed.compress(order.free) - np.arange(m) - pos
     known = float((order.positives - np.arange(p)).sum())
     k = np.arange(m + 1, dtype=np.float64)
     pairs = (p + k) * (n + m - k)
@@ -115,8 +115,8 @@ def precision_bounds(order: Order) -> tuple[float, float]:
         return np.nan, np.nan
     # From the top: places of the known positives and of the unlabelled rows, and how many of the others stand above.
     rank = (order.everything - order.mixed[::-1]).astype(np.float64)
-    above = np.cumsum(~free)[free]
-    own, open_place = rank[~free], rank[free]
+    above = np.cumsum(~free).compress(free)
+    own, open_place = rank.compress(~free), rank.compress(free)
     weight = 1 / own
     known, flat = np.arange(1, p + 1) * weight, _sums(weight)
     both = _sums(known + np.repeat(np.arange(m + 1.0), np.diff(above, prepend=0, append=p)) * weight)
