@@ -120,6 +120,8 @@ def cut_cells(scope: Scope, cells: pl.DataFrame, *, weighted: bool, further: set
     counted = tally(scope)
     numbered = number_cells(frame, scope.keys) if counted is None else counted.cells
     inside = frame.get_column(IN).fill_null(value=False)
+    if weighted:  # a row of weight 0 is no row
+        inside = inside & (frame.get_column(W) > 0)
     ends, place = _ends(numbered, None if inside.all() else np.flatnonzero(inside.to_numpy()))
     names = [S, Y, F, *([W] if weighted else []), *([ENTITY] if clustered else [])]
     arrays = {name: _placed(_plain(frame.get_column(name)), place) for name in names}

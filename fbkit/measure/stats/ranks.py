@@ -189,8 +189,12 @@ def inner_edges(sample: Counted, shares: Array) -> Array:
     ends = sample.at(np.concatenate([[0], left, np.minimum(left + 1, len(sample.values) - 1)]))
     least, low, high = ends[0], ends[1 : len(left) + 1], ends[len(left) + 1 :]
     part = place - left
-    with np.errstate(invalid="ignore"):
-        inner = np.where(part < 0.5, low + (high - low) * part, high - (high - low) * (1 - part))
+    with np.errstate(invalid="ignore", over="ignore"):
+        gap = high - low
+        inner = np.where(part < 0.5, low + gap * part, high - gap * (1 - part))
+        # The gap of two numbers near the ends of what a double holds is infinite, what lies between them is not.
+        both = np.isfinite(low) & np.isfinite(high) & ~np.isfinite(gap)
+        inner = np.where(both, low * (1 - part) + high * part, inner)
     # An edge at the least value would leave the bin below it empty for ever.
     inner = np.unique(inner[inner > least])
     # One value holds nine tenths of the reference or more: below it, exactly it, above it.
