@@ -6,6 +6,7 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from fbkit.join.rows import no_rows
 from fbkit.measure.arguments import checked
 from fbkit.measure.cellwise import cellwise_frames, cut_cells
 from fbkit.measure.evaluation import stamped
@@ -19,7 +20,6 @@ from fbkit.measure.labels.masses import Metric, Rows
 from fbkit.measure.metrics import POSITIVES_ONLY, all_cells, check_level, without_numbers
 from fbkit.measure.ratios import total_frames
 from fbkit.measure.registry import choose
-from fbkit.measure.rows import no_rows
 from fbkit.measure.scope import ENTITY, IN, Scope, Slices, Stage, open_scope, slice_columns
 from fbkit.measure.stats.intervals import Array
 from fbkit.measure.totals import count_cells, finish

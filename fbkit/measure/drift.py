@@ -9,12 +9,12 @@ import polars as pl
 from scipy.special import kolmogorov
 
 from fbkit.errors import ArgumentError, nearest
+from fbkit.join.rows import no_rows
 from fbkit.ledger.ledger import Ledger
 from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
 from fbkit.measure.halves import Halves, read_halves
 from fbkit.measure.metrics import check_level
-from fbkit.measure.rows import no_rows
 from fbkit.measure.shift import Shift, chi2_columns, ks_columns, psi_columns, shift_of
 from fbkit.measure.stats.intervals import Array, benjamini_hochberg
 from fbkit.measure.stats.ranks import compare

@@ -7,10 +7,10 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fbkit.errors import ArgumentError
+from fbkit.join.rows import no_rows
 from fbkit.measure.evaluation import stamped
 from fbkit.measure.kernels.made import AMOUNT, POSITION, REQUEST, made_column
 from fbkit.measure.metrics import check_level
-from fbkit.measure.rows import no_rows
 from fbkit.measure.scope import ENTITY, IN, Slices, Stage, open_scope
 from fbkit.measure.stats.intervals import Array, proportion_by_variance, ratio_variance
 from fbkit.schema import results

@@ -10,7 +10,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from fbkit.join.periods import resolve
-from fbkit.measure.rows import lazy_rows
+from fbkit.join.rows import lazy_rows
 from fbkit.measure.scope import INSTANT, check_every
 from fbkit.measure.stats.intervals import Array
 from fbkit.schema import results

@@ -7,6 +7,7 @@ from typing import Any, Final
 import polars as pl
 
 from fbkit.errors import ArgumentError
+from fbkit.join.rows import no_rows
 from fbkit.ledger.ledger import Ledger
 from fbkit.measure.arguments import checked
 from fbkit.measure.cellwise import cellwise_frames
@@ -16,7 +17,6 @@ from fbkit.measure.kinds import Cellwise, Measure, Total, working_name
 from fbkit.measure.only_ledger import not_of_ledgers, not_of_rows
 from fbkit.measure.ratios import counted_cells, total_frames
 from fbkit.measure.registry import Asked, choose, listed
-from fbkit.measure.rows import no_rows
 from fbkit.measure.scope import INSTANT, Scope, Slices, Stage, open_scope
 from fbkit.measure.slicing.slice_bins import Edges
 from fbkit.measure.stats.intervals import Array

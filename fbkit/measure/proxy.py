@@ -8,10 +8,10 @@ import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError
+from fbkit.join.rows import lazy_rows
 from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
 from fbkit.measure.metrics import metrics
-from fbkit.measure.rows import lazy_rows
 from fbkit.measure.scope import Slices, Stage
 from fbkit.measure.user import Counts, Metric
 from fbkit.measure.versioning.pairs import Half

@@ -8,10 +8,10 @@ from typing import Any, Final
 import polars as pl
 
 from fbkit.errors import ArgumentError, nearest
+from fbkit.join.rows import lazy_rows, no_rows
 from fbkit.measure.cells import entity_units, number_cells
 from fbkit.measure.kinds import F, S, W, Y
 from fbkit.measure.labels.latency import settled
-from fbkit.measure.rows import lazy_rows, no_rows
 from fbkit.measure.slicing.slice_bins import Edges, slice_expressions
 from fbkit.schema import results as names
 from fbkit.schema.durations import parse_duration

@@ -8,12 +8,12 @@ import polars as pl
 
 from fbkit.errors import ArgumentError
 from fbkit.join.periods import resolve
+from fbkit.join.rows import no_rows
 from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
 from fbkit.measure.kinds import Total
 from fbkit.measure.metrics import check_level
 from fbkit.measure.registry import Asked, choose, metric_names
-from fbkit.measure.rows import no_rows
 from fbkit.measure.scope import Slices, Stage, slice_columns
 from fbkit.measure.slicing.slice_bins import Edges
 from fbkit.measure.slicing.slice_examine import Chooser, Examined, examine, unequal, unlike

@@ -7,13 +7,13 @@ import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError
+from fbkit.join.rows import no_rows
 from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
 from fbkit.measure.kernels.made import COST, made_column
 from fbkit.measure.kinds import Measure, working_name
 from fbkit.measure.metrics import check_level, metrics
 from fbkit.measure.registry import choose
-from fbkit.measure.rows import no_rows
 from fbkit.measure.scope import INSTANT, Slices, Stage, open_scope, slice_columns
 from fbkit.measure.stats.intervals import holm, newcombe
 from fbkit.measure.stats.paired import Difference

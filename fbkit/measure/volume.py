@@ -9,10 +9,10 @@ import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError
+from fbkit.join.rows import lazy_rows, no_rows
 from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
 from fbkit.measure.metrics import check_level
-from fbkit.measure.rows import lazy_rows, no_rows
 from fbkit.measure.scope import INSTANT, Slices, slice_columns
 from fbkit.measure.stats.intervals import Array, benjamini_hochberg
 from fbkit.measure.stats.seasonal import FEWEST_WEEKS, expectation, limits

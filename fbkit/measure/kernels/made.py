@@ -5,7 +5,7 @@ from typing import Final
 
 import polars as pl
 
-from fbkit.measure.rows import lazy_rows
+from fbkit.join.rows import lazy_rows
 from fbkit.schema.protocols import JoinedLike
 
 # No log can have a column of such a name, because a name is a name.

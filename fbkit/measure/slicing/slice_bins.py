@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 
 from fbkit.errors import ArgumentError
-from fbkit.measure.rows import lazy_rows, no_rows
+from fbkit.join.rows import lazy_rows, no_rows
 from fbkit.measure.stats.intervals import Array
 from fbkit.schema.period import Period
 from fbkit.schema.protocols import JoinedLike

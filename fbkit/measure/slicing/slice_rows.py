@@ -8,9 +8,9 @@ from typing import Final
 import numpy as np
 import polars as pl
 
+from fbkit.join.rows import no_rows
 from fbkit.measure.kernels.made import made_column
 from fbkit.measure.kinds import F, Total, Y, working_name
-from fbkit.measure.rows import no_rows
 from fbkit.measure.scope import ENTITY, IN, Stage, open_scope
 from fbkit.measure.slicing.lattice import Block, Flags, Ints, Table
 from fbkit.measure.slicing.slice_bins import Edges, slice_expressions

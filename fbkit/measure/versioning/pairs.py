@@ -18,7 +18,7 @@ from typing import Final
 import polars as pl
 
 from fbkit.errors import ArgumentError, nearest
-from fbkit.measure.rows import lazy_rows, no_rows
+from fbkit.join.rows import lazy_rows, no_rows
 from fbkit.schema.contract import Contract
 from fbkit.schema.period import Period, format_instant
 from fbkit.schema.protocols import JoinedLike
