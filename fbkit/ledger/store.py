@@ -1,12 +1,9 @@
 """Ledgers on disk: Parquet files and a manifest that names each with its SHA-256; whole or not at all."""
 
-import errno
-import hashlib
 import io
 import json
 import os
 import secrets
-import shutil
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -20,10 +17,10 @@ from fbkit.ledger import columns as c
 from fbkit.ledger.edges import BinEdges
 from fbkit.ledger.ledger import FORMAT, Ledger, Manifest
 from fbkit.schema.contract import Contract
+from fbkit.schema.files import MANIFEST, clear, failed, put_in_place, sha256, write_new
 from fbkit.schema.logs import SourceFile, UnreadablePart
 from fbkit.schema.period import Period, format_instant, parse_instant
 
-MANIFEST = "manifest.json"
 KIND = "fbkit ledger"
 
 
@@ -42,16 +39,11 @@ def save(ledger: Ledger, folder: str | Path) -> Path:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()
         _fill(ledger, temporary)
-        _put_in_place(temporary, target)
+        put_in_place(temporary, target)
     except OSError as error:
-        raise OutputError(
-            f"could not write {target.name}",
-            got=f"{error.strerror or error} ({errno.errorcode.get(error.errno or 0, 'error')})",
-            allowed="a folder that can be written, on a disk with room",
-            next_step="choose another folder, or make room; what stood there before is untouched",
-        ) from error
+        raise failed(target, error) from error
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+        clear(temporary)
     return target
 
 
@@ -86,11 +78,11 @@ def _fill(ledger: Ledger, folder: Path) -> None:
         buffer = io.BytesIO()
         table.write_parquet(buffer, compression="zstd", statistics=False)
         content = buffer.getvalue()
-        _write(folder / name, content)
-        digest = hashlib.sha256(content).hexdigest()
+        write_new(folder / name, content)
+        digest = sha256(content)
         files.append({"name": name, "sha256": digest, "kind": kind, "slices": list(cut), "lines": table.height})
     told = _told(ledger) | {"files": files}
-    _write(folder / MANIFEST, (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode())
+    write_new(folder / MANIFEST, (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode())
 
 
 def _told(ledger: Ledger) -> dict[str, Any]:
@@ -122,27 +114,6 @@ def _told(ledger: Ledger) -> dict[str, Any]:
         "edges": list(ledger.edges.edges),
         "values": {name: list(texts) for name, texts in ledger.values.items()},
     }
-
-
-def _write(path: Path, content: bytes) -> None:
-    with path.open("xb") as stream:
-        stream.write(content)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _put_in_place(temporary: Path, target: Path) -> None:
-    if not target.exists() or not any(target.iterdir()):
-        temporary.rename(target)
-        return
-    aside = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
-    target.rename(aside)
-    try:
-        temporary.rename(target)
-    except BaseException:  # an interrupt too must not leave the name empty
-        aside.rename(target)
-        raise
-    shutil.rmtree(aside, ignore_errors=True)
 
 
 def read(folder: str | Path) -> Ledger:
@@ -242,7 +213,7 @@ def _table(root: Path, name: str, digest: str, manifest: Manifest, kind: str, cu
         content = (root / name).read_bytes()
     except OSError as error:
         raise _damaged(name, error.strerror or type(error).__name__) from error
-    if hashlib.sha256(content).hexdigest() != digest:
+    if sha256(content) != digest:
         raise _damaged(name, "its SHA-256 is not the one in the manifest")
     try:
         table = pl.read_parquet(io.BytesIO(content))

@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from fbkit.errors import OutputError
-from fbkit.report import files
-from fbkit.report.files import sha256, write_file, write_folder
+from fbkit.schema import files
+from fbkit.schema.files import sha256, write_file, write_folder
 
 
 def bundle(text: str = "one") -> dict[str, bytes]:

@@ -2,7 +2,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fbkit.report.mask import MASKED, export_frame
+from fbkit.schema.mask import MASKED, export_frame
 
 
 def table(cells: dict[str, tuple[int, int]], *, window: str = "current") -> pl.DataFrame:

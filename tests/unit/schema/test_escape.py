@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fbkit.report import escape
+from fbkit.schema import escape
 
 HIDDEN = {"Cc", "Cf", "Cs", "Co", "Cn"}
 ANY_TEXT = st.text(alphabet=st.characters(), max_size=80)
