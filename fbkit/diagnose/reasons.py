@@ -6,6 +6,7 @@ from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.nonrandom import Conservation
 from fbkit.diagnose.replay import COVARIATE, MIX, THRESHOLD
 from fbkit.diagnose.rows import CURRENT
+from fbkit.diagnose.settings import AUDIT_FLAGGED, AUDIT_UNFLAGGED
 
 Pair = tuple[str, str]
 
@@ -70,7 +71,8 @@ def nonrandom(found: Conservation) -> Pair:
         f"against {words.count(found.expected_positives)} expected, negatives {words.count(found.negatives)} against "
         f"{words.count(found.expected_negatives)}: positives went missing, negatives did not."
     )
-    return text, "An audit of about 300 flagged and 500 unflagged rows without a label would decide."
+    following = f"An audit of about {AUDIT_FLAGGED} flagged and {AUDIT_UNFLAGGED} unflagged rows without a label"
+    return text, f"{following} would decide."
 
 
 def replayed(facts: Findings, cause: str) -> Pair:

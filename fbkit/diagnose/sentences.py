@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from fbkit.diagnose import words
 from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.series import worse_by
+from fbkit.diagnose.settings import AUDIT_FLAGGED, AUDIT_UNFLAGGED
 from fbkit.diagnose.verdict import minimum_detectable
 from fbkit.schema.diagnosis import Contribution
 
@@ -136,8 +137,9 @@ def _when_undecided(facts: Findings) -> tuple[tuple[str, ...], tuple[str, ...]]:
             (f"Wait until the label windows are closed, {words.instant(facts.decidable)}, then compare again.",),
             ("Do not act on the raw metric yet, and do not retrain on these labels.",),
         )
+    size = f"{AUDIT_FLAGGED} flagged and {AUDIT_UNFLAGGED} unflagged"
     return (
-        ("Label a random sample of about 300 flagged and 500 unflagged rows without a label.",),
+        (f"Label a random sample of about {size} rows without a label.",),
         ("Do not retrain on these labels, and do not roll back on the raw metric, before the audit.",),
     )
 

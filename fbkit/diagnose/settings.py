@@ -93,6 +93,8 @@ class Settings:
 
 
 SETTINGS: Final = Settings()
+AUDIT_FLAGGED, AUDIT_UNFLAGGED = 300, 500
+"""Rows of an audit that tells lost labels from a worse model."""
 
 RATES: Final = ("recall", "precision", "specificity", "f1", "accuracy", "base_rate", "roc_auc")
 PROBABILITY_LOSSES: Final = ("brier", "log_loss")

@@ -13,6 +13,7 @@ from fbkit.diagnose import evidence, sentences
 from fbkit.diagnose.bootstrap import FEWEST_DRAWS
 from fbkit.diagnose.checks import three_checks
 from fbkit.diagnose.findings import Findings
+from fbkit.diagnose.key_numbers import key_numbers_frame
 from fbkit.diagnose.measured import measure, observed_intervals, set_scene
 from fbkit.diagnose.moved import day_of_change
 from fbkit.diagnose.rows import CURRENT, REFERENCE, check_metric
@@ -128,6 +129,7 @@ def _diagnosis(
     frames = dict(facts.frames)
     frames["ladder"] = evidence.ladder_frame(_levels(facts), parts, intervals=observed_intervals(facts))
     frames["checks"] = evidence.checks_frame(checks)
+    frames["key_numbers"] = key_numbers_frame(facts, parts)
     contract = joined.contract
     return Diagnosis(
         metric=facts.metric,

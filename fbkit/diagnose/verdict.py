@@ -7,7 +7,7 @@ from fbkit.diagnose.bootstrap import standard_error
 from fbkit.diagnose.correction import corrected
 from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.rows import CURRENT, WINDOWS
-from fbkit.diagnose.settings import NEEDS_DECISION
+from fbkit.diagnose.settings import AUDIT_FLAGGED, AUDIT_UNFLAGGED, NEEDS_DECISION
 from fbkit.schema.diagnosis import Contribution
 
 World = Mapping[str, object]
@@ -73,7 +73,7 @@ def worlds_of(facts: Findings) -> tuple[World, ...]:
         )
     if facts.lost_nonrandom is None:
         return ()
-    audit = "an audit of about 300 flagged and 500 unflagged rows without a label"
+    audit = f"an audit of about {AUDIT_FLAGGED} flagged and {AUDIT_UNFLAGGED} unflagged rows without a label"
     return (
         {"causes": ["label_loss_nonrandom"], "tipping_ratio": facts.tipping, "decided_by": audit},
         {"causes": ["concept_drift", "label_slice_loss"], "tipping_ratio": facts.tipping, "decided_by": audit},
