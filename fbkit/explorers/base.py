@@ -1,9 +1,10 @@
 """What all explorers share: controls above, one live chart, a sentence below, errors told in the widget."""
 
 import html
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, ClassVar
 
 import ipywidgets
 import traitlets
@@ -11,39 +12,103 @@ import traitlets
 from fbkit.charts.text import clean
 from fbkit.errors import FbkitError
 from fbkit.explorers import runtime, static
+from fbkit.explorers.source import Source
+from fbkit.explorers.state import Shared
 from fbkit.explorers.view import LiveChart
+from fbkit.explorers.work import Work
+from fbkit.schema.period import Comparison
+
+
+def begin(
+    thing: Any,
+    comparison: Comparison | None,
+    shared: Shared | None,
+    *,
+    metric: str | None = None,
+    by: str | None = None,
+) -> tuple[Source, Shared]:
+    """The source of a thing to explore, and the state to look at it with: the page's, or one of its own."""
+    source = Source.of(thing)
+    return source, shared or Shared.of(source.view(comparison, metric=metric, by=by))
 
 
 class Explorer(ipywidgets.VBox):
     """A question with controls. Subclasses say what to compute (``answer``) and what to draw (``chart``, ``rows``).
 
-    The state is in public traits of the subclass; setting one from Python does what moving the control does.
-    ``result`` is the result frame that is being shown, ``summary`` the sentence that goes with it.
+    The state is in public traits of the subclass, and in ``shared`` what all explorers of a page have in common;
+    setting one from Python does what moving the control does. ``result`` is the result frame that is being shown,
+    ``summary`` the sentence that goes with it. While ``active`` is False (a closed tab) moves are answered later.
     """
 
+    FOLLOWS: ClassVar[tuple[str, ...]] = Shared.NAMES
     summary = traitlets.Unicode("", help="what the picture says, in one sentence")
     trouble = traitlets.Unicode("", help="why the last move could not be answered, else empty")
+    active = traitlets.Bool(default_value=True, help="whether somebody looks")
     result: Any = None
+    source: Source
+    shared: Shared
 
-    def __init__(self, **state: Any) -> None:
+    def __init__(self, source: Source | None = None, *, shared: Shared | None = None, **state: Any) -> None:
         runtime.prepare()
         super().__init__(**state)
+        if source is not None:
+            self.source = source
+            self.shared = shared or Shared.of(source.view())
+            self.shared.observe(self._shared_moved, names="changed")
         self.view = LiveChart()
+        self.work = Work()
         self._quiet = False
+        self._stale = False
+        self._answers: dict[str, list[Callable[..., None]]] = {"pick": [], "days": [], "threshold": []}
         self._note = ipywidgets.HTML()
         self._line = ipywidgets.HTML()
+        self.view.observe(self._picked, names="picked")
+        self.observe(self._woken, names="active")
         self.add_class("fbkit-explorer")
 
     def assemble(self, *bars: list[ipywidgets.Widget], watched: list[str]) -> None:
         """Put the rows of controls above the chart, follow the watched traits, and answer for the first time."""
         boxes = [ipywidgets.HBox(bar, layout=_wrapping()) for bar in bars if bar]
-        self.children = (*boxes, self._line, self.view, self._note)
+        self.children = (*boxes, self._line, self.work, self.view, self._note)
         self.observe(self._follow, names=watched)
         self.refresh()
 
     def _follow(self, _: object) -> None:
         if not self._quiet:
             self.refresh()
+
+    def _shared_moved(self, _: object) -> None:
+        if not self._quiet and self.shared.last.intersection(self.FOLLOWS):
+            self.refresh()
+
+    def _woken(self, _: object) -> None:
+        if self.active and self._stale:
+            self.refresh()
+
+    # What comes back from the picture ---------------------------------------------------------------------------
+    def picked(self, answer: Callable[[int], None]) -> None:
+        """Call ``answer`` with the field ``pick`` of the row whose mark was clicked."""
+        self._answers["pick"].append(answer)
+
+    def brushed(self, answer: Callable[[datetime | None, datetime | None], None]) -> None:
+        """Call ``answer`` with start and end of the brush ``fbkit_days``, or with None twice when it was cleared."""
+        self._answers["days"].append(answer)
+
+    def dragged(self, answer: Callable[[float], None]) -> None:
+        """Call ``answer`` with the position of the handle ``fbkit_threshold``."""
+        self._answers["threshold"].append(answer)
+
+    def _picked(self, change: dict[str, Any]) -> None:
+        kind, value = change["new"].get("kind"), change["new"].get("value")
+        try:
+            given = _what_came_back(kind, value)
+        except (TypeError, ValueError, OverflowError):
+            return  # a page can send anything; what is no click is none
+        for answer in self._answers.get(kind, []):
+            try:
+                answer(*given)
+            except FbkitError as error:
+                self._tell(f"{error.what}. {error.next_step or ''}".strip())
 
     @contextmanager
     def quietly(self) -> Generator[None]:
@@ -78,6 +143,9 @@ class Explorer(ipywidgets.VBox):
     # What they get ----------------------------------------------------------------------------------------------
     def refresh(self) -> None:
         """Answer for the present state; a failure is one sentence in the widget and the last picture stays."""
+        self._stale = not self.active
+        if self._stale:
+            return
         try:
             self._show()
         except FbkitError as error:
@@ -101,6 +169,18 @@ class Explorer(ipywidgets.VBox):
 
     def _ipython_display_(self) -> None:
         static.show_with_twin(self, chart=self.chart(), summary=self.summary)
+
+
+def _what_came_back(kind: Any, value: Any) -> tuple[Any, ...]:
+    """Checked arguments of a message from the page."""
+    if kind == "pick":
+        return (int(value),)
+    if kind == "threshold":
+        return (float(value),)
+    if kind != "days" or value is None:
+        return (None, None)
+    start, end = sorted(float(moment) for moment in value)
+    return tuple(datetime.fromtimestamp(moment / 1000, tz=UTC) for moment in (start, end))
 
 
 def _paragraph(text: str) -> str:

@@ -203,6 +203,7 @@ class Shared(traitlets.HasTraits):
     """What the explorers of one page have in common: a trait for each field of :class:`View`.
 
     Setting a trait does what moving the control does; :meth:`view` is the state as a value, :meth:`apply` sets it.
+    ``changed`` counts moves, and ``last`` names the fields that the newest one set.
     """
 
     metric = traitlets.Unicode("recall")
@@ -215,8 +216,27 @@ class Shared(traitlets.HasTraits):
     days = traitlets.Instance(Period, allow_none=True, default_value=None)
     threshold = traitlets.Float(None, allow_none=True)
     by = traitlets.Unicode(None, allow_none=True)
+    changed = traitlets.Int(0, help="counts up once for every move, however many fields it sets")
 
     NAMES = tuple(item.name for item in fields(View))
+
+    def __init__(self, **fields: Any) -> None:
+        self._together = False
+        self._moved: set[str] = set()
+        self.last: frozenset[str] = frozenset()
+        super().__init__(**fields)
+        self._moved.clear()
+        self.observe(self._note, names=list(self.NAMES))
+
+    def _note(self, change: dict[str, Any]) -> None:
+        self._moved.add(change["name"])
+        if not self._together:
+            self._tell()
+
+    def _tell(self) -> None:
+        if self._moved:
+            self.last, self._moved = frozenset(self._moved), set()
+            self.changed += 1
 
     @classmethod
     def of(cls, view: View) -> Self:
@@ -230,7 +250,7 @@ class Shared(traitlets.HasTraits):
         return View(**found)
 
     def apply(self, view: View) -> None:
-        """Set every field at once; who watches hears of it once a field."""
+        """Set every field at once; who watches ``changed`` hears of it once."""
         with self.together():
             for name in self.NAMES:
                 value = getattr(view, name)
@@ -238,9 +258,14 @@ class Shared(traitlets.HasTraits):
 
     @contextmanager
     def together(self) -> "Generator[None]":
-        """Change several fields; watchers are told when all are set."""
-        with self.hold_trait_notifications():
+        """Change several fields as one move: watchers of ``changed`` are told when all are set."""
+        outer, self._together = self._together, True
+        try:
             yield
+        finally:
+            self._together = outer
+            if not outer:
+                self._tell()
 
     def focus_on(self, column: str, value: str | None) -> None:
         """Look at one slice; the same one again lets it go."""

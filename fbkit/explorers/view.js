@@ -25,6 +25,51 @@ function liveAxes(group) {
   for (const mark of group.marks ?? []) liveAxes(mark);
 }
 
+// What a person does in the picture goes back as one small message: a number, never a text and never a row.
+function listen(view, send) {
+  view.addEventListener("click", (_, item) => {
+    const pick = item?.datum?.pick ?? item?.datum?.datum?.pick;
+    if (Number.isInteger(pick)) send("pick", pick);
+  });
+  const signals = new Set(Object.keys(view.getState().signals ?? {}));
+  if (signals.has("fbkit_days")) {
+    view.addSignalListener("fbkit_days", (_, value) => {
+      const ends = Object.values(value ?? {})[0];
+      send("days", Array.isArray(ends) && ends.length === 2 ? ends.map(Number) : null);
+    });
+  }
+  if (signals.has("fbkit_threshold")) {
+    view.addSignalListener("fbkit_threshold", (_, value) => {
+      const at = typeof value === "number" ? value : Number(Object.values(value ?? {})[0]?.[0]);
+      if (Number.isFinite(at)) send("threshold", at);
+    });
+  }
+}
+
+// At most one message of a kind every WAIT milliseconds, and always the last one.
+const WAIT = 40;
+function sender(model) {
+  const last = new Map();
+  let seq = 0;
+  const post = (kind) => {
+    const held = last.get(kind);
+    held.timer = null;
+    if (!held.fresh) return;
+    held.fresh = false;
+    seq += 1;
+    model.set("picked", { seq, kind, value: held.value });
+    model.save_changes();
+    held.timer = setTimeout(() => post(kind), WAIT);
+  };
+  return (kind, value) => {
+    const held = last.get(kind) ?? { timer: null };
+    last.set(kind, held);
+    held.value = value;
+    held.fresh = true;
+    if (held.timer === null) post(kind);
+  };
+}
+
 async function render({ model, el }) {
   const host = document.createElement("div");
   const note = document.createElement("div");
@@ -40,6 +85,7 @@ async function render({ model, el }) {
   let painting = false;
   let wanted = false;
   let gone = false;
+  const send = sender(model);
 
   async function embed(frame, drawing) {
     const { vegaEmbed } = await slot.ready;
@@ -55,10 +101,13 @@ async function render({ model, el }) {
       renderer: "canvas",
     });
     drawnKey = drawing.key;
+    listen(embedded.view, send);
+    if (Object.keys(frame.signals ?? {}).length) await update(frame);
   }
 
   async function update(frame) {
     const { view } = embedded;
+    for (const [name, value] of Object.entries(frame.signals ?? {})) view.signal(name, value);
     for (const name of LIVE) view.signal(`fbkit_${name}`, text(frame.texts, name));
     view.data("rows", frame.rows);
     await view.runAsync();

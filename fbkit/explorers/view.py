@@ -27,13 +27,17 @@ class LiveChart(anywidget.AnyWidget):
         ``{"key", "json"}``: the specification without rows; the view draws anew only when the key changes.
     frame
         ``{"seq", "rows", "texts"}``: what is shown. ``seq`` counts up, so that a test (and a reader of
-        the page) can tell which answer was painted.
+        the page) can tell which answer was painted; ``signals`` sets what a person set in the picture.
+    picked
+        ``{"seq", "kind", "value"}``, from the page: a click on a mark whose row has a field ``pick`` (kind "pick"), a
+        brush of days ("days", two times in milliseconds or null), a dragged threshold ("threshold").
     """
 
     _esm = (_HERE / "view.js").read_text(encoding="utf-8").replace("@SLOT@", SLOT)
     _css = (_HERE / "view.css").read_text(encoding="utf-8")
     drawing = traitlets.Dict().tag(sync=True)
     frame = traitlets.Dict().tag(sync=True)
+    picked = traitlets.Dict().tag(sync=True)
 
     def __init__(self, **kwargs: Any) -> None:
         self._runtime = shared_runtime()
@@ -41,7 +45,15 @@ class LiveChart(anywidget.AnyWidget):
         self._drawings: dict[object, dict[str, str]] = {}
         super().__init__(**kwargs)
 
-    def show(self, key: object, *, chart: Callable[[], Any], rows: Sequence[Row], texts: Mapping[str, str]) -> None:
+    def show(
+        self,
+        key: object,
+        *,
+        chart: Callable[[], Any],
+        rows: Sequence[Row],
+        texts: Mapping[str, str],
+        signals: Mapping[str, Any] | None = None,
+    ) -> None:
         """Show rows in the drawing of this key; ``chart`` is asked only for a key that was never shown."""
         if key not in self._drawings:
             self._drawings[key] = _drawing(chart(), texts.get("axis"))
@@ -49,13 +61,14 @@ class LiveChart(anywidget.AnyWidget):
         with self.hold_sync():
             if drawing != self.drawing:
                 self.drawing = drawing
-            self._send_rows(plain(rows), texts)
+            self._send_rows(plain(rows), texts, signals or {})
 
-    def _send_rows(self, rows: list[Row], texts: Mapping[str, str]) -> None:
+    def _send_rows(self, rows: list[Row], texts: Mapping[str, str], signals: Mapping[str, Any]) -> None:
         self._seq += 1
         self.frame = {
             "seq": self._seq,
             "rows": rows,
+            "signals": dict(signals),
             "texts": {**texts, "smallprint": "\n".join(lines(texts.get("smallprint", " ")))},
         }
 
@@ -68,8 +81,12 @@ def _drawing(chart: Any, axis: str | None) -> dict[str, str]:
     spec.pop("description", None)
     if axis:
         spec = _with_live_axis(spec, axis)
-    text = json.dumps(spec, ensure_ascii=False, allow_nan=False, sort_keys=True)
+    text = _text(spec)
     return {"key": hashlib.sha256(text.encode()).hexdigest()[:16], "json": text}
+
+
+def _text(spec: Any) -> str:
+    return json.dumps(spec, ensure_ascii=False, allow_nan=False, sort_keys=True)
 
 
 def _with_live_axis(node: Any, title: str) -> Any:
