@@ -1,7 +1,7 @@
 """From sums over rows (or over a ledger) to estimates: value, interval, worst-case bounds, reason."""
 
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Final, NamedTuple
 
 import numpy as np
 import polars as pl
@@ -27,6 +27,7 @@ N_BOTH: Final = "\0n_both"
 COUNTS: Final = (N_ALL, N_IN, N_IN_MATURE, N_FLAG, N_LABEL, N_BOTH)
 INDEPENDENT: Final = "rows"
 CLUSTERED: Final = "entity"
+SUMS: Final = ("a", "b", "la", "lb", "ha", "hb", "aa", "ab", "bb", "units", "rows")
 
 
 def count_cells(frame: pl.DataFrame, keys: list[str], *, rows: pl.Expr | None = None) -> pl.DataFrame:
@@ -111,33 +112,51 @@ def sum_cells(
     return rows.group_by(keys).agg(*totals).collect()
 
 
+class Numbers(NamedTuple):
+    """Value, interval, worst-case bounds and the interval's method of each cell; NaN is not estimable."""
+
+    value: Array
+    lower: Array
+    upper: Array
+    least: Array
+    greatest: Array
+    method: list[str | None]
+
+
 def estimate(cells: pl.DataFrame, measure: Total, *, level: float, stage: Stage) -> pl.DataFrame:
     """Cells (counts and sums of one measure) with the estimate columns added."""
-    a, b = _array(cells, "a"), _array(cells, "b")
-    with np.errstate(invalid="ignore", divide="ignore"):
-        value = np.where(b > 0, a / b, np.nan)
-    lower, upper, method = _interval(cells, measure, value, a, b, level)
-    least, greatest = _bounds(cells, measure, value, a, b)
-    if measure.transform is not None:
-        value, lower, upper, least, greatest = (
-            measure.transform(part) for part in (value, lower, upper, least, greatest)
-        )
-        method = [f"{name} {measure.transform_name}" if name else None for name in method]
+    sums = {name: _array(cells, name) for name in SUMS if name in cells.columns}
+    found = ratio_numbers(sums, measure, level=level)
     return finish(
         cells,
         {
-            names.VALUE: value,
-            names.LOWER: lower,
-            names.UPPER: upper,
-            names.BOUND_LOWER: least,
-            names.BOUND_UPPER: greatest,
+            names.VALUE: found.value,
+            names.LOWER: found.lower,
+            names.UPPER: found.upper,
+            names.BOUND_LOWER: found.least,
+            names.BOUND_UPPER: found.greatest,
         },
-        method=method,
+        method=found.method,
         empty=measure.empty,
         uses_flag=measure.uses_flag,
         uses_label=measure.uses_label,
         stage=stage,
     )
+
+
+def ratio_numbers(sums: Mapping[str, Array], measure: Total, *, level: float) -> Numbers:
+    """The numbers of cells from the sums of :func:`sum_cells`; those that were not asked for are not there."""
+    a, b = sums["a"], sums["b"]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = np.where(b > 0, a / b, np.nan)
+    lower, upper, method = _interval(sums, measure, value, a, b, level)
+    least, greatest = _bounds(sums, measure, value, a, b)
+    if measure.transform is not None:
+        value, lower, upper, least, greatest = (
+            measure.transform(part) for part in (value, lower, upper, least, greatest)
+        )
+        method = [f"{name} {measure.transform_name}" if name else None for name in method]
+    return Numbers(value, lower, upper, least, greatest, method)
 
 
 def finish(
@@ -186,20 +205,20 @@ def stage_name(stage: Stage) -> pl.Expr:
 
 
 def _interval(
-    cells: pl.DataFrame, measure: Total, value: Array, a: Array, b: Array, level: float
+    sums: Mapping[str, Array], measure: Total, value: Array, a: Array, b: Array, level: float
 ) -> tuple[Array, Array, list[str | None]]:
     proportion = measure.kind == "proportion"
-    if "units" not in cells.columns:
+    if "units" not in sums:
         lower, upper = wilson(a, b, level=level)
         return lower, upper, ["Wilson"] * len(value)
-    units, rows = _array(cells, "units"), _array(cells, "rows")
-    variance = ratio_variance(a, b, _array(cells, "aa"), _array(cells, "ab"), _array(cells, "bb"), units=units)
+    units, rows = sums["units"], sums["rows"]
+    variance = ratio_variance(a, b, sums["aa"], sums["ab"], sums["bb"], units=units)
     clustered = units < rows
-    sizes = effective_units(b, _array(cells, "bb"))
+    sizes = effective_units(b, sums["bb"])
     if proportion:
         lower, upper = proportion_by_variance(value, variance, rows, units=sizes, level=level)
         plain = wilson(a, b, level=level)
-        simple = ~clustered & (_array(cells, "aa") == a) & (_array(cells, "bb") == b)
+        simple = ~clustered & (sums["aa"] == a) & (sums["bb"] == b)
         lower, upper = np.where(simple, plain[0], lower), np.where(simple, plain[1], upper)
         other = np.where(simple, "Wilson", "Wilson (effective n)")
     else:
@@ -210,14 +229,14 @@ def _interval(
     return lower, upper, [str(name) for name in np.where(clustered, "cluster-robust (entity)", other)]
 
 
-def _bounds(cells: pl.DataFrame, measure: Total, value: Array, a: Array, b: Array) -> tuple[Array, Array]:
+def _bounds(sums: Mapping[str, Array], measure: Total, value: Array, a: Array, b: Array) -> tuple[Array, Array]:
     if not measure.uses_label:
         return value, value
-    if "la" not in cells.columns:
+    if "la" not in sums:
         return np.full_like(value, np.nan), np.full_like(value, np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
-        least = (a + _array(cells, "la")) / (b + _array(cells, "lb"))
-        greatest = (a + _array(cells, "ha")) / (b + _array(cells, "hb"))
+        least = (a + sums["la"]) / (b + sums["lb"])
+        greatest = (a + sums["ha"]) / (b + sums["hb"])
     return widen(np.where(np.isnan(least), greatest, least), np.where(np.isnan(greatest), least, greatest), value)
 
 
