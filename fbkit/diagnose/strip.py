@@ -89,7 +89,7 @@ def _objective(joined: Joined, current: Period) -> Line:
     )
     if joined.as_of - current.end < age:
         return _line("availability_objective", question, NOT_APPLICABLE, f"{said} at {objective.at}, not reached yet")
-    if value is not None and value >= wanted:
+    if value >= wanted:
         return _line("availability_objective", question, "passed", said)
     if row[results.UPPER] is not None and row[results.UPPER] >= wanted:
         return _line("availability_objective", question, "passed", f"{said}, which sampling noise could explain")

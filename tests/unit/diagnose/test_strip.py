@@ -16,13 +16,17 @@ def joined(root: Path) -> fb.Joined:
     return fb.open_loop(root / "data_samples" / "recall_drop" / "variant_b").join()
 
 
+def current(joined: fb.Joined) -> Period:
+    return joined.compare().periods()[1]
+
+
 def states(frame: pl.DataFrame) -> dict[str, str]:
     return dict(frame.select("step", "state").unique().iter_rows())
 
 
 def test_every_check_stands_under_one_step(joined: fb.Joined) -> None:
     checks = preflight(joined)
-    frame = loop_strip(joined, current=joined.compare().current, checks=checks)
+    frame = loop_strip(joined, current=current(joined), checks=checks)
     assert set(checks["id"]) <= set(frame["id"])
     assert frame["id"].n_unique() == frame.height
     assert frame["step"].unique(maintain_order=True).to_list() == list(STEPS)
@@ -30,10 +34,10 @@ def test_every_check_stands_under_one_step(joined: fb.Joined) -> None:
 
 
 def test_missed_labels_turn_the_label_step_red_and_nothing_else(joined: fb.Joined) -> None:
-    found = states(loop_strip(joined, current=joined.compare().current))
+    found = states(loop_strip(joined, current=current(joined)))
     assert found["Label"] == RED
     assert (found["Join"], found["Measure"]) == (GREEN, GREEN)
-    week = Period.parse("2026-08-03..2026-08-10")
+    week = Period.parse("2026-09-07..2026-09-14")
     before = loop_strip(joined, current=week)
     assert states(before)["Label"] == GREEN
     objective = before.row(by_predicate=pl.col("id") == "availability_objective", named=True)
@@ -49,12 +53,18 @@ def test_a_grave_check_is_red_and_another_amber(joined: fb.Joined, failing: str,
     checks = preflight(joined).with_columns(
         pl.when(pl.col("id") == failing).then(pl.lit("failed")).otherwise(pl.lit("passed")).alias("status")
     )
-    assert states(loop_strip(joined, current=joined.compare().current, checks=checks))[step] == state
+    assert states(loop_strip(joined, current=current(joined), checks=checks))[step] == state
+
+
+def test_a_period_without_predictions_is_judged_by_nothing(joined: fb.Joined) -> None:
+    frame = loop_strip(joined, current=Period.parse("2020-01-06..2020-01-13"))
+    assert frame.row(by_predicate=pl.col("id") == "availability_objective", named=True)["status"] == "not applicable"
+    assert states(frame)["Measure"] == AMBER
 
 
 def test_a_step_to_which_nothing_applies_is_not_green(joined: fb.Joined) -> None:
     checks = preflight(joined).with_columns(pl.lit("not applicable").alias("status"))
-    assert states(loop_strip(joined, current=joined.compare().current, checks=checks))["Act"] == AMBER
+    assert states(loop_strip(joined, current=current(joined), checks=checks))["Act"] == AMBER
 
 
 def test_a_period_whose_windows_are_open_cannot_be_measured_and_says_so(joined: fb.Joined) -> None:
