@@ -1,17 +1,20 @@
 """A threshold chosen on one period for a precision, a recall or the most value, and judged on another."""
 
-from datetime import timedelta
-from typing import Final, Literal, NamedTuple
+from datetime import datetime, timedelta
+from typing import Any, Final, Literal, NamedTuple
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from fbkit.errors import ArgumentError
+from fbkit.ledger.ledger import Ledger
 from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
 from fbkit.measure.kernels.business import NO_VALUES
 from fbkit.measure.kinds import F, S, W, Y
 from fbkit.measure.metrics import check_level
+from fbkit.measure.only_ledger import not_of_rows
 from fbkit.measure.scope import IN, Scope, Stage
 from fbkit.measure.stats.intervals import Array
 from fbkit.measure.sweep import ready
@@ -37,9 +40,13 @@ class Found(NamedTuple):
     reason: str | None = None
 
 
+NOTHING: Final = Found(np.nan, np.nan)
+Marks = NDArray[np.bool_]
+
+
 @checked
 def choose_threshold(
-    joined: JoinedLike,
+    joined: JoinedLike | Ledger,
     *,
     fit: str | Period,
     judge: str | Period,
@@ -48,6 +55,7 @@ def choose_threshold(
     stage: str | Stage = results.STAGE_FINAL,
     level: float = 0.95,
     weights: str | None = None,
+    as_of: str | datetime | None = None,
 ) -> pl.DataFrame:
     """Choose a threshold on the labelled rows of one period and say what it gives on another.
 
@@ -60,8 +68,8 @@ def choose_threshold(
         "precision": the lowest threshold (the most recall) that reaches ``at_least``, flagging no fewer labelled rows
         than the contract's slices.minimum. "recall": the highest threshold (the fewest flags) that reaches it.
         "value": the largest mean value by the contract's [value]; ``at_least`` is not used.
-    stage, level, weights
-        As for :func:`fbkit.metrics`.
+    stage, level, weights, as_of
+        As for :func:`fbkit.metrics`; a :class:`fbkit.Ledger` chooses among 0 and its edges.
 
     Returns
     -------
@@ -87,28 +95,49 @@ def choose_threshold(
     True
     """
     periods = _checked(Period.parse(fit), Period.parse(judge), target, at_least, joined, level)
-    first, second = (binary_scope(joined, period=period, stage=stage, weights=weights) for period in periods)
-    found = _chosen(first, joined, target, at_least)
-    own = joined.contract.decision.threshold
-    line: dict[str, object] = {
-        "target": target,
-        "at_least": None if target == "value" else at_least,
-        "threshold_before": own,
-    }
-    line |= _judged(second, joined, target, found.threshold, level=level, weighted=weights is not None)
-    line |= _flags(second, periods[1], found.threshold)
-    line |= {"threshold": found.threshold, "fit_value": found.value, "stage": second.stage.name}
-    line["reason"] = found.reason or why_nothing(second, joined)
+    chosen, own = Stage.parse(stage), joined.contract.decision.threshold
+    line: dict[str, object] = {"target": target, "at_least": None if target == "value" else at_least}
+    how: dict[str, Any] = {"target": target, "at_least": at_least, "stage": chosen, "level": level, "weights": weights}
+    if isinstance(joined, Ledger):
+        from fbkit.measure.from_ledger.chosen_threshold import ledger_chosen
+
+        said, found = ledger_chosen(joined, *periods, **how, as_of=as_of)
+    else:
+        not_of_rows(as_of=as_of)
+        said, found = _of_rows(joined, *periods, **how)
+    line |= said | {"threshold_before": own, "threshold": found.threshold, "fit_value": found.value}
+    line |= {"stage": chosen.name, "reason": found.reason}
     floats = dict.fromkeys(COLUMNS[1:11], pl.Float64) | {"n": pl.Int64, "n_labelled": pl.Int64}
     frame = pl.DataFrame([line], schema={name: floats.get(name, pl.String) for name in COLUMNS})
     frame = frame.with_columns(pl.col(pl.Float64).fill_nan(None))
     call = {"fit": str(periods[0]), "judge": str(periods[1]), "target": target, "at_least": at_least}
-    call |= {"stage": second.stage.name, "level": level, "weights": weights}
-    return stamped(frame, joined, call="choose_threshold", **call)
+    call |= {"stage": chosen.name, "level": level, "weights": weights}
+    if isinstance(joined, Ledger):
+        call["as_of"] = None if as_of is None else str(as_of)
+    known: Any = joined  # what is asked of a joined table here, a ledger has too
+    return stamped(frame, known, call="choose_threshold", **call)
+
+
+def _of_rows(
+    joined: JoinedLike,
+    fit: Period,
+    judge: Period,
+    *,
+    target: str,
+    at_least: float,
+    stage: Stage,
+    level: float,
+    weights: str | None,
+) -> tuple[dict[str, object], Found]:
+    first, second = (binary_scope(joined, period=period, stage=stage, weights=weights) for period in (fit, judge))
+    found = _chosen(first, joined, target, at_least)
+    said = _judged(second, joined, target, found.threshold, level=level, weighted=weights is not None)
+    reason = found.reason or why_nothing(second, joined)
+    return said | _flags(second, judge, found.threshold), found._replace(reason=reason)
 
 
 def _checked(
-    fit: Period, judge: Period, target: str, at_least: float, joined: JoinedLike, level: float
+    fit: Period, judge: Period, target: str, at_least: float, joined: JoinedLike | Ledger, level: float
 ) -> tuple[Period, Period]:
     check_level(level)
     if target not in TARGETS:
@@ -140,22 +169,28 @@ def _checked(
 def _chosen(scope: Scope, joined: JoinedLike, target: str, at_least: float) -> Found:
     reason = why_nothing(scope, joined)
     if reason is not None:
-        return Found(np.nan, np.nan, f"fit period: {reason}")
+        return NOTHING._replace(reason=f"fit period: {reason}")
     rows = scope.frame.filter(pl.col(IN) & pl.col(Y).is_not_null() & (pl.col(W) > 0)).sort(S, descending=True)
     if not rows.height:
-        return Found(np.nan, np.nan, "fit period: no labelled rows")
+        return NOTHING._replace(reason="fit period: no labelled rows")
     score, label, weight = (rows.get_column(name).to_numpy() for name in (S, Y, W))
     last = np.append(np.diff(score) != 0, True)
     hits, flagged = np.cumsum(weight * label)[last], np.cumsum(weight)[last]
+    enough = np.flatnonzero(last) + 1 >= joined.contract.slices.minimum
+    return highest_share(joined.contract, target, at_least, score[last], hits, flagged, enough)
+
+
+def highest_share(
+    contract: Contract, target: str, at_least: float, score: Array, hits: Array, flagged: Array, enough: Marks
+) -> Found:
+    """The threshold for a target, from the positives and all labelled rows at or above each falling score."""
     if target == "value":
-        return _most_value(joined.contract, score[last], hits, flagged)
+        return _most_value(contract, score, hits, flagged)
     if target == "recall":
         if not hits[-1] > 0:
-            return Found(np.nan, np.nan, "fit period: no positives")
-        return _reached(score[last], hits / hits[-1], at_least, lowest=False, target=target)
-    enough = np.flatnonzero(last) + 1 >= joined.contract.slices.minimum
-    precision = np.where(enough, hits / flagged, 0.0)
-    return _reached(score[last], precision, at_least, lowest=True, target=target)
+            return NOTHING._replace(reason="fit period: no positives")
+        return _reached(score, hits / hits[-1], at_least, lowest=False, target=target)
+    return _reached(score, np.where(enough, hits / flagged, 0.0), at_least, lowest=True, target=target)
 
 
 def _reached(score: Array, share: Array, at_least: float, *, lowest: bool, target: str) -> Found:

@@ -46,6 +46,21 @@ def ready(scope: Scope, thresholds: Array) -> Ready:
     return Ready(inside, gathered, fractional, counts, scope.stage)
 
 
+def flagged_sums(ready: Ready, size: int) -> tuple[Array, Array, Array]:
+    """Weight of positives, of labelled rows and of all rows that each of ``size`` thresholds flags."""
+    rows = ready.rows.lazy().group_by(_PLACE)
+    labelled = pl.col(W).filter(pl.col(Y).is_not_null()).sum()
+    made = rows.agg((pl.col(W) * pl.col(Y)).sum().alias("y"), labelled.alias("n"), pl.col(W).sum().alias("all"))
+    found = made.collect()
+    place = found.get_column(_PLACE).to_numpy()
+
+    def tail(name: str) -> Array:
+        held = np.bincount(place, weights=found.get_column(name).cast(pl.Float64).to_numpy(), minlength=size + 1)
+        return np.cumsum(held[::-1], dtype=np.float64)[::-1][1:]
+
+    return tail("y"), tail("n"), tail("all")
+
+
 def at_thresholds(ready: Ready, measure: Total, thresholds: Array, *, level: float, weighted: bool) -> pl.DataFrame:
     """The measure's estimate at each rising threshold, were every row flagged at ``score >= threshold``.
 

@@ -1,5 +1,6 @@
 """What another threshold would have given along the score, and the threshold that reaches a target."""
 
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -11,6 +12,7 @@ from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
 from fbkit.measure.kinds import S, Total, Y
 from fbkit.measure.metrics import POSITIVES_ONLY, check_level
+from fbkit.measure.only_ledger import not_of_rows
 from fbkit.measure.registry import choose
 from fbkit.measure.scope import IN, Scope, Stage, open_scope
 from fbkit.measure.stats.intervals import Array
@@ -34,13 +36,14 @@ def threshold_curve(
     points: int = 101,
     level: float = 0.95,
     weights: str | None = None,
+    as_of: str | datetime | None = None,
 ) -> pl.DataFrame:
     """Recall, precision, specificity, F1, flag rate and value if every row were flagged at ``score >= threshold``.
 
     Thresholds are ``points`` equal steps from 0 to 1 (quantiles of the scores if some lie outside), and the
-    contract's own; of a :class:`fbkit.Ledger` 0 and its edges. All are of the labelled rows, the flag rate of all rows
-    at the stage. ``value_per_prediction`` is the mean of the contract's [value] (true_positive and so on); null without
-    one.
+    contract's own; of a :class:`fbkit.Ledger` 0 and its edges, there also ``as_of`` an earlier midnight. All are of the
+    labelled rows, the flag rate of all rows at the stage. ``value_per_prediction`` is the mean of the contract's
+    [value] (true_positive and so on); null without one.
 
     Returns
     -------
@@ -64,7 +67,8 @@ def threshold_curve(
     if isinstance(joined, Ledger):
         from fbkit.measure.from_ledger.frames import ledger_threshold_curve
 
-        return ledger_threshold_curve(joined, period=period, stage=stage, level=level, weights=weights)
+        return ledger_threshold_curve(joined, period=period, stage=stage, level=level, weights=weights, as_of=as_of)
+    not_of_rows(as_of=as_of)
     check_level(level)
     if points < 2:
         raise ArgumentError(
@@ -75,7 +79,7 @@ def threshold_curve(
         )
     scope = binary_scope(joined, period=period, stage=stage, weights=weights)
     inside = scope.frame.filter(IN)
-    thresholds = _grid(inside.get_column(S).to_numpy(), points, joined.contract.decision.threshold)
+    thresholds = grid(inside.get_column(S).to_numpy(), points, joined.contract.decision.threshold)
     frame = pl.DataFrame({THRESHOLD: thresholds})
     method = pl.Series(results.METHOD, [None] * len(thresholds), dtype=pl.String)
     rows = ready(scope, thresholds)
@@ -134,7 +138,8 @@ def why_nothing(scope: Scope, joined: JoinedLike) -> str | None:
     return None if inside.get_column(Y).is_not_null().any() else "no labelled rows"
 
 
-def _grid(scores: Array, points: int, own: float | None) -> Array:
+def grid(scores: Array, points: int, own: float | None) -> Array:
+    """Equal steps from 0 to 1, or quantiles of scores that lie outside, and the threshold in use."""
     inside = not len(scores) or (scores.min() >= 0 and scores.max() <= 1)
     grid = np.linspace(0, 1, points) if inside else np.quantile(scores, np.linspace(0, 1, points))
     return np.unique(grid if own is None else np.append(grid, own))

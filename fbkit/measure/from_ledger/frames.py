@@ -10,11 +10,11 @@ import polars as pl
 from fbkit.errors import ArgumentError
 from fbkit.ledger import columns as c
 from fbkit.ledger.ledger import Ledger
-from fbkit.ledger.view import Marks, Whole, timed_lines
+from fbkit.ledger.view import Whole, timed_lines
 from fbkit.measure.evaluation import stamped
-from fbkit.measure.from_ledger.bins import bin_cells
-from fbkit.measure.from_ledger.cells import Cells, Question, ask, day_of, gather, key_frame, slice_numbers
-from fbkit.measure.from_ledger.metrics import measures_of, scope_of, weighing_of
+from fbkit.measure.from_ledger.cells import Question, ask, day_of, gather, key_frame, slice_numbers
+from fbkit.measure.from_ledger.metrics import measures_of, scope_of
+from fbkit.measure.from_ledger.tails import tails
 from fbkit.measure.from_ledger.totals import Weighing, count_frame, total_parts
 from fbkit.measure.kinds import Total
 from fbkit.measure.metrics import check_level
@@ -169,13 +169,9 @@ def ledger_threshold_curve(
     Intervals are those of independent rows.
     """
     check_level(level)
-    question = ask(ledger, period=period, stage=stage, as_of=as_of)
-    weighing = weighing_of(ledger, weights)
-    cells = bin_cells(question, weighing=weighing)
-    thresholds = np.array([0.0, *ledger.edges.edges])
-    y, n, everything = _tail_sums(cells, products=weighing.products)
-    rows = cells.sums[c.ROWS][:, cells.counts].sum()
-    labelled = cells.sums[c.ROWS][:, cells.counts & cells.labelled].sum()
+    made = tails(ledger, period=period, stage=stage, weights=weights, as_of=as_of)
+    question, thresholds = made.question, made.thresholds
+    y, n, everything = made.positive, made.labelled, made.everything
     tp, fp = y, n - y
     fn, tn = y[0] - tp, (n[0] - y[0]) - fp
     shares = {
@@ -188,39 +184,25 @@ def ledger_threshold_curve(
     columns: dict[str, Array] = {THRESHOLD: thresholds}
     for name in CURVES:
         if name in shares:
-            value, lower, upper = _share(*shares[name], level=level, plain=not weighing.products)
+            value, lower, upper = share_of(*shares[name], level=level, plain=made.plain)
             if name == "f1":
                 value, lower, upper = (2 * part / (1 + part) for part in (value, lower, upper))
         else:
-            value, lower, upper = _worth(ledger.contract, (tp, fp, fn, tn), level=level, plain=not weighing.products)
+            value, lower, upper = worth_of(ledger.contract, (tp, fp, fn, tn), level=level, plain=made.plain)
         columns |= {name: value, f"{name}_lower": lower, f"{name}_upper": upper}
     frame = pl.DataFrame([pl.Series(name, values, nan_to_null=True) for name, values in columns.items()])
     frame = frame.with_columns(
-        pl.lit(int(rows), dtype=pl.Int64).alias(results.N),
-        pl.lit(int(labelled), dtype=pl.Int64).alias(results.N_LABELLED),
+        pl.lit(made.rows, dtype=pl.Int64).alias(results.N),
+        pl.lit(made.labelled_rows, dtype=pl.Int64).alias(results.N_LABELLED),
         pl.lit(question.stage.name).alias(results.STAGE),
         pl.when(pl.col("recall_lower").is_not_null()).then(pl.lit("Wilson")).alias(results.METHOD),
-        pl.lit(None if labelled else "no labelled rows", dtype=pl.String).alias(results.REASON),
+        pl.lit(None if made.labelled_rows else "no labelled rows", dtype=pl.String).alias(results.REASON),
     )
     return _stamped(frame, question, call="threshold_curve", level=level, weights=weights)
 
 
-def _tail_sums(cells: Cells, *, products: bool) -> tuple[Array, Array, Array]:
-    """Weight of positives, of labelled rows and of all rows at the stage, from each score bin upwards."""
-
-    def tail(values: Array, kinds: Marks) -> Array:
-        return np.cumsum(values[:, kinds].sum(axis=(0, 1))[::-1])[::-1]
-
-    weight = cells.sums["w1y0s0" if products else c.ROWS]
-    known = cells.counts & cells.labelled
-    if products:
-        positive = tail(cells.sums["w1y1s0"], known & (cells.state != c.CODE[results.NEGATIVE]))
-    else:
-        positive = tail(weight, known & (cells.state == c.CODE[results.POSITIVE]))
-    return positive, tail(weight, known), tail(weight, cells.counts)
-
-
-def _share(k: Array, n: Array, *, level: float, plain: bool) -> tuple[Array, Array, Array]:
+def share_of(k: Array, n: Array, *, level: float, plain: bool) -> tuple[Array, Array, Array]:
+    """A share with Wilson's interval; rows that weigh more than others have no interval here."""
     with np.errstate(invalid="ignore", divide="ignore"):
         value = np.where(n > 0, k / n, np.nan)
     if not plain:
@@ -228,7 +210,7 @@ def _share(k: Array, n: Array, *, level: float, plain: bool) -> tuple[Array, Arr
     return value, *wilson(k, n, level=level)
 
 
-def _worth(
+def worth_of(
     contract: Contract, table: tuple[Array, Array, Array, Array], *, level: float, plain: bool
 ) -> tuple[Array, Array, Array]:
     """Mean worth of a labelled row, with Student's interval."""

@@ -7,6 +7,8 @@ import polars as pl
 import pytest
 
 from fbkit.errors import ArgumentError
+from fbkit.ledger.build import build
+from fbkit.ledger.edges import BinEdges
 from fbkit.measure.chosen_threshold import choose_threshold
 from fbkit.measure.metrics import metrics
 from fbkit.schema.contract import Contract
@@ -154,3 +156,34 @@ def test_what_cannot_be_asked_is_refused() -> None:
         choose_threshold(joined, fit=FIT, judge=JUDGE, target="value")
     with pytest.raises(ArgumentError, match="binary model"):
         choose_threshold(make_joined(scores=[1.0], labels=[2.0], task="regression"), fit=FIT, judge=JUDGE)
+
+
+@pytest.mark.parametrize(("target", "at_least"), [("precision", 0.55), ("recall", 0.7), ("value", 0.5)])
+@pytest.mark.parametrize("stage", ["final", "any"])
+def test_a_ledger_chooses_as_rows_do_where_every_score_is_an_edge(target: str, at_least: float, stage: str) -> None:
+    joined = world(value=VALUE)
+    edges = BinEdges(edges=tuple(np.unique(joined.frame["score"].to_numpy()).tolist()))
+    how = {"fit": FIT, "judge": JUDGE, "target": target, "at_least": at_least, "stage": stage}
+    ours, theirs = (choose_threshold(data, **how).row(0, named=True) for data in (build(joined, edges=edges), joined))
+    for line in (ours, theirs):
+        line.pop("evaluation_id")
+        line["method"] = line["method"].split()[0]
+    assert ours == pytest.approx(theirs, abs=1e-9)
+
+
+def test_a_ledger_knows_when_flagging_nothing_is_best_and_when_nothing_reaches_the_target() -> None:
+    joined = world(value=VALUE | {"false_positive": -1000.0})
+    ledger = build(joined)
+    nothing = choose_threshold(ledger, fit=FIT, judge=JUDGE, target="value").row(0, named=True)
+    assert nothing["threshold"] > 1
+    assert nothing["flags_per_day"] == 0
+    inside = joined.frame.filter(pl.col("ts_pred") >= START + timedelta(days=15), pl.col("mature"))[
+        "label"
+    ].drop_nulls()
+    assert nothing["value"] == pytest.approx((-6.0 * inside + 0.5 * (1 - inside)).mean())
+    never = choose_threshold(ledger, fit=FIT, judge=JUDGE, target="precision", at_least=1.0).row(0, named=True)
+    assert never["threshold"] is None
+    assert never["value"] is None
+    assert "no threshold reaches a precision of 1" in never["reason"]
+    empty = choose_threshold(ledger, fit="2020-01-01..2020-02-01", judge=JUDGE)["reason"].item()
+    assert empty == "fit period: no labelled rows"
