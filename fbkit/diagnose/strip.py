@@ -84,9 +84,9 @@ def _objective(joined: Joined, current: Period) -> Line:
     age = parse_duration(objective.at)
     row = availability(joined, period=current).row(0, named=True)
     value, wanted = row[results.VALUE], objective.minimum
-    said = (
-        f"{100 * (value or 0):.1f} % of {row[results.N]:,} predictions have a label; at least {100 * wanted:g} % wanted"
-    )
+    if value is None:
+        return _line("availability_objective", question, NOT_APPLICABLE, "no predictions in that period")
+    said = f"{100 * value:.1f} % of {row[results.N]:,} predictions have a label; at least {100 * wanted:g} % wanted"
     if joined.as_of - current.end < age:
         return _line("availability_objective", question, NOT_APPLICABLE, f"{said} at {objective.at}, not reached yet")
     if value >= wanted:
