@@ -1,6 +1,7 @@
 """Do scores mean what they say: reliability curves (CORP and bins), consistency bands, the Brier decomposition."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from functools import partial
 from typing import Any, Final, Literal
 
@@ -11,9 +12,11 @@ from fbkit.errors import ArgumentError
 from fbkit.ledger.ledger import Ledger
 from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
-from fbkit.measure.kernels.calibration_error import BIASED, STATISTICS, ece_draws
+from fbkit.measure.kernels.calibration_error import BIASED, STATISTICS, dsc_draws, ece_draws
 from fbkit.measure.kinds import S, W, Y
 from fbkit.measure.metrics import check_level
+from fbkit.measure.only_ledger import not_of_rows
+from fbkit.measure.recalibration_table import mean_interval
 from fbkit.measure.reliability import CURVE, CURVE_COLUMNS, bin_curve, corp_curve
 from fbkit.measure.scope import ENTITY, IN, Scope, Slices, Stage, open_scope, with_entities
 from fbkit.measure.stats.corp import decompose, expected_error
@@ -24,9 +27,12 @@ from fbkit.schema.period import Period
 from fbkit.schema.protocols import JoinedLike, check_joined
 
 BINS: Final = 10
-CHANCE: Final = ("debiased", "null_95", "p_value")
+LEVEL: Final = 0.95
+INTERVAL: Final = ("lower", "upper")
+CHANCE: Final = (*INTERVAL, "debiased", "null_95", "p_value")
 NUMBERS: Final = (
-    "brier", "mcb", *(f"mcb_{part}" for part in CHANCE), "dsc", "unc",
+    "brier", *(f"brier_{part}" for part in INTERVAL), "mcb", *(f"mcb_{part}" for part in CHANCE),
+    "dsc", *(f"dsc_{part}" for part in INTERVAL), "unc",
     *(name for base in BIASED[1:] for name in (base, *(f"{base}_{part}" for part in CHANCE))),
 )  # fmt: skip
 SUMMARY_COLUMNS: Final = (*NUMBERS, "n", "n_labelled", "stage", "reason")
@@ -43,11 +49,13 @@ def calibration(
     curves: tuple[Literal["corp", "bins"], ...] = ("corp", "bins"),
     level: float = 0.95,
     weights: str | None = None,
+    as_of: str | datetime | None = None,
 ) -> pl.DataFrame:
     """Reliability curves of the labelled rows: observed frequency against score.
 
     ``corp`` is the isotonic fit (pool adjacent violators), one line per block; it chooses its own bins
     (Dimitriadis, Gneiting and Jordan 2021, doi:10.1073/pnas.2016191118). ``bins`` are equal-width bins of 0..1.
+    ``as_of``, an earlier midnight, is for ledgers.
 
     Returns
     -------
@@ -65,7 +73,8 @@ def calibration(
         from fbkit.measure.from_ledger.curves import ledger_calibration
 
         how: dict[str, Any] = {"bins": bins, "curves": curves, "level": level, "weights": weights}
-        return ledger_calibration(joined, by=by, period=period, stage=stage, **how)
+        return ledger_calibration(joined, by=by, period=period, stage=stage, as_of=as_of, **how)
+    not_of_rows(as_of=as_of)
     check_level(level)
     if bins < 1:
         raise ArgumentError(
@@ -94,7 +103,7 @@ def calibration(
 
 @checked
 def calibration_summary(
-    joined: JoinedLike,
+    joined: JoinedLike | Ledger,
     *,
     by: Slices = None,
     period: str | Period | None = None,
@@ -102,6 +111,7 @@ def calibration_summary(
     bins: int = BINS,
     weights: str | None = None,
     draws: int = DRAWS,
+    as_of: str | datetime | None = None,
 ) -> pl.DataFrame:
     """Brier = MCB - DSC + UNC (CORP decomposition), ECE and smooth ECE, one line per slice.
 
@@ -110,9 +120,11 @@ def calibration_summary(
     ECE: arXiv:2309.12236. MCB and both ECE are never negative and biased upward, most in small slices. So beside each
     stand ``_debiased`` (without that bias; about 0 where nothing is wrong, and then as often below it as above),
     ``_null_95`` (what a calibrated model with these scores stays under in 95 of 100 worlds) and ``_p_value``.
+    ``_lower`` and ``_upper`` are the interval (95 %): of the debiased one for these and DSC, Student's for Brier.
 
     ``draws`` is the number of worlds (a fixed seed; entities that repeat keep their labels together); 0 leaves these
-    columns null.
+    columns null. From a ledger the isotonic fit and the draws are those of its score bins, and smooth ECE is null;
+    ``as_of``, an earlier midnight, is for ledgers.
 
     Returns
     -------
@@ -124,6 +136,12 @@ def calibration_summary(
     ArgumentError
         Scores that are no probabilities, a task that is not binary, an unknown column or stage.
     """
+    if isinstance(joined, Ledger):
+        from fbkit.measure.from_ledger.reliability import ledger_summary
+
+        how: dict[str, Any] = {"bins": bins, "weights": weights, "draws": draws, "as_of": as_of}
+        return ledger_summary(joined, by=by, period=period, stage=stage, **how)
+    not_of_rows(as_of=as_of)
     scope = probabilities(joined, by, period, stage, weights)
     keys = list(scope.by)
     counts = scope.frame.group_by(keys or pl.lit(0).alias("\0all")).agg(
@@ -135,6 +153,7 @@ def calibration_summary(
         for key, rows in labelled_cells(scope, weighted=weights is not None)
     ]
     made = pl.DataFrame(lines, schema=dict.fromkeys(keys, pl.String) | dict.fromkeys(NUMBERS, pl.Float64))
+    made = made.with_columns(pl.col(NUMBERS).fill_nan(None))
     frame = counts.join(made, on=keys, how="left", nulls_equal=True) if keys else _one_line(counts, made)
     reason = pl.when(pl.col("brier").is_not_null()).then(None).when(pl.col(results.N) == 0).then(pl.lit("window open"))
     frame = frame.with_columns(
@@ -194,9 +213,18 @@ def _numbers(rows: Rows, *, bins: int, draws: int) -> dict[str, float]:
             value = value_of(rows.score, rows.label, weights=rows.weight)
         found[name] = value
         if made is not None:
-            judged = judge(value, drawn, made, level=0.95)
+            judged = judge(value, drawn, made, level=LEVEL)
             found |= {f"{name}_{part}": getattr(judged, part) for part in CHANCE}
-    return found
+    return found | (_intervals(rows, found["dsc"], draws=draws) if draws else {})
+
+
+def _intervals(rows: Rows, dsc: float, *, draws: int) -> dict[str, float]:
+    """The intervals of the Brier score and of its discrimination."""
+    weight = np.ones_like(rows.score) if rows.weight is None else rows.weight
+    loss = weight * (rows.label * np.square(1 - rows.score) + (1 - rows.label) * np.square(rows.score))
+    _, lower, upper = mean_interval(loss, weight, rows, level=LEVEL)
+    judged = judge(dsc, dsc_draws, worlds(rows, against="base", draws=draws), level=LEVEL)
+    return {"brier_lower": lower, "brier_upper": upper, "dsc_lower": judged.lower, "dsc_upper": judged.upper}
 
 
 def _one_line(counts: pl.DataFrame, made: pl.DataFrame) -> pl.DataFrame:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
 from typing import Final
 
 import numpy as np
@@ -15,6 +16,7 @@ from fbkit.measure.arguments import checked
 from fbkit.measure.evaluation import stamped
 from fbkit.measure.halves import Halves, read_halves
 from fbkit.measure.metrics import check_level
+from fbkit.measure.only_ledger import not_of_rows
 from fbkit.measure.shift import Shift, chi2_columns, ks_columns, psi_columns, shift_of
 from fbkit.measure.stats.intervals import Array, benjamini_hochberg
 from fbkit.measure.stats.ranks import compare
@@ -46,6 +48,7 @@ def drift(
     columns: str | Sequence[str] | None = None,
     every: str | None = None,
     level: float = 0.95,
+    as_of: str | datetime | None = None,
 ) -> pl.DataFrame:
     """How far the score and the features moved from the reference to the current period, or to each week of it.
 
@@ -59,6 +62,8 @@ def drift(
         Time cells of the current period, each against the whole reference: "1h", "1d", "1w" (from Monday), "1mo".
     level
         Coverage of the interval of ``ks``.
+    as_of
+        For ledgers: the predictions that were known at an earlier midnight UTC.
 
     Returns
     -------
@@ -87,7 +92,8 @@ def drift(
     if isinstance(joined, Ledger):
         from fbkit.measure.from_ledger.curves import ledger_drift
 
-        return ledger_drift(joined, comparison, columns=columns, every=every, level=level)
+        return ledger_drift(joined, comparison, columns=columns, every=every, level=level, as_of=as_of)
+    not_of_rows(as_of=as_of)
     check_joined(joined)
     check_level(level)
     names = _chosen(joined, columns)

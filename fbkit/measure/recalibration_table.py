@@ -55,12 +55,12 @@ def _mean(before: Rows, after: Rows, loss: Callable[[Array, Array], Array], *, l
     weight = np.ones_like(before.score) if before.weight is None else before.weight
     losses = [weight * loss(rows.score, rows.label) for rows in (before, after)]
     found = paired_ratio((losses[0], weight), (losses[1], weight), clusters=before.cluster, level=level)
-    sides = [_interval(top, weight, before, level=level) for top in losses]
+    sides = [mean_interval(top, weight, before, level=level) for top in losses]
     return Line(sides[0], sides[1], _change(found), method=found.method)
 
 
-def _interval(top: Array, weight: Array, rows: Rows, *, level: float) -> tuple[float, float, float]:
-    """Mean loss with Student's interval over rows or entities."""
+def mean_interval(top: Array, weight: Array, rows: Rows, *, level: float) -> tuple[float, float, float]:
+    """Mean of ``top`` over ``weight`` with Student's interval over rows or entities."""
     a, b = (part if rows.cluster is None else cluster_totals(part, rows.cluster) for part in (top, weight))
     value = float(a.sum() / b.sum())
     variance = ratio_variance(a.sum(), b.sum(), a @ a, a @ b, b @ b, units=len(a))

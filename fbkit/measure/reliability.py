@@ -6,7 +6,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fbkit.measure.stats.corp import Distinct, bin_of, isotonic, sums_by
+from fbkit.measure.stats.corp import Distinct, bin_of, isotonic, isotonic_lines, sums_by
 from fbkit.measure.stats.intervals import Array, effective_units, proportion_by_variance, ratio_variance, wilson
 from fbkit.measure.stats.null_band import Rows, grouped, label_noise
 
@@ -33,7 +33,7 @@ def corp_curve(rows: Rows, *, level: float) -> pl.DataFrame:
     smooth = isotonic(groups.positives / groups.n, groups.n)
     noise, _ = label_noise(rows, groups, member, smooth, draws=_DRAWS)
     position = np.clip(np.searchsorted(groups.score, mean, side="right") - 1, 0, len(groups.score) - 1)
-    fits = np.stack([isotonic(draw / groups.n, groups.n)[position] for draw in noise(np.clip(groups.score, 0, 1))])
+    fits = isotonic_lines(noise(np.clip(groups.score, 0, 1)) / groups.n, groups.n)[:, position]
     return _frame(
         "corp",
         rows,

@@ -1,7 +1,7 @@
 """Reliability curves and drift from a ledger's score bins and slice counts."""
 
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any, Final, Literal
 
 import numpy as np
@@ -15,11 +15,12 @@ from fbkit.measure.evaluation import stamped
 from fbkit.measure.from_ledger.bins import Histogram, bin_cells, histograms
 from fbkit.measure.from_ledger.cells import Question, ask, gather, span
 from fbkit.measure.from_ledger.metrics import weighing_of
+from fbkit.measure.from_ledger.reliability import BY_EFFECT, check_probabilities, effect_of
 from fbkit.measure.metrics import check_level
 from fbkit.measure.reliability import CURVE, CURVE_COLUMNS
 from fbkit.measure.scope import Slices, Stage
 from fbkit.measure.shift import chi2_columns, ks_columns, psi_columns
-from fbkit.measure.stats.corp import isotonic
+from fbkit.measure.stats.corp import isotonic, isotonic_lines
 from fbkit.measure.stats.intervals import Array, benjamini_hochberg, wilson
 from fbkit.schema import results
 from fbkit.schema.period import Comparison, Period, floor_day
@@ -39,21 +40,18 @@ def ledger_calibration(
     curves: tuple[Literal["corp", "bins"], ...] = ("corp", "bins"),
     level: float = 0.95,
     weights: str | None = None,
+    as_of: str | datetime | None = None,
 ) -> pl.DataFrame:
     """The curves of :func:`fbkit.calibration`: equal bins exactly where their ends are edges, CORP on the score bins.
 
     A score bin that lies across the end of an equal bin counts where its mean score lies; ``score_lower`` and
-    ``score_upper`` of CORP's blocks are mean scores of score bins. Bands are drawn bin by bin, rows independent.
+    ``score_upper`` of CORP's blocks are mean scores of score bins. Bands are drawn bin by bin; where entities repeat,
+    bands and intervals are those of as many rows as their groups make them worth.
     """
     check_level(level)
-    if bins < 1 or ledger.contract.predictions.score_kind != "probability":
-        raise ArgumentError(
-            "calibration needs probability scores and at least one bin",
-            got=f"bins={bins}, score_kind {ledger.contract.predictions.score_kind}",
-            next_step='set [predictions] score_kind = "probability" if the scores are probabilities',
-            allowed="score_kind probability, one bin or more",
-        )
-    question = ask(ledger, by=by, period=period, stage=stage)
+    check_probabilities(ledger, bins)
+    question = ask(ledger, by=by, period=period, stage=stage, as_of=as_of)
+    effect = effect_of(question)
     weighing = weighing_of(ledger, weights)
     cells = bin_cells(question, weighing=weighing)
     keys = cells.keys().drop(results.PERIOD_START)
@@ -63,7 +61,7 @@ def ledger_calibration(
             continue
         slices = [pl.lit(keys.item(place, name), dtype=pl.String).alias(name) for name in question.by]
         for curve in curves:
-            made = _corp(histogram, level) if curve == "corp" else _equal(histogram, bins, level)
+            made = _corp(histogram, level, effect) if curve == "corp" else _equal(histogram, bins, level, effect)
             parts.append(made.select(*slices, *CURVE_COLUMNS))
     floats = dict.fromkeys(CURVE_COLUMNS[1:9], pl.Float64)
     schema = dict.fromkeys(question.by, pl.String) | {CURVE: pl.String} | floats | {"n": pl.Int64, "method": pl.String}
@@ -76,7 +74,7 @@ def ledger_calibration(
     return stamped(frame, known, call="calibration", bins=bins, curves=curves, level=level, **call)
 
 
-def _corp(histogram: Histogram, level: float) -> pl.DataFrame:
+def _corp(histogram: Histogram, level: float, effect: float) -> pl.DataFrame:
     """One line per block of the isotonic fit on the score bins."""
     held = np.flatnonzero(histogram.n > 0)
     n, y, mean = histogram.n[held], histogram.positive[held], histogram.mean[held]
@@ -85,15 +83,16 @@ def _corp(histogram: Histogram, level: float) -> pl.DataFrame:
     block = np.concatenate([[0], np.cumsum(change)])
     starts = np.flatnonzero(np.concatenate([[True], change]))
     rng = np.random.default_rng(_SEED)
-    drawn = rng.binomial(np.maximum(np.rint(n), 1).astype(np.int64), np.clip(mean, 0, 1), size=(_DRAWS // 4, len(n)))
+    size = np.maximum(np.rint(n / effect), 1).astype(np.int64)
+    drawn = rng.binomial(size, np.clip(mean, 0, 1), size=(_DRAWS // 4, len(n))) / size
     centre = np.add.reduceat(n * mean, starts) / np.add.reduceat(n, starts)
     position = np.clip(np.searchsorted(mean, centre, side="right") - 1, 0, len(n) - 1)
-    fits = np.stack([isotonic(draw / np.maximum(np.rint(n), 1), n)[position] for draw in drawn])
+    fits = isotonic_lines(drawn, n)[:, position]
     ends = mean[starts], mean[np.append(starts[1:], len(n)) - 1]
-    return _curve("corp", block, n, y, n * mean, ends=ends, drawn=fits, level=level, bins=len(histogram.n))
+    return _curve("corp", block, n, y, n * mean, ends=ends, drawn=fits, level=level, effect=effect)
 
 
-def _equal(histogram: Histogram, bins: int, level: float) -> pl.DataFrame:
+def _equal(histogram: Histogram, bins: int, level: float, effect: float) -> pl.DataFrame:
     """One line per equal-width bin of 0..1 that holds a row."""
     held = np.flatnonzero(histogram.n > 0)
     n, y, score = histogram.n[held], histogram.positive[held], (histogram.n * histogram.mean)[held]
@@ -102,10 +101,10 @@ def _equal(histogram: Histogram, bins: int, level: float) -> pl.DataFrame:
     total = np.bincount(block, weights=n)
     mean = np.bincount(block, weights=score) / total
     rng = np.random.default_rng(_SEED)
-    size = np.maximum(np.rint(total), 1).astype(np.int64)
+    size = np.maximum(np.rint(total / effect), 1).astype(np.int64)
     drawn = rng.binomial(size, np.clip(mean, 0, 1), size=(_DRAWS, len(used))) / size
     ends = used / bins, (used + 1) / bins
-    return _curve("bins", block, n, y, score, ends=ends, drawn=drawn, level=level, bins=len(histogram.n))
+    return _curve("bins", block, n, y, score, ends=ends, drawn=drawn, level=level, effect=effect)
 
 
 def _curve(
@@ -118,17 +117,17 @@ def _curve(
     ends: tuple[Array, Array],
     drawn: Array,
     level: float,
-    bins: int,
+    effect: float,
 ) -> pl.DataFrame:
     total, positive, scores = (np.bincount(block, weights=values) for values in (n, y, score))
-    lower, upper = wilson(positive, total, level=level)
+    lower, upper = wilson(positive / effect, total / effect, level=level)
     low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
     numbers = (ends[0], ends[1], scores / total, positive / total, lower, upper, low, high)
     made = pl.DataFrame(dict(zip(CURVE_COLUMNS[1:9], numbers, strict=True)))
     return made.with_columns(
         pl.lit(name).alias(CURVE),
         pl.Series("n", np.rint(total)).cast(pl.Int64),
-        pl.lit(f"Wilson, {bins} score bins").alias("method"),
+        pl.lit("Wilson, score bins" if effect == 1 else f"Wilson (effective n), {BY_EFFECT}").alias("method"),
     )
 
 
@@ -139,6 +138,7 @@ def ledger_drift(
     columns: str | Sequence[str] | None = None,
     every: str | None = None,
     level: float = 0.95,
+    as_of: str | datetime | None = None,
 ) -> pl.DataFrame:
     """The score's and the slices' lines of :func:`fbkit.drift`.
 
@@ -162,12 +162,14 @@ def ledger_drift(
                 next_step="compare the joined rows: fb.drift(joined, ...)",
             )
     reference, current = resolved(ledger, comparison)
-    frame = pl.concat([_shift(ledger, name, reference, current, every=every, level=level) for name in asked])
+    told: dict[str, Any] = {"every": every, "level": level, "as_of": as_of}
+    frame = pl.concat([_shift(ledger, name, reference, current, **told) for name in asked])
     tested = frame.get_column("ks_p_value").fill_null(frame.get_column("chi2_p_value")).to_numpy()
     frame = frame.with_columns(pl.Series("p_adjusted", benjamini_hochberg(tested), nan_to_null=True))
     known: Any = ledger
     periods = [str(reference), str(current)]
-    return stamped(frame, known, call="drift", columns=asked, every=every, level=level, periods=periods).select(COLUMNS)
+    call = {"columns": asked, "periods": periods, **told, "as_of": None if as_of is None else str(as_of)}
+    return stamped(frame, known, call="drift", **call).select(COLUMNS)
 
 
 def resolved(ledger: Ledger, comparison: Comparison) -> tuple[Period, Period]:
@@ -201,10 +203,17 @@ def _counts(question: Question, name: str) -> tuple[Array, list[Any]]:
 
 
 def _shift(
-    ledger: Ledger, name: str, reference: Period, current: Period, *, every: str | None, level: float
+    ledger: Ledger,
+    name: str,
+    reference: Period,
+    current: Period,
+    *,
+    every: str | None,
+    level: float,
+    as_of: str | datetime | None,
 ) -> pl.DataFrame:
     by = None if name == "score" else name
-    any_row = {"stage": results.STAGE_ANY}
+    any_row: dict[str, Any] = {"stage": results.STAGE_ANY, "as_of": as_of}
     before, _ = _counts(ask(ledger, by=by, period=reference, **any_row), name)
     asked = ask(ledger, by=by, period=current, every=every, **any_row)
     after, starts = _counts(asked, name)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from fbkit.measure.stats.corp import Distinct, isotonic, sums_by
+from fbkit.measure.stats.corp import Distinct, isotonic, isotonic_lines, sums_by
 from fbkit.measure.stats.intervals import Array
 from fbkit.measure.stats.logistic import fit_line, log_odds
 
@@ -94,10 +94,38 @@ def worlds(rows: Rows, *, against: Against = "scores", draws: int = DRAWS, large
     """
     used = rows.weighing
     groups, code = grouped(used, largest=largest)
-    base = np.full_like(groups.score, groups.positives.sum() / groups.n.sum())
-    null_truth = np.clip(groups.score, 0, 1) if against == "scores" else base
     fitted = _fitted(groups)
     noise, method = label_noise(used, groups, code, fitted, draws=draws)
+    return _drawn(groups, code, noise, method, fitted, against=against)
+
+
+def counted_worlds(groups: Distinct, *, against: Against = "scores", draws: int = DRAWS, effect: float = 1.0) -> Worlds:
+    """The same of rows that were counted by score, independent ones of 0 and 1; ``effect`` of them tell as much as one.
+
+    Groups of scores that hold no row are not allowed.
+    """
+    rng = np.random.default_rng(_SEED)
+    counts = np.maximum(np.rint(groups.n / effect), 1).astype(np.int64)
+
+    def noise(truth: Array) -> Array:
+        drawn = rng.binomial(counts, np.clip(truth, 0, 1), size=(draws, len(counts)))
+        return drawn * (groups.n / counts)
+
+    method = "parametric bootstrap" if effect == 1 else "parametric bootstrap, groups of entities"
+    return _drawn(groups, np.arange(len(groups.n)), noise, method, _fitted(groups), against=against)
+
+
+def _drawn(
+    groups: Distinct,
+    code: NDArray[np.int64],
+    noise: Callable[[Array], Array],
+    method: str,
+    fitted: Array,
+    *,
+    against: Against,
+) -> Worlds:
+    base = np.full_like(groups.score, groups.positives.sum() / groups.n.sum())
+    null_truth = np.clip(groups.score, 0, 1) if against == "scores" else base
     null = noise(null_truth)
     likely, widest = _seen(groups, null, null_truth, fitted, against=against)
     return Worlds(groups, code, null, tuple((truth, noise(truth)) for truth in (likely, widest)), method)
@@ -129,7 +157,7 @@ def judge(value: float, statistic: Statistic, made: Worlds, *, level: float) -> 
 def gained(score: Array, n: Array, sums: Array, *, against: Against) -> Array:
     """How much the isotonic fit gains over the scores (MCB) or over the base rate (DSC), line by line."""
     total = n.sum()
-    fits = np.stack([isotonic(line / n, n) for line in sums])
+    fits = isotonic_lines(sums / n, n)
     left = (n * fits**2 - 2 * sums * fits).sum(axis=1)
     if against == "scores":
         return ((n * score**2).sum() - (2 * sums * score).sum(axis=1) - left) / total
