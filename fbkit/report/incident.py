@@ -11,9 +11,11 @@ import polars as pl
 
 from fbkit.report import facts, figures, html, markdown, provenance
 from fbkit.report.card import card_html
+from fbkit.report.claims import claims
 from fbkit.report.files import MANIFEST, sha256, write_folder
 from fbkit.report.mask import export_frame
 from fbkit.report.serial import diagnosis_json, to_csv, to_json
+from fbkit.report.stored import to_stored
 from fbkit.schema.contract import Contract
 from fbkit.schema.diagnosis import Diagnosis
 
@@ -83,12 +85,14 @@ def render(
         figures=[picture.figure for picture in pictures],
         provenance=provenance.blocks(known, exported.get("audit")),
     )
+    exported["claims"] = claims(diagnosis, document, frames=exported, contract=contract)
     images = {picture.figure.key: picture.image() for picture in pictures}
     head = card_html(diagnosis, full=False, style=False)
     files = {
         "incident.md": markdown.render(document).encode(),
         "incident.html": html.render(document, pictures=images, head=head).encode(),
         "diagnosis.json": diagnosis_json(diagnosis).encode(),
+        "data/document.json": to_json(to_stored(document)).encode(),
     }
     for picture in pictures:
         files[f"figures/{picture.figure.key}.svg"] = picture.svg
