@@ -274,7 +274,7 @@ def gather(
 ) -> Cells:
     """Add the lines up to cells; ``extra`` keeps that many score bins or groups apart on a third axis."""
     lines, counting = question.lines(kind, binned=binned)
-    starts, place = _places(question, lines.day)
+    starts, place = places(question, lines.day)
     number, total = _slices(question, lines)
     number = number * len(starts) + place
     number, held = _dense(number, total * len(starts))
@@ -314,7 +314,7 @@ def _dense(codes: Whole, size: int) -> tuple[Whole, Whole]:
     return lookup[codes], held.astype(np.int64)
 
 
-def _places(question: Question, day: Whole) -> tuple[list[datetime | None], Whole]:
+def places(question: Question, day: Whole) -> tuple[list[datetime | None], Whole]:
     """The starts of the time cells, and the place of each day among them."""
     limits = question.limits
     if question.every is None or not len(day):

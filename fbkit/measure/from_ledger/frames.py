@@ -12,6 +12,7 @@ from fbkit.ledger import columns as c
 from fbkit.ledger.ledger import Ledger
 from fbkit.ledger.view import Whole, timed_lines
 from fbkit.measure.evaluation import stamped
+from fbkit.measure.from_ledger.arrivals import cohorts
 from fbkit.measure.from_ledger.cells import Question, ask, day_of, gather, key_frame, slice_numbers
 from fbkit.measure.from_ledger.metrics import measures_of, scope_of
 from fbkit.measure.from_ledger.tails import tails
@@ -84,6 +85,7 @@ def ledger_lag(
     ledger: Ledger,
     *,
     by: Slices = None,
+    every: str | None = None,
     period: str | Period | None = None,
     points: Sequence[float] | None = None,
     level: float = 0.95,
@@ -100,8 +102,11 @@ def ledger_lag(
         Ages that are no whole days.
     """
     check_level(level)
-    question = ask(ledger, by=by, period=period, stage=results.STAGE_ANY, as_of=as_of)
+    question = ask(ledger, by=by, every=every, period=period, stage=results.STAGE_ANY, as_of=as_of)
     ages = _ages(ledger, points)
+    if every is not None:
+        frame = cohorts(question, ages, level=level)
+        return _stamped(frame, question, call="label_lag", every=every, points=ages.tolist(), level=level)
     old, arrived, keys = _by_age(question, ages)
     with np.errstate(invalid="ignore", divide="ignore"):
         share = arrived / old
