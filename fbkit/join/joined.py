@@ -2,8 +2,9 @@
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Self
 
 import polars as pl
 
@@ -13,7 +14,7 @@ from fbkit.join.definitions import definition_warnings
 from fbkit.join.ids import nearest_ids
 from fbkit.join.orphans import Orphans, profile_orphans
 from fbkit.join.receipt import Receipt, make_receipt
-from fbkit.join.table import Table
+from fbkit.join.table import MemoryTable, Table
 from fbkit.join.watermark import no_runs
 from fbkit.schema.contract import Contract
 from fbkit.schema.evaluations import EvaluationLog
@@ -52,6 +53,8 @@ class Joined:
         Parts of the logs that could not be read and were left out, each with its period.
     evaluations
         Where every result frame is noted, if the loop was opened so.
+    narrowed
+        To which slices :meth:`only` narrowed it; empty for the whole table.
     """
 
     rows: Table
@@ -69,6 +72,7 @@ class Joined:
     actions: pl.DataFrame = field(default_factory=pl.DataFrame)
     incomplete: tuple[UnreadablePart, ...] = ()
     evaluations: EvaluationLog | None = None
+    narrowed: str = ""
 
     @property
     def frame(self) -> pl.DataFrame:
@@ -86,7 +90,50 @@ class Joined:
         parts = [self.contract.hash, format_instant(self.as_of), *sorted(source.sha256 for source in self.sources)]
         if self.label_versions != "any":
             parts.append(self.label_versions)
+        if self.narrowed:
+            parts.append(self.narrowed)
         return hashlib.sha256("\n".join(parts).encode()).hexdigest()
+
+    def only(self, focus: Mapping[str, str | None] | None = None, *, version: str | None = None) -> Self:
+        """The same table with the predictions of these slices only; everything else stays, the audit too.
+
+        Parameters
+        ----------
+        focus
+            Column to value, compared as text; None is where the column is empty.
+        version
+            Only predictions of this model version.
+
+        Raises
+        ------
+        ArgumentError
+            There is no such column.
+
+        Examples
+        --------
+        >>> import fbkit as fb
+        >>> joined = fb.open_loop(fb.samples.path("recall_drop") / "variant_a").join()
+        >>> joined.only({"region": "EU"}).frame["region"].unique().to_list()
+        ['EU']
+        """
+        wanted = dict(focus or {}) | ({} if version is None else {"model_version": version})
+        names = self.rows.lazy().collect_schema().names()
+        strange = next((name for name in wanted if name not in names), None)
+        if strange is not None:
+            raise ArgumentError(
+                "there is no such column to narrow by",
+                got=str(strange),
+                allowed=", ".join(name for name in names if name in self.contract.slices.columns) or ", ".join(names),
+                next_step="name a column of joined.frame",
+            )
+        if not wanted:
+            return self
+        mine = pl.all_horizontal(
+            pl.col(name).cast(pl.String).eq_missing(pl.lit(value)) for name, value in wanted.items()
+        )
+        said = ", ".join(f"{name} = {value!r}" for name, value in sorted(wanted.items()))
+        told = " and ".join(part for part in (self.narrowed, said) if part)
+        return replace(self, rows=MemoryTable(self.rows.lazy().filter(mine).collect()), narrowed=told)
 
     def receipt(self, prediction_id: str) -> Receipt:
         """Everything known about one prediction and how its label was found.

@@ -169,3 +169,17 @@ def test_a_comparison_is_no_text_and_drift_fixes_an_open_one(folder: Path) -> No
         fb.triage(joined, "last week")  # type: ignore[arg-type]  # what a user may type
     open_one = fb.Comparison.last("2d", versus="4d")
     assert fb.drift(joined, open_one).equals(fb.drift(joined, joined.compare(open_one)))
+
+
+def test_a_narrowed_table_holds_the_slice_and_says_so(root: Path) -> None:
+    joined = fb.open_loop(root / "data_samples" / "recall_drop" / "variant_a").join()
+    narrow = joined.only({"region": "EU"}, version="7.3")
+    wanted = joined.frame.filter((pl.col("region") == "EU") & (pl.col("model_version") == "7.3"))
+    assert wanted.height > 0
+    assert narrow.frame.equals(wanted)
+    assert narrow.evaluation_key != joined.evaluation_key
+    assert narrow.audit.equals(joined.audit)
+    assert joined.only() is joined
+    assert joined.only({"region": None}).frame.height == joined.frame["region"].null_count()
+    with pytest.raises(fb.ArgumentError, match="no such column"):
+        joined.only({"regoin": "EU"})
