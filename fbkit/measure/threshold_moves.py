@@ -18,7 +18,7 @@ from fbkit.measure.only_ledger import not_of_rows
 from fbkit.measure.scope import IN, Stage
 from fbkit.measure.stats.intervals import Array, mean_by_variance
 from fbkit.measure.sweep import at_thresholds, flagged_sums, ready
-from fbkit.measure.thresholds import THRESHOLD, binary_scope, grid, why_nothing
+from fbkit.measure.thresholds import THRESHOLD, binary_scope, grid, threshold_curve, why_nothing
 from fbkit.schema import results
 from fbkit.schema.contract import Contract
 from fbkit.schema.period import Period, format_instant
@@ -104,6 +104,39 @@ def threshold_moves(
     known: Any = joined
     call = {"before": before, "period": str(made.question.limits), "stage": made.question.stage.name, "level": level}
     return _stamp(table, known, **call, as_of=format_instant(made.question.as_of))
+
+
+@checked
+def threshold_range(
+    joined: JoinedLike | Ledger,
+    *,
+    chosen: float,
+    fit: str | Period,
+    target: str,
+    at_least: float = 0.9,
+    stage: str | Stage = results.STAGE_FINAL,
+    level: float = 0.95,
+    as_of: str | datetime | None = None,
+) -> tuple[float, float]:
+    """Between which thresholds the fit period cannot tell the chosen one from others.
+
+    For "value" the lowest and the highest threshold whose paired difference in value from the chosen one does not
+    lie below zero with its interval; for "precision" and "recall" those whose interval holds ``at_least``. Each
+    threshold is looked at by itself, so that the range is no simultaneous one.
+
+    Raises
+    ------
+    ArgumentError
+        As :func:`threshold_moves`.
+    """
+    if target == "value":
+        made = threshold_moves(joined, before=chosen, period=fit, stage=stage, level=level, as_of=as_of)
+        kept = made.filter(pl.col(results.UPPER) >= 0)
+    else:
+        curve = threshold_curve(joined, period=fit, stage=stage, level=level, as_of=as_of)
+        kept = curve.filter((pl.col(f"{target}_lower") <= at_least) & (pl.col(f"{target}_upper") >= at_least))
+    found = [*kept.get_column(THRESHOLD).to_list(), chosen]
+    return min(found), max(found)
 
 
 def _of_rows(

@@ -8,7 +8,7 @@ from scipy import stats
 from fbkit.errors import ArgumentError
 from fbkit.ledger.build import build
 from fbkit.ledger.edges import BinEdges
-from fbkit.measure.threshold_moves import MORE, threshold_moves
+from fbkit.measure.threshold_moves import MORE, threshold_moves, threshold_range
 from fbkit.measure.thresholds import threshold_curve
 from fbkit.schema.contract import Contract
 from fbkit.testing.frames import FakeJoined, make_joined
@@ -123,3 +123,28 @@ def test_a_threshold_that_the_ledger_did_not_count_is_refused() -> None:
         threshold_moves(ledger, before=0.33)
     nothing = threshold_moves(ledger, before=float(np.nextafter(1, 2)))
     assert nothing["more_flagged"][0] == nothing["n"][0], "against flagging nothing, flagging at 0 flags every row"
+
+
+@pytest.mark.parametrize("of", ["rows", "ledger"])
+def test_the_range_of_the_best_holds_what_cannot_be_told_from_it_and_narrows_with_more_rows(of: str) -> None:
+    """Scores mean what they say, so the best threshold is where a flag's gain is zero: 2.5 / 18.5."""
+    best, widths = 2.5 / 18.5, []
+    for n in (600, 60_000):
+        joined = world(n, seed=4)
+        data = build(joined) if of == "ledger" else joined
+        near = min(data.edges.edges, key=lambda edge: abs(edge - best)) if of == "ledger" else 0.14
+        low, high = threshold_range(data, chosen=near, fit=PERIOD, target="value")
+        assert low <= near <= high
+        widths.append(high - low)
+    assert widths[1] < widths[0] / 2
+
+
+def test_the_range_of_a_target_is_where_its_interval_holds_the_target() -> None:
+    joined = world(4000, seed=6)
+    curve = threshold_curve(joined, period=PERIOD)
+    chosen = curve.filter(pl.col("precision") >= 0.5)["threshold"].min()
+    low, high = threshold_range(joined, chosen=chosen, fit=PERIOD, target="precision", at_least=0.5)
+    inside = curve.filter(pl.col("threshold").is_between(low, high))
+    outside = curve.filter(~pl.col("threshold").is_between(low, high) & pl.col("precision").is_not_null())
+    assert ((outside["precision_lower"] > 0.5) | (outside["precision_upper"] < 0.5)).all()
+    assert 1 < inside.height < curve.height
