@@ -4,19 +4,22 @@ import html
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any, ClassVar
 
 import ipywidgets
+import polars as pl
 import traitlets
 
 from fbkit.charts.text import clean
 from fbkit.errors import FbkitError
 from fbkit.explorers import runtime, static
+from fbkit.explorers.sharing import Sharing
 from fbkit.explorers.source import Source
-from fbkit.explorers.state import Shared
+from fbkit.explorers.state import Shared, View
 from fbkit.explorers.view import LiveChart
 from fbkit.explorers.work import Work
-from fbkit.schema.period import Comparison
+from fbkit.schema.period import Comparison, format_instant
 
 
 def begin(
@@ -69,7 +72,9 @@ class Explorer(ipywidgets.VBox):
     def assemble(self, *bars: list[ipywidgets.Widget], watched: list[str]) -> None:
         """Put the rows of controls above the chart, follow the watched traits, and answer for the first time."""
         boxes = [ipywidgets.HBox(bar, layout=_wrapping()) for bar in bars if bar]
-        self.children = (*boxes, self._line, self.work, self.view, self._note)
+        self.bars = ipywidgets.VBox(boxes)
+        self.bars.add_class("fbkit-bars")
+        self.children = (self.bars, self._line, self.work, self.view, self._note, Sharing(self))
         self.observe(self._follow, names=watched)
         self.refresh()
 
@@ -140,6 +145,10 @@ class Explorer(ipywidgets.VBox):
         """``headline``, ``smallprint`` and ``summary`` of ``result``."""
         raise NotImplementedError
 
+    def calls(self) -> list[str]:
+        """Python lines that compute ``result`` from ``joined``, without a widget."""
+        raise NotImplementedError
+
     # What they get ----------------------------------------------------------------------------------------------
     def refresh(self) -> None:
         """Answer for the present state; a failure is one sentence in the widget and the last picture stays."""
@@ -155,6 +164,20 @@ class Explorer(ipywidgets.VBox):
         else:
             self._tell("")
 
+    def code(self) -> str:
+        """Python that reproduces what is shown without the widget: the table as known then, and the calls."""
+        return "\n".join(["import fbkit as fb", "", *opening(self.shared.view(), self.source), *self.calls(), ""])
+
+    def table(self) -> pl.DataFrame:
+        """The result frame that is shown, as it goes into a document."""
+        return self.result
+
+    def save(self, path: str | Path) -> Path:
+        """Write the chart as PNG, SVG, PDF, HTML or Vega-Lite JSON, by the ending of the name."""
+        from fbkit.charts.export import export_chart
+
+        return export_chart(self.chart(), path)
+
     def _show(self) -> None:
         self.result = self.answer()
         texts = {name: clean(text, limit=300) for name, text in self.texts().items()}
@@ -169,6 +192,20 @@ class Explorer(ipywidgets.VBox):
 
     def _ipython_display_(self) -> None:
         static.show_with_twin(self, chart=self.chart(), summary=self.summary)
+
+
+def opening(view: View, source: Source) -> list[str]:
+    """Python lines that make ``joined`` (or ``ledger``) for a view; the loop's folder is the reader's to fill in."""
+    if source.joined is None:
+        return ['ledger = fb.Ledger.open("FOLDER")  # the folder of the saved ledger']
+    only = "" if not view.focus and view.version is None else f".only({_filters(view)})"
+    at = format_instant(view.as_of)
+    return [f'joined = fb.open_loop("FOLDER").join(as_of="{at}"){only}  # the folder of {clean(source.name)!a}']
+
+
+def _filters(view: View) -> str:
+    given = [f"{dict(view.filters)!a}"] if view.focus else []
+    return ", ".join([*given, *([] if view.version is None else [f"version={view.version!a}"])])
 
 
 def _what_came_back(kind: Any, value: Any) -> tuple[Any, ...]:

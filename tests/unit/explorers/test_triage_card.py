@@ -100,7 +100,7 @@ def test_the_card_says_verdict_numbers_checks_and_what_would_change_it() -> None
 
 def test_only_evidence_that_exists_is_offered_and_each_can_be_drawn() -> None:
     card = explorers.triage(diagnosis())
-    offered = [value for _, value in card.children[1].children[0].options]
+    offered = [value for _, value in card.bars.children[0].children[0].options]
     assert offered == ["ladder", "availability_by_slice", "arrivals"]
     keys = set()
     for name in offered:
