@@ -96,9 +96,9 @@ def drift(
     not_of_rows(as_of=as_of)
     check_joined(joined)
     check_level(level)
-    names = _chosen(joined, columns)
+    names = chosen_columns(joined, columns)
     halves = read_halves(joined, comparison, columns=names, every=every)
-    frame = pl.concat([_lines(shift, halves, level) for shift in _shifts(halves, names)])
+    frame = pl.concat([_lines(shift, halves, level) for shift in shifts(halves, names)])
     tested = frame.get_column("ks_p_value").fill_null(frame.get_column("chi2_p_value")).to_numpy()
     adjusted = pl.Series("p_adjusted", benjamini_hochberg(tested), nan_to_null=True)
     frame = _marked(frame.with_columns(adjusted), joined, halves)
@@ -123,7 +123,7 @@ def drift_bins(joined: JoinedLike, comparison: Comparison, *, column: str) -> pl
         An unknown column, a column of times.
     """
     check_joined(joined)
-    name = _chosen(joined, column)[0]
+    name = chosen_columns(joined, column)[0]
     halves = read_halves(joined, comparison, columns=[name])
     shift = shift_of(halves, name)
     frame = pl.DataFrame(
@@ -166,7 +166,8 @@ def ks_p_value(statistic: float, n: int, m: int) -> float:
     return float(kolmogorov((root + 0.12 + 0.11 / root) * statistic))
 
 
-def _chosen(joined: JoinedLike, columns: str | Sequence[str] | None) -> list[str]:
+def chosen_columns(joined: JoinedLike, columns: str | Sequence[str] | None) -> list[str]:
+    """The columns asked for; by default the score, the contract's features and its slice columns."""
     available = no_rows(joined).columns
     if columns is None:
         wanted = ["score", *joined.contract.features.columns, *joined.contract.slices.columns]
@@ -180,7 +181,8 @@ def _chosen(joined: JoinedLike, columns: str | Sequence[str] | None) -> list[str
     return asked
 
 
-def _shifts(halves: Halves, names: list[str]) -> list[Shift]:
+def shifts(halves: Halves, names: list[str]) -> list[Shift]:
+    """Count the columns, in threads where there are many rows."""
     workers = min(len(names), pl.thread_pool_size())
     if workers < 2 or halves.reference.height + halves.current.height < _MANY_ROWS:
         return [shift_of(halves, name) for name in names]

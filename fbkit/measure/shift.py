@@ -14,7 +14,7 @@ from fbkit.measure.stats.ranks import compare
 
 LEAST_SHARE: Final = 1e-4
 _TENTHS: Final = np.linspace(0, 1, 11)[1:-1]
-_LARGEST_CATEGORIES: Final = 50
+LARGEST_CATEGORIES: Final = 50
 _OTHER: Final = "(other)"
 _NULL: Final = "(null)"
 _CELL: Final = "\0cell"
@@ -163,9 +163,9 @@ def _categorical(halves: Halves, name: str) -> Shift:
     )
     whole = [dict(part.drop_nulls(name).group_by(name).agg(pl.col(_N).sum()).iter_rows()) for part in (before, after)]
     ordered = sorted(whole[0] | whole[1], key=lambda one: (-whole[0].get(one, 0), -whole[1].get(one, 0), one))
-    labels = ordered[:_LARGEST_CATEGORIES] + [_OTHER] * (len(ordered) > _LARGEST_CATEGORIES)
+    labels = ordered[:LARGEST_CATEGORIES] + [_OTHER] * (len(ordered) > LARGEST_CATEGORIES)
     # Everything past the largest shares the last bin, and null comes after it.
-    place = {value: min(index, _LARGEST_CATEGORIES) for index, value in enumerate(ordered)} | {None: len(labels)}
+    place = {value: min(index, LARGEST_CATEGORIES) for index, value in enumerate(ordered)} | {None: len(labels)}
     tables = [
         _table(part, [place[value] for value in part.get_column(name)], cells, len(labels) + 1)
         for part, cells in ((before, 1), (after, len(halves.ends) - 1))

@@ -19,7 +19,7 @@ from fbkit.measure.from_ledger.reliability import BY_EFFECT, check_probabilities
 from fbkit.measure.metrics import check_level
 from fbkit.measure.reliability import CURVE, CURVE_COLUMNS
 from fbkit.measure.scope import Slices, Stage
-from fbkit.measure.shift import chi2_columns, ks_columns, psi_columns
+from fbkit.measure.shift import LARGEST_CATEGORIES, chi2_columns, ks_columns, psi_columns
 from fbkit.measure.stats.corp import isotonic, isotonic_lines
 from fbkit.measure.stats.intervals import Array, benjamini_hochberg, wilson
 from fbkit.schema import results
@@ -27,7 +27,6 @@ from fbkit.schema.period import Comparison, Period, floor_day
 
 _SEED: Final = 20_210_217
 _DRAWS: Final = 400
-_LARGEST_CATEGORIES: Final = 50
 
 
 def ledger_calibration(
@@ -151,6 +150,20 @@ def ledger_drift(
         A column that the ledger did not count.
     """
     check_level(level)
+    asked = counted_columns(ledger, columns)
+    reference, current = resolved(ledger, comparison)
+    told: dict[str, Any] = {"every": every, "level": level, "as_of": as_of}
+    frame = pl.concat([_shift(ledger, name, reference, current, **told) for name in asked])
+    tested = frame.get_column("ks_p_value").fill_null(frame.get_column("chi2_p_value")).to_numpy()
+    frame = frame.with_columns(pl.Series("p_adjusted", benjamini_hochberg(tested), nan_to_null=True))
+    known: Any = ledger
+    periods = [str(reference), str(current)]
+    call = {"columns": asked, "periods": periods, **told, "as_of": None if as_of is None else str(as_of)}
+    return stamped(frame, known, call="drift", **call).select(COLUMNS)
+
+
+def counted_columns(ledger: Ledger, columns: str | Sequence[str] | None) -> list[str]:
+    """The columns asked for, by default the score and every slice; one that was not counted is an ArgumentError."""
     allowed = ["score", *(name for name in ledger.slices if (c.CELLS, (name,)) in ledger.tables)]
     asked = allowed if columns is None else [columns] if isinstance(columns, str) else list(dict.fromkeys(columns))
     for name in asked:
@@ -161,15 +174,7 @@ def ledger_drift(
                 allowed=", ".join(allowed),
                 next_step="compare the joined rows: fb.drift(joined, ...)",
             )
-    reference, current = resolved(ledger, comparison)
-    told: dict[str, Any] = {"every": every, "level": level, "as_of": as_of}
-    frame = pl.concat([_shift(ledger, name, reference, current, **told) for name in asked])
-    tested = frame.get_column("ks_p_value").fill_null(frame.get_column("chi2_p_value")).to_numpy()
-    frame = frame.with_columns(pl.Series("p_adjusted", benjamini_hochberg(tested), nan_to_null=True))
-    known: Any = ledger
-    periods = [str(reference), str(current)]
-    call = {"columns": asked, "periods": periods, **told, "as_of": None if as_of is None else str(as_of)}
-    return stamped(frame, known, call="drift", **call).select(COLUMNS)
+    return asked
 
 
 def resolved(ledger: Ledger, comparison: Comparison) -> tuple[Period, Period]:
@@ -189,7 +194,7 @@ def resolved(ledger: Ledger, comparison: Comparison) -> tuple[Period, Period]:
     return fixed.periods()
 
 
-def _counts(question: Question, name: str) -> tuple[Array, list[Any]]:
+def counts_of(question: Question, name: str) -> tuple[Array, list[Any]]:
     """Rows by time cell and bin (or slice value), and the starts of the cells."""
     if name == "score":
         size = len(question.ledger.edges.edges) + 1
@@ -214,12 +219,12 @@ def _shift(
 ) -> pl.DataFrame:
     by = None if name == "score" else name
     any_row: dict[str, Any] = {"stage": results.STAGE_ANY, "as_of": as_of}
-    before, _ = _counts(ask(ledger, by=by, period=reference, **any_row), name)
+    before, _ = counts_of(ask(ledger, by=by, period=reference, **any_row), name)
     asked = ask(ledger, by=by, period=current, every=every, **any_row)
-    after, starts = _counts(asked, name)
+    after, starts = counts_of(asked, name)
     first = before.sum(axis=0)
     n, m = int(first.sum()), after.sum(axis=1)
-    kept, method = _score_bins(first) if name == "score" else _value_bins(ledger, name, first, after)
+    kept, method = score_bins(first) if name == "score" else value_bins(ledger, name, first, after)
     old: Array = np.bincount(kept, weights=first).astype(np.float64)
     made: dict[str, Array] = {}
     if n and len(after):
@@ -265,7 +270,7 @@ def _shift(
 _INSTANT: Final = pl.Datetime("us", "UTC")
 
 
-def _score_bins(reference: Array) -> tuple[np.ndarray, str]:
+def score_bins(reference: Array) -> tuple[np.ndarray, str]:
     """Score bins put together into about ten of equal share in the reference."""
     share = np.cumsum(reference) / max(reference.sum(), 1.0)
     edges = (
@@ -276,13 +281,13 @@ def _score_bins(reference: Array) -> tuple[np.ndarray, str]:
     return code, names + f"KS at {len(reference) - 1} edges, p asymptotic; Benjamini-Hochberg"
 
 
-def _value_bins(ledger: Ledger, name: str, first: Array, after: Array) -> tuple[np.ndarray, str]:
+def value_bins(ledger: Ledger, name: str, first: Array, after: Array) -> tuple[np.ndarray, str]:
     """Categories in order of their rows, those past the largest together; null, where it occurs, is the last."""
     method = "PSI (categories); chi-square; Benjamini-Hochberg"
     total, texts = after.sum(axis=0), ledger.values[name]
     order = sorted(range(len(texts)), key=lambda place: (-first[place], -total[place], texts[place]))
     place = np.zeros(len(first), dtype=np.int64)
     for rank, code in enumerate(order):
-        place[code] = min(rank, _LARGEST_CATEGORIES)
-    place[-1] = min(len(texts), _LARGEST_CATEGORIES + 1)
+        place[code] = min(rank, LARGEST_CATEGORIES)
+    place[-1] = min(len(texts), LARGEST_CATEGORIES + 1)
     return place, method

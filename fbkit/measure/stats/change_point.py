@@ -4,11 +4,13 @@ from functools import lru_cache
 from typing import Final, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.special import chdtri
 
 from fbkit.measure.stats.intervals import Array
 
 FEWEST: Final = 6
+SIDE: Final = 2
 WIDEST: Final = 7
 _MASS: Final = 0.95
 _CHANCE: Final = 0.01
@@ -51,7 +53,7 @@ def change_point(counts: Array) -> ChangePoint:
     freedom = table.shape[1] - 1
     inside = float((n[:, None] * np.square(share - sides) / whole).sum())
     noise = max(1.0, inside / ((len(n) - 2) * freedom))
-    if gain[best] / noise <= chdtri(freedom, _CHANCE / len(gain)):
+    if gain[best] / noise <= float(chdtri(freedom, _CHANCE / len(gain))):
         return ChangePoint(reason="no day stands out from what days differ by anyway")
     along = share @ (gaps[best] / whole)
     return _placed(along, n, held)
@@ -62,7 +64,13 @@ def _splits(table: Array, n: Array, whole: Array) -> tuple[Array, Array]:
     before, rows = np.cumsum(table, axis=0)[:-1], np.cumsum(n)[:-1]
     after, left = table.sum(axis=0) - before, n.sum() - rows
     gaps = after / left[:, None] - before / rows[:, None]
-    return (np.square(gaps) / whole).sum(axis=1) * rows * left / n.sum(), gaps
+    return _inner((np.square(gaps) / whole).sum(axis=1) * rows * left / n.sum()), gaps
+
+
+def _inner(gain: Array) -> Array:
+    """One place alone on a side is no level: such splits explain nothing."""
+    gain[: SIDE - 1], gain[len(gain) - SIDE + 1 :] = 0.0, 0.0
+    return gain
 
 
 def _levels(table: Array, split: int) -> tuple[Array, Array]:
@@ -70,7 +78,7 @@ def _levels(table: Array, split: int) -> tuple[Array, Array]:
     return after / after.sum(), before / before.sum()
 
 
-def _placed(y: Array, n: Array, held: Array) -> ChangePoint:
+def _placed(y: Array, n: Array, held: NDArray[np.intp]) -> ChangePoint:
     """The simplest of step, ramp and excursion that explains the one-dimensional series."""
     left = y - float(n @ y) / n.sum()
     total = float(n @ np.square(left))
@@ -87,7 +95,7 @@ def _placed(y: Array, n: Array, held: Array) -> ChangePoint:
     return ChangePoint(first=first, last=last, reason="it moved little by little")
 
 
-def _step(gain: Array, held: Array) -> ChangePoint:
+def _step(gain: Array, held: NDArray[np.intp]) -> ChangePoint:
     weight = np.exp((gain - gain.max()) / 2)
     order = np.argsort(-weight, kind="stable")
     needed = int(np.searchsorted(np.cumsum(weight[order]) / weight.sum(), _MASS)) + 1
@@ -101,17 +109,16 @@ def _step(gain: Array, held: Array) -> ChangePoint:
 def _steps(left: Array, n: Array) -> Array:
     """What each split explains of a centred series."""
     rows = np.cumsum(n)[:-1]
-    return np.square(np.cumsum(n * left)[:-1]) / (rows * (1 - rows / n.sum()))
+    return _inner(np.square(np.cumsum(n * left)[:-1]) / (rows * (1 - rows / n.sum())))
 
 
 def _boxes(left: Array, n: Array) -> tuple[float, int, int]:
     """The best excursion of at least two places, with at least two on each side of it: explained, start, end."""
     rows, sums = (np.concatenate([[0.0], np.cumsum(part)]) for part in (n, n * left))
-    start, end = np.triu_indices(len(rows), k=2)
-    apart = (start >= 2) & (end <= len(n) - 2)
-    if not apart.any():
+    pairs = np.stack(np.triu_indices(len(rows), k=2))
+    start, end = pairs[:, (pairs[0] >= SIDE) & (pairs[1] <= len(n) - SIDE)]
+    if not len(start):
         return 0.0, 0, 0
-    start, end = start[apart], end[apart]
     inside = rows[end] - rows[start]
     gain = np.square(sums[end] - sums[start]) / (inside * (1 - inside / rows[-1]))
     best = int(np.argmax(gain))
@@ -134,6 +141,5 @@ def _ramps(left: Array, n: Array) -> tuple[float, int, int]:
 @lru_cache(maxsize=8)
 def _shapes(size: int) -> tuple[Array, Array]:
     places = np.arange(size)
-    ends = np.array([(a, a + w) for w in _WIDTHS for a in range(size - w)], dtype=np.int64).reshape(-1, 2)
-    shapes = np.clip((places[None, :] - ends[:, :1]) / np.diff(ends, axis=1), 0, 1)
-    return shapes.astype(np.float64), ends
+    ends = np.array([(a, a + w) for w in _WIDTHS for a in range(size - w)], dtype=np.float64).reshape(-1, 2)
+    return np.clip((places[None, :] - ends[:, :1]) / np.diff(ends, axis=1), 0, 1), ends
