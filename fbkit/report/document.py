@@ -47,7 +47,16 @@ class Fields:
     items: Sequence[tuple[str, str]]
 
 
-Block = Paragraph | Bullets | Table | Figure | Fields
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Details:
+    """The evidence behind what stands above it: open on a click on a page, named by its file on paper."""
+
+    summary: str
+    blocks: Sequence[Paragraph | Table]
+    file: str = ""
+
+
+Block = Paragraph | Bullets | Table | Figure | Fields | Details
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

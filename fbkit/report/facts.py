@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 
 import polars as pl
 
-from fbkit.report import numbers, sentences, tables, words
-from fbkit.report.document import Block, Bullets, Document, Fields, Figure, Paragraph, Section, Table
+from fbkit.report import card, notes, numbers, sentences, tables, timeline, words
+from fbkit.report.document import Block, Bullets, Details, Document, Fields, Figure, Paragraph, Section
 from fbkit.schema.contract import Contract
 from fbkit.schema.diagnosis import Check, Diagnosis
 
@@ -37,14 +37,16 @@ def document(
     sections = [
         _section("summary", "Summary", [Paragraph(text=text) for text in sentences.status_sentences(diagnosis)]),
         _section("impact", "Impact", _impact(diagnosis, contract)),
+        _section("timeline", "Timeline", _timeline(diagnosis, frames, drawn)),
         _section("moved", "What moved", _moved(diagnosis, drawn)),
-        _section("ladder", "Why: the ladder of causes", _ladder(diagnosis, drawn)),
+        _section("ladder", "Why: the ladder of causes", _ladder(diagnosis, frames, drawn)),
         *_checks(diagnosis, frames, drawn),
         _section("slices", "Slices hit", _slices(diagnosis, frames)),
         _section("known", "What we know and do not know", _known(diagnosis)),
         _section("overturn", "What would change this verdict", _bullets(diagnosis.would_change_verdict)),
         _section("actions", "Do now, and do not", _actions(diagnosis)),
         _section("decisions", "Decisions and owner", _decisions(diagnosis, contract)),
+        _section("notes", "Notes of the engineers", _notes(diagnosis)),
         _section("provenance", "Provenance", list(provenance)),
     ]
     return Document(
@@ -62,6 +64,13 @@ def title(diagnosis: Diagnosis, contract: Contract) -> str:
 def subtitle(diagnosis: Diagnosis) -> str:
     """Both periods and the as-of time."""
     return f"{diagnosis.current} against {diagnosis.reference}, as of {numbers.instant(diagnosis.as_of)}"
+
+
+def lead(diagnosis: Diagnosis) -> list[Block]:
+    """The verdict at a glance, for the head of a document on paper; a page has the card in its place."""
+    said = [Paragraph(text=sentences.verdict(diagnosis), strong=True), Paragraph(text=diagnosis.headline)]
+    said += [Paragraph(text=f"Warning: {item}") for item in diagnosis.warnings]
+    return [*said, Fields(items=[(name, value) for name, value in card.tiles_of(diagnosis)])]
 
 
 def _arrow(diagnosis: Diagnosis) -> str:
@@ -99,32 +108,51 @@ def _impact_value(value: object) -> str:
 
 
 def _moved(diagnosis: Diagnosis, drawn: Mapping[str, Figure]) -> list[Block]:
-    blocks: list[Block | None] = [drawn.get("weekly"), tables.weekly_table(diagnosis), _changes(diagnosis)]
+    blocks: list[Block | None] = [drawn.get("weekly"), tables.weekly_table(diagnosis)]
     return [block for block in blocks if block is not None]
 
 
-def _changes(diagnosis: Diagnosis) -> Table | None:
-    if not diagnosis.changes:
-        return None
-    rows = [
-        [
-            str(item.get("ts", "")),
-            str(item.get("kind", "")),
-            str(item.get("what", "")),
-            "yes" if item.get("coincides") else "no",
-        ]
-        for item in diagnosis.changes
-    ]
-    note = "A change on the same day is a coincidence in time, not a proof."
-    return Table(columns=["when", "kind", "what", "coincides"], rows=rows, caption="Logged changes", note=note)
+def _timeline(diagnosis: Diagnosis, frames: Frames, drawn: Mapping[str, Figure]) -> list[Block | None]:
+    fields, listed = timeline.blocks(diagnosis, frames)
+    return [fields, drawn.get("daily"), listed, *_seen(diagnosis, frames)]
 
 
-def _ladder(diagnosis: Diagnosis, drawn: Mapping[str, Figure]) -> list[Block]:
+def _seen(diagnosis: Diagnosis, frames: Frames) -> list[Block]:
+    """What a dashboard showed as labels came in, and the metric of the labels that arrived: open on a click."""
+    made: list[Block] = []
+    for name, summary in (
+        ("as_seen", "What was known of the current period at each midnight"),
+        ("metric_by_arrival", "The metric of the labels that arrived on each day"),
+    ):
+        frame = frames.get(name)
+        if frame is not None and frame.height:
+            table = tables.evidence_table(frame, metric=diagnosis.metric, limit=tables.MOST_BEHIND)
+            made.append(Details(summary=summary, blocks=[table], file=f"data/{name}.csv"))
+    return made
+
+
+def _notes(diagnosis: Diagnosis) -> list[Block]:
+    return [*notes.blocks(diagnosis), Fields(items=[("notes (to fill in)", "")])]
+
+
+def _ladder(diagnosis: Diagnosis, frames: Frames, drawn: Mapping[str, Figure]) -> list[Block]:
     blocks: list[Block | None] = [drawn.get("ladder"), tables.ladder_table(diagnosis)]
+    blocks += _behind(diagnosis, frames, ("replay", "tipping", "conservation"))
     if diagnosis.worlds:
         blocks.append(Paragraph(text="More than one explanation fits these logs equally well:", strong=True))
         blocks.append(Bullets(items=[_world(world) for world in diagnosis.worlds]))
     return [block for block in blocks if block is not None]
+
+
+def _behind(diagnosis: Diagnosis, frames: Frames, names: Sequence[str]) -> list[Block]:
+    """Evidence frames that open on a click; on paper only their files are named."""
+    made: list[Block] = []
+    for name in names:
+        frame = frames.get(name)
+        if frame is not None and frame.height:
+            table = tables.evidence_table(frame, metric=diagnosis.metric, limit=tables.MOST_BEHIND)
+            made.append(Details(summary=f"Evidence: {words.column(name)}", blocks=[table], file=f"data/{name}.csv"))
+    return made
 
 
 def _world(world: Mapping[str, object]) -> str:

@@ -3,15 +3,19 @@
 from collections.abc import Mapping, Sequence
 from typing import Final
 
-from fbkit.report.document import Block, Bullets, Document, Fields, Figure, Paragraph, Section, Table
+from fbkit.report.document import Block, Bullets, Details, Document, Fields, Figure, Paragraph, Section, Table
 from fbkit.report.escape import html
+from fbkit.report.proofs import Proofs
 from fbkit.report.style import CARD, COMPACT, PAGE
 
 POLICY: Final = "default-src 'none'; img-src data:; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 
+Pictures = Mapping[str, tuple[str, int]]
+
+
 def render(
-    document: Document, *, pictures: Mapping[str, tuple[str, int]], head: str = "", compact: bool = False
+    document: Document, *, pictures: Pictures, head: str = "", compact: bool = False, proofs: Proofs | None = None
 ) -> str:
     """A whole page.
 
@@ -25,8 +29,11 @@ def render(
         HTML to stand above the sections: a card made by :mod:`fbkit.report.card`.
     compact
         Small type in two columns, for a page that is hung on a wall.
+    proofs
+        The cells behind the numbers: each number leads to its cell, at the end of its section.
     """
-    parts = [_section(section, pictures=pictures) for section in document.sections]
+    known = proofs or Proofs(None)
+    parts = [_section(section, pictures=pictures, proofs=known) for section in document.sections]
     links = "".join(
         f'<a href="#{section.key}">{html(section.title)}</a>' for section in document.sections if section.level == 2
     )
@@ -42,36 +49,45 @@ def render(
     )
 
 
-def _section(section: Section, *, pictures: Mapping[str, tuple[str, int]]) -> str:
+def _section(section: Section, *, pictures: Pictures, proofs: Proofs) -> str:
     tag = f"h{section.level}"
-    blocks = "".join(_block(block, pictures=pictures) for block in section.blocks)
-    return f'<section id="{html(section.key)}">\n<{tag}>{html(section.title)}</{tag}>\n{blocks}</section>\n'
+    blocks = "".join(_block(block, pictures=pictures, proofs=proofs) for block in section.blocks)
+    head = f'<section id="{html(section.key)}">\n<{tag}>{html(section.title)}</{tag}>\n'
+    return f"{head}{blocks}{proofs.table()}</section>\n"
 
 
-def _block(block: Block, *, pictures: Mapping[str, tuple[str, int]]) -> str:
+def _block(block: Block, *, pictures: Pictures, proofs: Proofs) -> str:
     match block:
         case Paragraph():
             mark = ' class="strong"' if block.strong else ""
-            return f"<p{mark}>{html(block.text)}</p>\n"
+            return f"<p{mark}>{_text(block.text, proofs)}</p>\n"
         case Bullets():
             tag = "ol" if block.numbered else "ul"
-            return f"<{tag}>{''.join(f'<li>{html(item)}</li>' for item in block.items)}</{tag}>\n"
+            return f"<{tag}>{''.join(f'<li>{_text(item, proofs)}</li>' for item in block.items)}</{tag}>\n"
         case Table():
             return _table(block)
         case Figure():
             return _figure(block, pictures)
         case Fields():
-            return f"<dl>{''.join(_field(name, value) for name, value in block.items)}</dl>\n"
+            return f"<dl>{''.join(_field(name, value, proofs) for name, value in block.items)}</dl>\n"
+        case Details():
+            inner = "".join(_block(part, pictures=pictures, proofs=proofs) for part in block.blocks)
+            return f"<details><summary>{html(block.summary)}</summary>\n{inner}</details>\n"
 
 
-def _figure(figure: Figure, pictures: Mapping[str, tuple[str, int]]) -> str:
+def _text(text: str, proofs: Proofs) -> str:
+    return proofs.link(text) or html(text)
+
+
+def _figure(figure: Figure, pictures: Pictures) -> str:
     address, width = pictures[figure.key]
     return f'<figure><img src="{address}" width="{width}" alt="{html(figure.alt)}"></figure>\n'
 
 
-def _field(name: str, value: str) -> str:
+def _field(name: str, value: str, proofs: Proofs) -> str:
     mark = "" if value else ' class="empty"'
-    return f"<dt>{html(name)}</dt><dd{mark}>{html(value)}</dd>"
+    said = proofs.link(value, lead=f"{name}: ") or html(value)
+    return f"<dt>{html(name)}</dt><dd{mark}>{said}</dd>"
 
 
 def _table(table: Table) -> str:

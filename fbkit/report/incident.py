@@ -9,12 +9,15 @@ from typing import Final
 
 import polars as pl
 
-from fbkit.report import facts, figures, html, markdown, provenance
+from fbkit.report import facts, figures, provenance, timeline
 from fbkit.report.card import card_html
 from fbkit.report.claims import claims
+from fbkit.report.document import Document
 from fbkit.report.files import MANIFEST, sha256, write_folder
+from fbkit.report.forms import forms
 from fbkit.report.mask import export_frame
-from fbkit.report.serial import diagnosis_json, to_csv, to_json
+from fbkit.report.proofs import Proofs
+from fbkit.report.serial import diagnosis_json, to_csv, to_json, to_parquet
 from fbkit.report.stored import to_stored
 from fbkit.schema.contract import Contract
 from fbkit.schema.diagnosis import Diagnosis
@@ -31,6 +34,7 @@ def write(
     call: str = "",
     frames: Mapping[str, pl.DataFrame] | None = None,
     clock: datetime | None = None,
+    pdf: bool = False,
 ) -> Path:
     """Write the incident bundle and return its folder.
 
@@ -51,13 +55,17 @@ def write(
         provenance: what was read, used and set aside.
     clock
         The time of writing; pin it and equal input gives equal bytes (run times are then left out).
+    pdf
+        Write ``incident.pdf`` too; it says the same on the same pages, but its bytes are not promised.
 
     Raises
     ------
     OutputError
         The folder holds other files, or cannot be written; nothing half-written stays behind.
+    MissingPartError
+        A PDF is asked for and its package is not installed.
     """
-    files = render(diagnosis, contract=contract, sources=sources, call=call, frames=frames, clock=clock)
+    files = render(diagnosis, contract=contract, sources=sources, call=call, frames=frames, clock=clock, pdf=pdf)
     return write_folder(folder, files)
 
 
@@ -69,15 +77,16 @@ def render(
     call: str = "",
     frames: Mapping[str, pl.DataFrame] | None = None,
     clock: datetime | None = None,
+    pdf: bool = False,
 ) -> dict[str, bytes]:
     """The bundle's files by name, without writing them; parameters as in :func:`write`."""
     if clock is not None:
         diagnosis = _untimed(diagnosis)
+    written = clock or datetime.now(UTC)
     exported = _exported({**diagnosis.evidence, **(frames or {})}, contract)
+    exported["timeline"] = timeline.frame(diagnosis, exported)
     pictures = figures.draw(diagnosis, exported)
-    known = provenance.facts(
-        diagnosis, contract, sources=provenance.source_rows(sources), call=call, written=clock or datetime.now(UTC)
-    )
+    known = provenance.facts(diagnosis, contract, sources=provenance.source_rows(sources), call=call, written=written)
     document = facts.document(
         diagnosis,
         contract,
@@ -86,19 +95,36 @@ def render(
         provenance=provenance.blocks(known, exported.get("audit")),
     )
     exported["claims"] = claims(diagnosis, document, frames=exported, contract=contract)
-    images = {picture.figure.key: picture.image() for picture in pictures}
-    head = card_html(diagnosis, full=False, style=False)
-    files = {
-        "incident.md": markdown.render(document).encode(),
-        "incident.html": html.render(document, pictures=images, head=head).encode(),
+    files = forms(
+        document,
+        images={picture.figure.key: picture.png for picture in pictures},
+        written=written,
+        head=card_html(diagnosis, full=False, style=False),
+        lead=facts.lead(diagnosis),
+        proofs=Proofs(exported["claims"]),
+        pdf=pdf,
+    )
+    files |= _facts(diagnosis, document)
+    for picture in pictures:
+        files |= picture.files()
+    files |= _frames(exported)
+    return {**files, MANIFEST: _manifest(files, known)}
+
+
+def _facts(diagnosis: Diagnosis, document: Document) -> dict[str, bytes]:
+    """What a program reads: the verdict, and the text block by block."""
+    return {
         "diagnosis.json": diagnosis_json(diagnosis).encode(),
         "data/document.json": to_json(to_stored(document)).encode(),
     }
-    for picture in pictures:
-        files[f"figures/{picture.figure.key}.svg"] = picture.svg
-        files[f"figures/{picture.figure.key}.png"] = picture.png
-    files |= {f"data/{_file_name(name)}.csv": to_csv(frame) for name, frame in exported.items()}
-    return {**files, MANIFEST: _manifest(files, known)}
+
+
+def _frames(exported: Mapping[str, pl.DataFrame]) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    for name, frame in exported.items():
+        files[f"data/{_file_name(name)}.csv"] = to_csv(frame)
+        files[f"data/{_file_name(name)}.parquet"] = to_parquet(frame)
+    return files
 
 
 def _untimed(diagnosis: Diagnosis) -> Diagnosis:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from fbkit.report.document import Block, Bullets, Document, Fields, Figure, Paragraph, Section, Table
+from fbkit.report.document import Block, Bullets, Details, Document, Fields, Figure, Paragraph, Section, Table
 from fbkit.report.escape import CELL, markdown
 
 
@@ -36,6 +36,8 @@ def _block(block: Block, *, figure_folder: str) -> list[str]:
             return [f"![{markdown(block.alt)}]({figure_folder}/{block.key}.png)"]
         case Fields():
             return [f"- {markdown(name)}: {markdown(value) or '____________'}" for name, value in block.items]
+        case Details():
+            return [f"*Evidence: {markdown(block.file or block.summary)}*"]
 
 
 def _table(table: Table) -> list[str]:

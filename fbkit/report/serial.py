@@ -82,6 +82,19 @@ def to_csv(frame: pl.DataFrame) -> bytes:
     return out.getvalue().encode()
 
 
+def to_parquet(frame: pl.DataFrame) -> bytes:
+    """A frame as Parquet with its own types, numbers to ten digits: equal frames give equal bytes."""
+    rounded = frame.with_columns(_rounded(frame[name]) for name in frame.columns if frame.schema[name].is_float())
+    out = io.BytesIO()
+    rounded.rechunk().write_parquet(out, compression="zstd", statistics=False)
+    return out.getvalue()
+
+
+def _rounded(column: pl.Series) -> pl.Series:
+    values = [None if value is None else digits10(value) for value in column.to_list()]
+    return pl.Series(column.name, values, dtype=pl.Float64)
+
+
 def _cell(value: object) -> object:
     plain = jsonable(value)
     return json.dumps(plain, ensure_ascii=False) if isinstance(plain, list | dict) else plain

@@ -12,6 +12,7 @@ from fbkit.report.mask import MASKED
 from fbkit.schema.diagnosis import Diagnosis
 
 MAXIMUM_ROWS: Final = 14
+MOST_BEHIND: Final = 60  # rows of a table that opens on a click
 _SHARES = frozenset({"availability", "share", "share_reference", "share_current"})
 _POINTS = frozenset({"remainder", "change"})
 # The column that lower and upper belong to: the first of these that the frame has.

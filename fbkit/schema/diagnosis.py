@@ -58,8 +58,18 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """What a person adds beside the verdict; ``disagrees_with`` is "verdict", a cause or a check's key."""
+
+    text: str
+    author: str | None = None
+    disagrees_with: str | None = None
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Diagnosis:
-    """The whole verdict. Contributions sum to ``observed.change``."""
+    """The whole verdict. Contributions sum to ``observed.change``; ``notes`` are people's, and change nothing."""
 
     metric: str
     reference: Period
@@ -93,3 +103,4 @@ class Diagnosis:
     seconds: float
     evidence: Mapping[str, pl.DataFrame] = field(repr=False)
     method: Mapping[str, object] = field(repr=False)
+    notes: tuple[Note, ...] = ()

@@ -52,22 +52,71 @@ class Diagnosis(DiagnosisFacts):
 
         return status_line(self)
 
-    def incident(self, folder: str | Path, *, clock: datetime | None = None) -> Path:
-        """Write the incident bundle (Markdown, HTML, figures, data, manifest) and return its folder.
+    def annotate(
+        self,
+        text: str,
+        *,
+        author: str | None = None,
+        disagrees_with: str | None = None,
+        at: datetime | str | None = None,
+    ) -> "Diagnosis":
+        """The same diagnosis with a person's note, kept beside the verdict in the card, the JSON and every document.
+
+        ``disagrees_with`` is "verdict", a cause of the ladder, or the key of a check; ``at`` is when it was said (UTC).
+        A note never changes a number.
+
+        Raises
+        ------
+        ArgumentError
+            An empty text, a time without a zone, or nothing of that name to disagree with.
+
+        Examples
+        --------
+        >>> import fbkit as fb
+        >>> joined = fb.open_loop(fb.samples.path("recall_drop") / "variant_a").join()
+        >>> noted = fb.triage(joined, draws=20).annotate("The feed's owner confirms the outage.", author="Ada")
+        >>> noted.notes[0].author
+        'Ada'
+        """
+        from fbkit.report.notes import annotated
+
+        notes = annotated(self, text, author=author, disagrees_with=disagrees_with, at=at)
+        return replace(self, notes=notes)
+
+    def incident(self, folder: str | Path, *, clock: datetime | None = None, pdf: bool = False) -> Path:
+        """Write the incident bundle (Markdown, HTML, Word, figures, data, manifest) and return its folder.
 
         The folder appears whole or not at all; an earlier bundle is replaced only by a complete one.
+
+        Parameters
+        ----------
+        folder
+            New, empty, or an unedited older bundle.
+        clock
+            The time of writing; pin it and equal input gives equal bytes.
+        pdf
+            Write ``incident.pdf`` too; needs ``pip install "fbkit[pdf]"``.
 
         Raises
         ------
         OutputError
             The folder cannot be written, or holds something that is not a bundle.
+        MissingPartError
+            A PDF was asked for, and its package is not installed.
         """
+        from fbkit.diagnose.onset import onset
         from fbkit.report.incident import write
 
         sources = tuple((source.name, source.sha256, source.rows) for source in self.joined.sources)
-        frames = {"audit": self.joined.audit}
         return write(
-            self, folder, contract=self.joined.contract, sources=sources, call=self.call, frames=frames, clock=clock
+            self,
+            folder,
+            contract=self.joined.contract,
+            sources=sources,
+            call=self.call,
+            frames={"audit": self.joined.audit, **onset(self.joined, self)},
+            clock=clock,
+            pdf=pdf,
         )
 
     def __str__(self) -> str:
