@@ -6,16 +6,18 @@ import re
 import stat
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Final
 
 import polars as pl
 
-from fbkit.errors import InputError
+from fbkit.errors import ArgumentError, InputError
 from fbkit.report.document import Document
 from fbkit.report.files import MANIFEST, sha256
 from fbkit.report.stored import from_stored
+from fbkit.schema.period import Period, parse_instant
 
 FORMATS: Final = ("fbkit-incident-1",)
 DIAGNOSIS: Final = "diagnosis.json"
@@ -24,6 +26,21 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
 _LARGEST: Final = 64 * 1024 * 1024
 _MOST_FILES: Final = 2_000
 _MOST_CELLS: Final = 5_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Asked:
+    """The question that a bundle answers, as it was put."""
+
+    metric: str
+    reference: Period
+    current: Period
+    as_of: datetime
+    draws: int
+    seed: int
+    contract: str
+    sources: Mapping[str, str]
+    versions: Mapping[str, str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,6 +105,14 @@ class Bundle:
         """The text of the document, block by block."""
         return from_stored(_json(self.need(DOCUMENT), DOCUMENT))
 
+    @cached_property
+    def asked(self) -> Asked:
+        """What was asked, of which logs, with which versions."""
+        try:
+            return _asked(self.facts, self.manifest)
+        except (KeyError, TypeError, ValueError, ArgumentError) as error:
+            raise _damaged("the question cannot be read from it", str(error).splitlines()[0][:120]) from error
+
     def frame_names(self) -> list[str]:
         """The frames in the data folder, by name."""
         found = [
@@ -121,11 +146,30 @@ class Bundle:
         content = self.read(name)
         return None if content is None else sha256(content)
 
+    def damaged(self, what: str, got: str) -> InputError:
+        """The error for a part that is not as it was written."""
+        return _damaged(what, got)
+
     @property
     def history(self) -> Sequence[Mapping[str, Any]]:
         """What was appended later, oldest first."""
         found = self.manifest.get("history")
         return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
+
+
+def _asked(facts: Mapping[str, Any], manifest: Mapping[str, Any]) -> Asked:
+    method, sources, versions = facts["method"], manifest.get("sources") or [], manifest.get("versions") or {}
+    return Asked(
+        metric=str(facts["metric"]),
+        reference=Period.parse(str(facts["reference"])),
+        current=Period.parse(str(facts["current"])),
+        as_of=parse_instant(str(facts["as_of"])),
+        draws=int(method["draws"]),
+        seed=int(method["seed"]),
+        contract=str(manifest["contract"]["sha256"]),
+        sources={str(item["name"]): str(item["sha256"]) for item in sources},
+        versions={str(name): str(number) for name, number in versions.items()},
+    )
 
 
 def read_inside(folder: Path, name: str) -> bytes | None:
@@ -207,12 +251,14 @@ def _parquet(content: bytes, name: str) -> pl.DataFrame:
 
 
 def _csv(content: bytes, name: str) -> pl.DataFrame:
+    """Every cell as text: what looks like a number may be a name."""
+    if not content.strip():
+        return pl.DataFrame()
     try:
-        return pl.read_csv(content, infer_schema_length=None, null_values=[""])
+        frame = pl.read_csv(content, infer_schema=False)
     except (pl.exceptions.PolarsError, OSError) as error:
-        if not content.strip():
-            return pl.DataFrame()
         raise _damaged(f"{name} is no table", str(error).splitlines()[0][:120]) from error
+    return frame.with_columns(pl.all().str.replace(r"^'(\s*[=+\-@\t\r＝＋－＠])", "$1"))
 
 
 def _no_bundle(path: Path, got: str) -> InputError:

@@ -28,6 +28,8 @@ class Cell:
 def value_at(frame: pl.DataFrame | None, row: Mapping[str, str], column: str) -> float | None:
     """The number in the one row that ``row`` picks; None where there is no such row or column, several, or no number.
 
+    A number may stand there as text, as in a frame that was read from CSV.
+
     Examples
     --------
     >>> value_at(pl.DataFrame({"window": ["reference", "current"], "n": [5, 7]}), {"window": "current"}, "n")
@@ -41,7 +43,16 @@ def value_at(frame: pl.DataFrame | None, row: Mapping[str, str], column: str) ->
         frame = frame.filter(pl.col(name).cast(pl.String).eq_missing(pl.lit(value)))
     if frame.height != 1:
         return None
-    number = numbers.finite(frame[column][0])
+    return _number(frame[column][0])
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    number = numbers.finite(value)
     return None if number is None or isinstance(number, bool) else float(number)
 
 

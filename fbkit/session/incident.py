@@ -1,0 +1,119 @@
+"""An incident bundle after the incident: does it still hold, was it right, and what differs from another one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from fbkit.errors import ArgumentError, ContractError
+from fbkit.report.bundle import Asked, Bundle
+from fbkit.schema.contract import Contract
+from fbkit.schema.period import Comparison
+from fbkit.session.diagnosis import Diagnosis, triage
+from fbkit.session.loop import Loop
+from fbkit.session.opening import open_loop
+
+if TYPE_CHECKING:
+    from fbkit.measure.user import Metric
+
+
+def verify(
+    folder: str | Path, loop: "Loop | str | Path | None" = None, *, metric: "Metric | None" = None
+) -> pl.DataFrame:
+    """Which numbers of an incident bundle still hold.
+
+    Parameters
+    ----------
+    folder
+        The bundle.
+    loop
+        The logs, or their folder: the same question is asked again as of the same time. Without them (and without a
+        contract of the same content in the working directory) the shipped frames have to do.
+    metric
+        The bundle's own metric, if its question was about one.
+
+    Returns
+    -------
+    One row per thing that was checked, as :func:`fbkit.report.verify.verify` describes; ``status`` is ``holds``,
+    ``changed`` or ``edited by hand``.
+
+    Raises
+    ------
+    InputError
+        The folder is no bundle, or a file of it is damaged or of a newer format.
+
+    Examples
+    --------
+    >>> import tempfile, fbkit as fb
+    >>> loop = fb.open_loop(fb.samples.path("recall_drop") / "variant_b")
+    >>> with tempfile.TemporaryDirectory() as out:
+    ...     folder = fb.triage(loop.join(), draws=20).incident(f"{out}/incident")
+    ...     found = verify(folder, loop)
+    >>> found["status"].unique().to_list()
+    ['holds']
+    """
+    from fbkit.report.verify import verify as check
+
+    bundle = Bundle.open(folder)
+    known = _found(bundle) if loop is None else _opened(loop)
+    if known is None:
+        return check(bundle)
+    again = _asked_again(known, bundle.asked, metric=metric)
+    return check(bundle, again=again, why=_differences(bundle.asked, again))
+
+
+def _opened(loop: "Loop | str | Path") -> Loop:
+    return loop if isinstance(loop, Loop) else open_loop(loop)
+
+
+def _found(bundle: Bundle) -> Loop | None:
+    """The loop in the working directory, if it is the one that the bundle was made of."""
+    here = Path("contract.toml")
+    if not here.is_file() or here.is_symlink():
+        return None
+    try:
+        contract = Contract.load(here)
+    except ContractError:
+        return None
+    hashes = {contract.hash, *(contract.for_label(name).hash for name in contract.label_names)}
+    return open_loop(Path()) if bundle.asked.contract in hashes else None
+
+
+def _asked_again(
+    loop: Loop, asked: Asked, *, metric: "Metric | None" = None, as_of: str | None = None, newest: bool = False
+) -> Diagnosis:
+    """The bundle's question, put to the logs as of the same time, a later one, or the newest."""
+    contract, names = loop.contract, loop.contract.label_names
+    label = next((name for name in names if contract.for_label(name).hash == asked.contract), None)
+    at = None if newest else asked.as_of if as_of is None else as_of
+    joined = loop.join(as_of=at, label=None if contract.hash == asked.contract else label)
+    weeks = Comparison(reference=asked.reference, current=asked.current)
+    try:
+        return triage(joined, weeks, metric=metric or asked.metric, draws=asked.draws, seed=asked.seed)
+    except ArgumentError as error:
+        raise ArgumentError(
+            f"the bundle's question cannot be put again: {error.what}",
+            got=asked.metric[:80],
+            allowed=error.allowed,
+            next_step="give the metric it was asked about: verify(folder, loop, metric=your_metric)",
+        ) from error
+
+
+def _differences(asked: Asked, again: Diagnosis) -> str:
+    """What is known to be different now, as the end of a sentence; empty if nothing is."""
+    from fbkit.report.provenance import source_rows, versions
+
+    joined = again.joined
+    now = {name: digest for name, digest, _ in source_rows([(s.name, s.sha256, s.rows) for s in joined.sources])}
+    said: list[str] = []
+    if joined.contract.hash != asked.contract:
+        said.append("the contract is another one")
+    logs = sorted(name for name in {*now, *asked.sources} if now.get(name) != asked.sources.get(name))
+    if logs:
+        said.append(f"logs that differ: {', '.join(logs[:5])}{' and more' if len(logs) > 5 else ''}")
+    said += [
+        f"{name} {number} then, {versions().get(name, 'not installed')} now"
+        for name, number in asked.versions.items()
+        if name in ("fbkit", "polars", "numpy") and versions().get(name) != number
+    ]
+    return f": {'; '.join(said)}" if said else ", from the same logs, contract and versions"
