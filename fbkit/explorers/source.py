@@ -9,7 +9,7 @@ from typing import Any, Final, Self
 
 import polars as pl
 
-from fbkit.charts.text import clean
+from fbkit.charts.text import clean, instant_text
 from fbkit.errors import ArgumentError, FbkitError
 from fbkit.explorers import model
 from fbkit.explorers.state import View
@@ -121,6 +121,13 @@ class Source:
             as_of=self.as_of,
             by=started,
         )
+
+    def smallprint(self, view: View, *parts: str) -> str:
+        """The line under a headline: whose numbers, known when, which rows, and what else is said."""
+        only = [f"{clean(column)} = {clean(value)}" for column, value in view.filters]
+        version = [] if view.version is None else [f"version {clean(view.version)}"]
+        said = [clean(self.name), f"as of {instant_text(view.as_of)}", *version, *only, *parts]
+        return ", ".join(part for part in said if part)
 
     def moments(self) -> list[datetime]:
         """The times that as-of can be set to: midnights from the second day on, and the newest."""

@@ -1,0 +1,105 @@
+"""``fb.explore``: the explorers with what only the face of the house knows, exporters and receipts."""
+
+from pathlib import Path
+from typing import Any
+
+from fbkit import explorers
+from fbkit.errors import ArgumentError
+from fbkit.explorers.page import Page
+from fbkit.explorers.source import Source
+from fbkit.explorers.state import View
+from fbkit.ledger.ledger import Ledger
+from fbkit.schema.period import Comparison
+from fbkit.session.joined import Joined
+from fbkit.session.loop import Loop
+from fbkit.session.opening import open_loop
+
+
+class Explore:
+    """Explorers in the notebook: ``fb.explore(loop)`` is all of them on one linked page.
+
+    ``fb.explore.slices``, ``.calibration``, ``.availability``, ``.drift``, ``.thresholds``, ``.predictions`` and
+    ``.triage`` are the single ones; ``fb.explore.View`` is what they look at.
+    """
+
+    View = View
+
+    def __call__(
+        self,
+        thing: Any,
+        comparison: Comparison | None = None,
+        *,
+        metric: str | None = None,
+        by: str | None = None,
+        view: View | None = None,
+    ) -> Page:
+        """All explorers of a loop on one page, linked: what one of them picks, the others follow.
+
+        Parameters
+        ----------
+        thing
+            An open loop, a joined table, a ledger, the folder of a loop, or the file of a saved snapshot.
+        comparison
+            Two periods; by default the last mature week against what came before it.
+        metric, by
+            What to start with; by default the contract's primary metric and its first slice column.
+        view
+            A view to start with instead: ``fb.explore.View.open(path)``, or what "copy as code" gave.
+
+        Raises
+        ------
+        ArgumentError
+            Nothing that can be explored.
+        InputError
+            The snapshot is damaged or foreign.
+        """
+        opened = _opened(thing)
+        source = Source.of(opened)
+        start = view or source.view(comparison, metric=metric, by=by)
+        if isinstance(opened, Joined):
+            return _page_of_rows(opened, source, start)
+        return Page(source, start, said="a ledger holds no logs to check")
+
+    slices = staticmethod(explorers.slices)
+    calibration = staticmethod(explorers.calibration)
+    availability = staticmethod(explorers.availability)
+    drift = staticmethod(explorers.drift)
+    triage = staticmethod(explorers.triage)
+
+    def __repr__(self) -> str:
+        return "<fb.explore: call it with a loop, or use .slices .calibration .availability .drift .triage ...>"
+
+
+def _opened(thing: Any) -> Any:
+    if isinstance(thing, str | Path):
+        thing = open_loop(thing)
+    if isinstance(thing, Loop):
+        return thing.join()
+    if isinstance(thing, Ledger) or hasattr(thing, "frame"):
+        return thing
+    raise ArgumentError(
+        "this cannot be explored",
+        got=type(thing).__name__,
+        allowed="an open loop, a joined table, a ledger, or the file of a snapshot",
+        next_step="fb.explore(fb.open_loop(folder))",
+    )
+
+
+def _page_of_rows(joined: Joined, source: Source, view: View) -> Page:
+    from fbkit.diagnose.strip import loop_strip
+    from fbkit.explorers.triage_panel import TriagePanel
+    from fbkit.session.diagnosis import triage
+
+    def diagnose(asked: View) -> Any:
+        narrowed = joined.only(dict(asked.focus), version=asked.version)
+        return triage(narrowed, Comparison(reference=asked.reference, current=asked.now), metric=asked.metric)
+
+    return Page(
+        source,
+        view,
+        strip=lambda: loop_strip(joined, current=view.current),
+        further={"triage": lambda _, shared: TriagePanel(diagnose, shared)},
+    )
+
+
+explore = Explore()
