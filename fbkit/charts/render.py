@@ -1,8 +1,10 @@
-"""A chart as SVG, PNG or a plain specification: offline, and the same bytes for the same chart."""
+"""A chart as SVG, PNG, PDF or a plain specification: offline, and the same bytes for the same chart."""
 
 import json
 import re
 from typing import Any
+
+from fbkit.charts import fonts
 
 VEGA_LITE = "6.4"
 _COUNTED = re.compile(r'(id="|="url\(#)(clip|gradient_)(\d+)("|\))')
@@ -34,6 +36,7 @@ def to_svg(chart: Any) -> str:
     """The chart as SVG text. Accepts a chart or a specification."""
     import vl_convert
 
+    fonts.register()
     svg = vl_convert.vegalite_to_svg(_spec_of(chart), vl_version=VEGA_LITE, allowed_base_urls=[])
     return _renumber(svg)
 
@@ -53,7 +56,16 @@ def to_png(chart: Any, *, scale: float = 2.0) -> bytes:
     """The chart as PNG; ``scale=2`` is sharp on dense screens and in documents."""
     import vl_convert
 
+    fonts.register()
     return vl_convert.vegalite_to_png(_spec_of(chart), vl_version=VEGA_LITE, scale=scale, allowed_base_urls=[])
+
+
+def to_pdf(chart: Any) -> bytes:
+    """The chart as one PDF page of its own size, its texts as text. Not the same bytes from call to call."""
+    import vl_convert
+
+    fonts.register()
+    return vl_convert.vegalite_to_pdf(_spec_of(chart), vl_version=VEGA_LITE, allowed_base_urls=[])
 
 
 def _spec_of(chart: Any) -> dict[str, Any]:

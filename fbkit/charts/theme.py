@@ -21,7 +21,7 @@ OTHER = "#b6bdc5"
 ROLE_NAMES = ("reference", "current")
 ROLE_COLOURS = (REFERENCE, CURRENT)
 
-FONT = "system-ui, 'Segoe UI', 'Liberation Sans', 'DejaVu Sans', Arial, sans-serif"
+FONT = "'fbkit Sans', system-ui, 'Segoe UI', 'Liberation Sans', 'DejaVu Sans', Arial, sans-serif"
 DATA_NAME = "rows"
 WIDTH = 520
 
