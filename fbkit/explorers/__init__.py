@@ -12,6 +12,8 @@ from fbkit.explorers.availability import AvailabilityExplorer
 from fbkit.explorers.calibration import CalibrationExplorer
 from fbkit.explorers.drift import DriftExplorer
 from fbkit.explorers.slices import SlicesExplorer
+from fbkit.explorers.state import Shared
+from fbkit.explorers.thresholds import ThresholdsExplorer
 from fbkit.explorers.triage import TriageCard
 from fbkit.schema.diagnosis import Diagnosis
 from fbkit.schema.period import Comparison
@@ -55,6 +57,33 @@ def availability(
 def drift(joined: JoinedLike, comparison: Comparison | None = None) -> DriftExplorer:
     """Explore whether scores and features moved: a ranking, and two distributions."""
     return DriftExplorer(joined, comparison)
+
+
+def thresholds(
+    thing: Any,
+    comparison: Comparison | None = None,
+    *,
+    threshold: float | None = None,
+    target: str | None = None,
+    shared: Shared | None = None,
+) -> ThresholdsExplorer:
+    """Explore what another threshold would give: recall, precision, flags and value, with a handle to drag.
+
+    Parameters
+    ----------
+    thing
+        A joined table, a ledger, or the source of another explorer; its model is a binary one.
+    comparison
+        Two periods; by default the last mature week against what came before it.
+    threshold
+        Where the handle stands first; by default at the contract's threshold.
+    target
+        What the marked threshold is chosen for on the reference: "value" (with prices in the contract), "precision"
+        or "recall".
+    shared
+        The state of a page, to look at the same periods, slices and threshold as its other explorers.
+    """
+    return ThresholdsExplorer(thing, comparison, threshold=threshold, target=target, shared=shared)
 
 
 def triage(diagnosis: Diagnosis, *, export: Callable[[Path], Any] | None = None) -> TriageCard:

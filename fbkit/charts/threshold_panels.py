@@ -1,0 +1,237 @@
+"""The thresholds explorer's picture: one panel a measure, reference against current, and a handle to drag."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import altair as alt
+import polars as pl
+
+from fbkit.charts import theme
+from fbkit.charts.text import clean, interval_text, stage_name, value_text
+from fbkit.schema.words import FAMILY_COLOURS
+
+VALUE = "value_per_prediction"
+HANDLE = "fbkit_threshold"
+PANELS = ("recall", "precision", "flag_rate", VALUE)
+NAMES = {"recall": "recall", "precision": "precision", "flag_rate": "flag rate", VALUE: "value"}
+_HEIGHT = 82
+_DRAG = "pointerdown, [pointerdown, window:pointerup] > pointermove"
+
+
+def curve_rows(curves: Mapping[str, pl.DataFrame]) -> list[theme.Row]:
+    """Rows of the curves, which no move changes; ``curves`` are results of ``threshold_curve`` by role."""
+    return [
+        {"part": "curve", "role": role} | {name: _digits(row.get(name)) for name in _columns(frame)}
+        for role, frame in curves.items()
+        for row in frame.to_dicts()
+    ]
+
+
+def panel_rows(
+    curves: Sequence[theme.Row],
+    *,
+    at: float,
+    own: float | None = None,
+    best: tuple[float, float | None, float | None] | None = None,
+) -> list[theme.Row]:
+    """Rows of the panels.
+
+    ``curves`` are those of :func:`curve_rows`, ``at`` is the place of the handle, ``own`` the threshold in use,
+    ``best`` the chosen one and between which thresholds it cannot be told.
+    """
+    place = _digits(at)
+    handle = [_handle_row(row) for row in curves if row["threshold"] == place]
+    marks = {"own": (own, None, None), "best": best or (None, None, None)}
+    return [
+        *curves,
+        *handle,
+        *(
+            {"part": part, "threshold": threshold, "low": low, "high": high}
+            for part, (threshold, low, high) in marks.items()
+            if threshold is not None
+        ),
+    ]
+
+
+def _columns(frame: pl.DataFrame) -> list[str]:
+    names = [name + end for name in PANELS for end in ("", "_lower", "_upper")]
+    return ["threshold", *(name for name in names if name in frame.columns)]
+
+
+def _digits(value: float | None) -> float | None:
+    """Enough digits for a picture: what travels stays small."""
+    return None if value is None or not math.isfinite(value) else float(f"{value:.6g}")
+
+
+def _handle_row(row: theme.Row) -> theme.Row:
+    said = {f"said_{name}": f"{row['role']}  {value_said(row.get(name), metric=name)}" for name in PANELS}
+    return row | {"part": "handle"} | said
+
+
+def value_said(value: float | None, *, metric: str) -> str:
+    """A panel's value as people read it: shares in percent, value in its own unit.
+
+    >>> value_said(0.5, metric="recall"), value_said(-1.25, metric="value_per_prediction")
+    ('50.0 %', '−1.25')
+    """
+    return value_text(value) if metric != VALUE or value is None else _money(value)
+
+
+def between_said(lower: float | None, upper: float | None, *, metric: str) -> str:
+    """An interval in the unit of :func:`value_said`; empty where there is none."""
+    if lower is None or upper is None:
+        return ""
+    return interval_text(lower, upper) if metric != VALUE else f"{_money(lower)} to {_money(upper)}"
+
+
+def _money(value: float, *, signed: bool = False) -> str:
+    return f"{value:+,.3g}".replace("-", "−") if signed else f"{value:,.3g}".replace("-", "−")
+
+
+def title_of(metric: str, currency: str | None) -> str:
+    """A panel's name; the value's with its currency."""
+    unit = f" ({clean(currency)})" if currency else ""
+    return f"value per prediction{unit}" if metric == VALUE else NAMES[metric]
+
+
+def move_said(move: Mapping[str, Any] | None, *, currency: str | None) -> str:
+    """What a threshold changes against the one in use, from a row of ``threshold_moves``; empty without one."""
+    if move is None:
+        return ""
+    own = f"Against {move['threshold_before']:.4g}, the threshold in use"
+    if move["threshold"] == move["threshold_before"]:
+        return "It is the threshold in use"
+    hits, slips, flags = (_more(move[f"more_{name}"]) for name in ("true_positives", "false_positives", "flagged"))
+    said = f"{own}: {hits} true positives, {slips} false positives among the labelled, {flags} flags in all"
+    if move["value"] is None:
+        return said
+    unit = f" {clean(currency)}" if currency else ""
+    between = (
+        ""
+        if move["lower"] is None
+        else f" ({_money(move['lower'], signed=True)} to {_money(move['upper'], signed=True)})"
+    )
+    return f"{said}, value {_money(move['value'], signed=True)}{unit}{between} per prediction"
+
+
+def _more(count: float) -> str:
+    return f"{count:+,.0f}".replace("-", "−")
+
+
+def best_said(
+    best: Mapping[str, Any], between: tuple[float | None, float | None], *, target: str, currency: str | None
+) -> str:
+    """The chosen threshold with its range, and what it gives now; ``best`` is a row of ``choose_threshold``."""
+    aim = "most value" if target == "value" else f"a {target} of at least {value_text(best.get('at_least'))}"
+    if best.get("threshold") is None:
+        return f"For {aim} there is no threshold: {clean(best.get('reason') or 'not estimable', limit=200)}"
+    low, high = between
+    spread = "" if low is None or high is None or low == high else f" ({low:.4g} to {high:.4g} cannot be told apart)"
+    chosen = f"For {aim} the reference chooses {best['threshold']:.4g}{spread}"
+    metric = VALUE if target == "value" else target
+    if best.get("value") is None:
+        return f"{chosen}; what it gives now is not estimable"
+    unit = f" {clean(currency)} per prediction" if target == "value" and currency else ""
+    held = between_said(best.get("lower"), best.get("upper"), metric=metric)
+    return f"{chosen}; now it gives {value_said(best['value'], metric=metric)}{unit}{f' ({held})' if held else ''}"
+
+
+def panels_chart(rows: Sequence[theme.Row], *, currency: str | None, stage: str, title: str, subtitle: str) -> Any:
+    """Recall, precision, flag rate and (with prices) value against the threshold, reference and current.
+
+    The solid line is the handle: the parameter ``fbkit_threshold`` follows the pointer while it is dragged, to the
+    nearest threshold of the curve. Dashed is the threshold in use, the amber strip the chosen one.
+    """
+    priced = any(row.get(VALUE) is not None for row in rows)
+    shown = PANELS if priced else PANELS[:-1]
+    unit = f" ({clean(currency)})" if currency else ""
+    panels = [
+        _panel(
+            metric,
+            title=NAMES[metric] + (unit if metric == VALUE else ""),
+            below=stage_name(stage) if metric == shown[-1] else None,
+        )
+        for metric in shown
+    ]
+    drag = alt.TopLevelSelectionParameter(
+        name=HANDLE,
+        select=alt.PointSelectionConfig(
+            type="point", encodings=["x"], nearest=True, on=_DRAG, clear=False, toggle=False
+        ),
+        views=[_view(metric) for metric in shown],
+    )
+    chart = alt.vconcat(*panels, spacing=12, params=[drag]).properties(data=theme.data(rows))
+    return theme.finish(chart, title=title, subtitle=subtitle)
+
+
+def _view(metric: str) -> str:
+    return f"at_{metric}"
+
+
+def _panel(metric: str, *, title: str, below: str | None) -> Any:
+    """One measure: bands, lines, the marks of thresholds, the handle; ``below`` is what the lowest axis says."""
+    x, y, low = _axes(metric, title=title, below=below)
+    colour = alt.Color("role:N", scale=theme.role_scale())
+    curve = alt.Chart().transform_filter(f"datum.part === 'curve' && isValid(datum.{metric})").encode(x=x, color=colour)
+    band = curve.transform_filter(f"isValid(datum.{metric}_lower)").mark_area(opacity=0.16)
+    number = ".1%" if metric != VALUE else ",.4~r"
+    said = f"format(datum.{metric}_lower, '{number}') + ' to ' + format(datum.{metric}_upper, '{number}')"
+    tooltip = [
+        alt.Tooltip("role:N", title="period"),
+        alt.Tooltip("threshold:Q", title="threshold", format=".4~r"),
+        alt.Tooltip(f"{metric}:Q", title=title, format=number),
+        alt.Tooltip("said_interval:N", title="interval"),
+    ]
+    near = (
+        curve.transform_calculate(said_interval=f"isValid(datum.{metric}_lower) ? {said} : 'none'")
+        .mark_point(opacity=0, size=60)
+        .encode(y=y, tooltip=tooltip)
+        .properties(name=_view(metric))
+    )
+    lines = [band.encode(y=low, y2=f"{metric}_upper:Q"), curve.mark_line(strokeWidth=2).encode(y=y)]
+    layers = [*_strip(x), *lines, _rule("own", x), _rule("handle", x), *_held(metric, x=x, y=y, colour=colour), near]
+    return alt.layer(*layers).properties(width=theme.WIDTH - 60, height=_HEIGHT)
+
+
+def _axes(metric: str, *, title: str, below: str | None) -> tuple[alt.X, alt.Y, alt.Y]:
+    last = below is not None
+    under = f"threshold on the score ({below})" if last else None
+    x_axis = alt.Axis(title=under, labels=last, ticks=last, format=".3~f")
+    form = ".0%" if metric != VALUE else "~s"
+    y_axis = alt.Axis(format=form, title=title, tickCount=3, titleAngle=0, titleAlign="right", titleX=-48)
+    whole = metric in ("recall", "precision")
+    scale = alt.Scale(domain=[0, 1]) if whole else alt.Scale(zero=metric != VALUE)
+    y, low = (alt.Y(f"{name}:Q", axis=y_axis, scale=scale) for name in (metric, f"{metric}_lower"))
+    return alt.X("threshold:Q", axis=x_axis, scale=alt.Scale(zero=False, nice=False)), y, low
+
+
+def _strip(x: alt.X) -> list[Any]:
+    """Where the chosen threshold may lie, and the chosen one in it."""
+    base = alt.Chart().transform_filter("datum.part === 'best'")
+    colour = FAMILY_COLOURS["labels"]
+    strip = base.transform_filter("isValid(datum.low) && isValid(datum.high)").mark_rect(opacity=0.22, color=colour)
+    return [strip.encode(x=alt.X("low:Q"), x2="high:Q"), base.mark_rule(color=colour, strokeWidth=2).encode(x=x)]
+
+
+def _rule(part: str, x: alt.X) -> Any:
+    base = alt.Chart().transform_filter(f"datum.part === '{part}'").encode(x=x)
+    if part == "own":
+        return base.mark_rule(color=theme.INK, strokeDash=[4, 3])
+    return base.mark_rule(color=theme.INK, strokeWidth=1.6)
+
+
+def _held(metric: str, *, x: alt.X, y: alt.Y, colour: alt.Color) -> list[Any]:
+    """The dots on the handle, and their values beside the panel."""
+    base = alt.Chart().transform_filter("datum.part === 'handle'")
+    dot = base.transform_filter(f"isValid(datum.{metric})").mark_point(
+        filled=True, size=64, opacity=1, stroke=theme.PAPER, strokeWidth=1
+    )
+    places = zip(theme.ROLE_NAMES, theme.ROLE_COLOURS, (-9, 9), strict=True)
+    said = [
+        base.transform_filter(f"datum.role === '{role}'")
+        .mark_text(align="left", fontWeight=600 if role == "current" else 400, color=shade)
+        .encode(x=alt.value(theme.WIDTH - 50), y=alt.value(_HEIGHT / 2 + shift), text=f"said_{metric}:N")
+        for role, shade, shift in places
+    ]
+    return [dot.encode(x=x, y=y, color=colour), *said]
