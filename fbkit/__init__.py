@@ -31,6 +31,7 @@ _WHERE = {
     "compare_versions": "fbkit.measure.versions",
     "drift": "fbkit.measure.drift",
     "drift_bins": "fbkit.measure.drift",
+    "explore": "fbkit.session.explore",
     "feed_completeness": "fbkit.measure.feed",
     "find_slices": "fbkit.measure.slice_search",
     "join_sensitivity": "fbkit.measure.sensitivity",
@@ -48,7 +49,7 @@ _WHERE = {
     "truth_bands": "fbkit.measure.bands",
     "volume": "fbkit.measure.volume",
 }
-_PACKAGES = {"explore": "fbkit.explorers", "samples": "fbkit.samples"}
+_PACKAGES = {"samples": "fbkit.samples"}
 
 __all__ = [
     "ArgumentError",
@@ -95,7 +96,6 @@ __all__ = [
 ]
 
 if TYPE_CHECKING:
-    from fbkit import explorers as explore
     from fbkit import samples
     from fbkit.errors import ArgumentError, ContractError, FbkitError, InputError, MissingPartError, OutputError
     from fbkit.ledger.ledger import Ledger
@@ -122,6 +122,7 @@ if TYPE_CHECKING:
     from fbkit.schema.estimate import Estimate
     from fbkit.schema.period import Comparison, Period
     from fbkit.session import Diagnosis, Joined, Loop, open_loop, triage
+    from fbkit.session.explore import explore
 
 
 def __getattr__(name: str) -> Any:
