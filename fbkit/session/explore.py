@@ -1,18 +1,21 @@
 """``fb.explore``: the explorers with what only the face of the house knows, exporters and receipts."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
-from fbkit import explorers
 from fbkit.errors import ArgumentError
-from fbkit.explorers.page import Page
-from fbkit.explorers.source import Source
-from fbkit.explorers.state import View
 from fbkit.ledger.ledger import Ledger
 from fbkit.schema.period import Comparison
 from fbkit.session.joined import Joined
 from fbkit.session.loop import Loop
 from fbkit.session.opening import open_loop
+
+if TYPE_CHECKING:
+    from fbkit.explorers.page import Page
+    from fbkit.explorers.source import Source
+    from fbkit.explorers.state import View
+
+SINGLE: Final = ("slices", "calibration", "availability", "drift", "thresholds", "predictions", "triage")
 
 
 class Explore:
@@ -22,8 +25,6 @@ class Explore:
     ``.triage`` are the single ones; ``fb.explore.View`` is what they look at.
     """
 
-    View = View
-
     def __call__(
         self,
         thing: Any,
@@ -31,8 +32,8 @@ class Explore:
         *,
         metric: str | None = None,
         by: str | None = None,
-        view: View | None = None,
-    ) -> Page:
+        view: "View | None" = None,
+    ) -> "Page":
         """All explorers of a loop on one page, linked: what one of them picks, the others follow.
 
         Parameters
@@ -53,6 +54,9 @@ class Explore:
         InputError
             The snapshot is damaged or foreign.
         """
+        from fbkit.explorers.page import Page
+        from fbkit.explorers.source import Source
+
         opened = _opened(thing)
         source = Source.of(opened)
         start = view or source.view(comparison, metric=metric, by=by)
@@ -60,14 +64,23 @@ class Explore:
             return _page_of_rows(opened, source, start)
         return Page(source, start, said="a ledger holds no logs to check")
 
-    slices = staticmethod(explorers.slices)
-    calibration = staticmethod(explorers.calibration)
-    availability = staticmethod(explorers.availability)
-    drift = staticmethod(explorers.drift)
-    triage = staticmethod(explorers.triage)
+    def __getattr__(self, name: str) -> Any:
+        # Imported when asked for: the command line and the analysis need no notebook.
+        if name == "View":
+            from fbkit.explorers.state import View
+
+            return View
+        if name not in SINGLE:
+            raise AttributeError(f"fb.explore has no {name!r}; it has {', '.join((*SINGLE, 'View'))}")
+        from fbkit import explorers
+
+        return getattr(explorers, name)
+
+    def __dir__(self) -> list[str]:
+        return [*SINGLE, "View"]
 
     def __repr__(self) -> str:
-        return "<fb.explore: call it with a loop, or use .slices .calibration .availability .drift .triage ...>"
+        return f"<fb.explore: call it with a loop, or use one of {', '.join(SINGLE)}>"
 
 
 def _opened(thing: Any) -> Any:
@@ -85,12 +98,13 @@ def _opened(thing: Any) -> Any:
     )
 
 
-def _page_of_rows(joined: Joined, source: Source, view: View) -> Page:
+def _page_of_rows(joined: Joined, source: "Source", view: "View") -> "Page":
     from fbkit.diagnose.strip import loop_strip
+    from fbkit.explorers.page import Page
     from fbkit.explorers.triage_panel import TriagePanel
     from fbkit.session.diagnosis import triage
 
-    def diagnose(asked: View) -> Any:
+    def diagnose(asked: "View") -> Any:
         narrowed = joined.only(dict(asked.focus), version=asked.version)
         return triage(narrowed, Comparison(reference=asked.reference, current=asked.now), metric=asked.metric)
 
