@@ -18,7 +18,7 @@ from fbkit.schema import results
 
 CLUSTERED: Final = "cluster-robust (entity)"
 _BY_GROUPS: Final = "cluster-robust (groups of entities)"
-_BY_EFFECT: Final = "cluster-robust (groups of entities, design effect of the slice)"
+BY_EFFECT: Final = "cluster-robust (groups of entities, design effect of the slice)"
 _PARTS: Final = ("a", "b", "la", "lb", "ha", "hb")
 
 
@@ -160,6 +160,12 @@ def _sums(cells: Cells, measures: Sequence[Total], *, weighing: Weighing) -> dic
     return {name: [everything.get(f"{position} {name}", none) for position in range(len(measures))] for name in names}
 
 
+def ratio_sums(cells: Cells, measure: Total, *, weighing: Weighing) -> tuple[Array, Array]:
+    """Numerator and denominator of a measure by cell."""
+    sums = _sums(cells, [measure], weighing=replace(weighing, bounded=False))
+    return sums["a"][0], sums["b"][0]
+
+
 def _spread(cells: Cells, measures: Sequence[Total], *, weighing: Weighing) -> list[dict[str, Array]]:
     """Sums over rows of products of their own contributions, as :func:`fbkit.measure.totals.sum_cells` has them."""
     made: list[dict[str, Array]] = []
@@ -260,7 +266,7 @@ class Grouped:
 
     @property
     def method(self) -> str:
-        return _BY_EFFECT if self.effect else _BY_GROUPS
+        return BY_EFFECT if self.effect else _BY_GROUPS
 
     def moments(self, a: Array, b: Array, spread: dict[str, Array], position: int) -> dict[str, Array]:
         """Second moments that make :func:`fbkit.measure.totals.estimate` find this variance."""
@@ -291,12 +297,12 @@ def _grouped(cells: Cells, measures: Sequence[Total], *, weighing: Weighing) -> 
         held = gather(question, weighing.light, kind=c.GROUPS, extra=c.BUCKETS)
         variance, units = _jackknife(held, measures, weighing=weighing)
         return Grouped(variance=variance, units=units, effect=False)
-    effects, units, numbers = _effects(question, measures, weighing=weighing)
+    effects, units, numbers = effects_of(question, measures, weighing=weighing)
     place = np.clip(np.searchsorted(numbers, cells.slice_number), 0, max(len(numbers) - 1, 0))
     return Grouped(variance=[part[place] for part in effects], units=[part[place] for part in units], effect=True)
 
 
-def _effects(
+def effects_of(
     question: Question, measures: Sequence[Total], *, weighing: Weighing
 ) -> tuple[list[Array], list[Array], Whole]:
     """Design effects and worth of groups by slice, and the slices' numbers; made once, then kept.
