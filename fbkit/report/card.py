@@ -8,6 +8,7 @@ import polars as pl
 
 from fbkit.report import numbers, sentences, words
 from fbkit.report.escape import html, terminal
+from fbkit.report.notes import told
 from fbkit.report.style import CARD
 from fbkit.schema.diagnosis import Check, Contribution, Diagnosis
 
@@ -30,7 +31,13 @@ def card_html(diagnosis: Diagnosis, *, full: bool = True, style: bool = True) ->
     parts += [f'<p class="headline">Warning: {html(item)}</p>' for item in diagnosis.warnings]
     parts += [_tiles(tiles_of(diagnosis))]
     if full:
-        parts += [_rungs(diagnosis), _checks(diagnosis.checks), _actions(diagnosis), _foot(diagnosis)]
+        parts += [
+            _rungs(diagnosis),
+            _checks(diagnosis.checks),
+            _actions(diagnosis),
+            _notes(diagnosis),
+            _foot(diagnosis),
+        ]
     sheet = f"<style>{CARD}</style>" if style else ""
     colour = words.FAMILY_COLOURS.get(diagnosis.top_family, words.FAMILY_COLOURS["unexplained"])
     return f'{sheet}<div class="fbkit-card" style="--mark:{colour}">{"".join(parts)}</div>'
@@ -118,6 +125,10 @@ def _actions(diagnosis: Diagnosis) -> str:
     return f'<div class="two">{first}</div>{_list("What would change this verdict", diagnosis.would_change_verdict)}'
 
 
+def _notes(diagnosis: Diagnosis) -> str:
+    return _list("Notes", [told(note, diagnosis) for note in diagnosis.notes])
+
+
 def _list(heading: str, items: Sequence[str]) -> str:
     lines = "".join(f"<li>{html(item)}</li>" for item in items)
     return f"<div><h4>{html(heading)}</h4><ul>{lines}</ul></div>" if lines else ""
@@ -153,6 +164,7 @@ def card_text(diagnosis: Diagnosis, *, width: int = 100) -> str:
         ("What would change this verdict", diagnosis.would_change_verdict),
         ("Do now", diagnosis.do_now),
         ("Do not", diagnosis.do_not),
+        ("Notes", [told(note, diagnosis) for note in diagnosis.notes]),
     ):
         if items:
             lines += ["", heading]

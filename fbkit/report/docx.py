@@ -19,7 +19,8 @@ _INK: Final = "1F2328"
 _SOFT: Final = "59636E"
 _FONT: Final = "Arial"
 _WIDTH_CM: Final = 17.0
-_PIXELS_PER_CM: Final = 96 / 2.54
+_PIXELS_PER_CM: Final = 96 / 2.54 / 0.85  # a little smaller than on a screen
+_TOGETHER: Final = 3  # rows of a table that stay with the next one
 _LONGEST_PROPERTY: Final = 200
 # A zip file cannot carry an earlier date, and no later one would be the same tomorrow.
 _STAMP: Final = (1980, 1, 1, 0, 0, 0)
@@ -45,7 +46,7 @@ def render(document: Document, *, pictures: Pictures, written: datetime, lead: S
     writer.front(lead)
     for section in document.sections:
         writer.section(section)
-    return _pinned(writer.save(written))
+    return pinned(writer.save(written))
 
 
 class _Writer:
@@ -56,7 +57,7 @@ class _Writer:
         self.word: Any = docx.Document()
         self.drawn = 0
         _page(self.word)
-        _styles(self.word)
+        self.styles = _styles(self.word)
         _footer(self.word, document)
 
     def front(self, lead: Sequence[Block]) -> None:
@@ -103,8 +104,8 @@ class _Writer:
         docx_xml.set_widths(made, widths(cells, total=_WIDTH_CM))
         for number, (row, texts) in enumerate(zip(made.rows, cells, strict=True)):
             for column, (cell, text) in enumerate(zip(row.cells, texts, strict=True)):
-                style = "Table head" if number == 0 else "Table cell"
-                docx_xml.fill(cell, clean(text), style=style, right=column in table.numeric)
+                style = self.styles["Table head" if number == 0 else "Table cell"]
+                docx_xml.fill(cell, clean(text), style=style, right=column in table.numeric, keep=number < _TOGETHER)
         docx_xml.head_row(made.rows[0])
         self._text(table.note, style="Note")
 
@@ -112,8 +113,8 @@ class _Writer:
         made = docx_xml.table(self.word, rows=len(fields.items), columns=2, caption="Names and values")
         docx_xml.set_widths(made, [5.5, _WIDTH_CM - 5.5])
         for row, (name, value) in zip(made.rows, fields.items, strict=True):
-            docx_xml.fill(row.cells[0], clean(name), style="Table head")
-            docx_xml.fill(row.cells[1], clean(value), style="Table cell")
+            docx_xml.fill(row.cells[0], clean(name), style=self.styles["Table head"])
+            docx_xml.fill(row.cells[1], clean(value), style=self.styles["Table cell"])
             if not value:
                 docx_xml.roomy(row)
         self._text("", style="Note")
@@ -147,7 +148,8 @@ def _page(word: Any) -> None:
     page.top_margin = page.bottom_margin = Cm(2.0)
 
 
-def _styles(word: Any) -> None:
+def _styles(word: Any) -> dict[str, str]:
+    """Name and identifier of the styles that are added."""
     _style(word.styles["Normal"], size=10.5, after=5)
     _style(word.styles["Title"], size=20, bold=True, after=2)
     docx_xml.plain_border(word.styles["Title"])
@@ -169,6 +171,7 @@ def _styles(word: Any) -> None:
         style = word.styles.add_style(name, WD_STYLE_TYPE.PARAGRAPH)
         style.base_style = word.styles["Normal"]
         _style(style, **look)
+    return {name: word.styles[name].style_id for name in made}
 
 
 def _style(
@@ -199,7 +202,7 @@ def _footer(word: Any, document: Document) -> None:
     docx_xml.field(place, "NUMPAGES", "1")
 
 
-def _pinned(content: bytes) -> bytes:
+def pinned(content: bytes) -> bytes:
     """The same archive with every time in it set to one and the same day."""
     out = io.BytesIO()
     with zipfile.ZipFile(io.BytesIO(content)) as old, zipfile.ZipFile(out, "w", zipfile.ZIP_DEFLATED) as new:

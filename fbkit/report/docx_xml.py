@@ -22,7 +22,10 @@ def _element(tag: str, **attributes: str) -> Any:
 def font(style: Any, name: str) -> None:
     """One family for every script that it has; theme fonts would win otherwise."""
     style.font.name = name
-    fonts = style.element.get_or_add_rPr().get_or_add_rFonts()
+    look = style.element.get_or_add_rPr()
+    for spacing in look.findall(qn("w:spacing")):
+        look.remove(spacing)
+    fonts = look.get_or_add_rFonts()
     for key in ("asciiTheme", "hAnsiTheme", "eastAsiaTheme", "cstheme"):
         fonts.attrib.pop(qn(f"w:{key}"), None)
     for key in ("ascii", "hAnsi", "cs", "eastAsia"):
@@ -97,6 +100,8 @@ def table(word: Any, *, rows: int, columns: int, caption: str) -> Any:
     """A table of fine horizontal lines and fixed widths, with its name for screen readers."""
     made = word.add_table(rows=rows, cols=columns)
     made.autofit = False
+    for row in made.rows:
+        row._tr.get_or_add_trPr().append(_element("w:cantSplit"))  # noqa: SLF001
     known = made._tbl.tblPr  # noqa: SLF001
     borders = _element("w:tblBorders")
     for side in ("top", "bottom", "insideH"):
@@ -116,11 +121,13 @@ def set_widths(made: Any, sizes: Sequence[float]) -> None:
             cell.width = Cm(size)
 
 
-def fill(cell: Any, text: str, *, style: str, right: bool = False) -> None:
-    """One paragraph of text in a cell."""
+def fill(cell: Any, text: str, *, style: str, right: bool = False, keep: bool = False) -> None:
+    """One paragraph of text in a cell; ``keep`` holds its row on the page of the next one."""
     place = cell.paragraphs[0]
-    place.style = style
+    place._p.style = style  # noqa: SLF001  # by identifier: by name every cell would search the list of styles
     place.add_run(text)
+    if keep:
+        place.paragraph_format.keep_with_next = True
     if right:
         place.alignment = WD_ALIGN_PARAGRAPH.RIGHT
 
@@ -128,7 +135,6 @@ def fill(cell: Any, text: str, *, style: str, right: bool = False) -> None:
 def head_row(row: Any) -> None:
     """Shaded, and repeated where a table goes on to the next page."""
     known = row._tr.get_or_add_trPr()  # noqa: SLF001
-    known.append(_element("w:cantSplit"))
     known.append(_element("w:tblHeader"))
     for cell in row.cells:
         cell._tc.get_or_add_tcPr().append(_element("w:shd", val="clear", color="auto", fill=_SHADE))  # noqa: SLF001

@@ -1,6 +1,7 @@
 """A diagnosis as an ordered document: what to say, in which order; no format, no colour."""
 
 from collections.abc import Mapping, Sequence
+from typing import Final
 
 import polars as pl
 
@@ -10,6 +11,16 @@ from fbkit.schema.contract import Contract
 from fbkit.schema.diagnosis import Check, Diagnosis
 
 Frames = Mapping[str, pl.DataFrame]
+
+_SEEN: Final = {
+    "as_seen": "What was known of the current period at each midnight",
+    "metric_by_arrival": "The metric of the labels that arrived on each day",
+}
+_LADDER: Final = {
+    "replay": "What each mechanism does when it is replayed on the reference's own outcomes",
+    "tipping": "How far label rates would have to move apart to explain it, and how far they did",
+    "conservation": "Flagged rows of the current period, by label: found and expected",
+}
 
 
 def document(
@@ -70,7 +81,13 @@ def lead(diagnosis: Diagnosis) -> list[Block]:
     """The verdict at a glance, for the head of a document on paper; a page has the card in its place."""
     said = [Paragraph(text=sentences.verdict(diagnosis), strong=True), Paragraph(text=diagnosis.headline)]
     said += [Paragraph(text=f"Warning: {item}") for item in diagnosis.warnings]
-    return [*said, Fields(items=[(name, value) for name, value in card.tiles_of(diagnosis)])]
+    return [*said, Fields(items=[_tile(name, value) for name, value in card.tiles_of(diagnosis)])]
+
+
+def _tile(name: str, value: str) -> tuple[str, str]:
+    """What a tile says beneath its number stands beside it on paper."""
+    name, _, more = name.partition(": ")
+    return name, f"{value}, {more}" if more else value
 
 
 def _arrow(diagnosis: Diagnosis) -> str:
@@ -114,21 +131,7 @@ def _moved(diagnosis: Diagnosis, drawn: Mapping[str, Figure]) -> list[Block]:
 
 def _timeline(diagnosis: Diagnosis, frames: Frames, drawn: Mapping[str, Figure]) -> list[Block | None]:
     fields, listed = timeline.blocks(diagnosis, frames)
-    return [fields, drawn.get("daily"), listed, *_seen(diagnosis, frames)]
-
-
-def _seen(diagnosis: Diagnosis, frames: Frames) -> list[Block]:
-    """What a dashboard showed as labels came in, and the metric of the labels that arrived: open on a click."""
-    made: list[Block] = []
-    for name, summary in (
-        ("as_seen", "What was known of the current period at each midnight"),
-        ("metric_by_arrival", "The metric of the labels that arrived on each day"),
-    ):
-        frame = frames.get(name)
-        if frame is not None and frame.height:
-            table = tables.evidence_table(frame, metric=diagnosis.metric, limit=tables.MOST_BEHIND)
-            made.append(Details(summary=summary, blocks=[table], file=f"data/{name}.csv"))
-    return made
+    return [fields, drawn.get("daily"), listed, *_behind(diagnosis, frames, _SEEN)]
 
 
 def _notes(diagnosis: Diagnosis) -> list[Block]:
@@ -137,22 +140,22 @@ def _notes(diagnosis: Diagnosis) -> list[Block]:
 
 def _ladder(diagnosis: Diagnosis, frames: Frames, drawn: Mapping[str, Figure]) -> list[Block]:
     blocks: list[Block | None] = [drawn.get("ladder"), tables.ladder_table(diagnosis)]
-    blocks += _behind(diagnosis, frames, ("replay", "tipping", "conservation"))
+    blocks += _behind(diagnosis, frames, _LADDER)
     if diagnosis.worlds:
         blocks.append(Paragraph(text="More than one explanation fits these logs equally well:", strong=True))
         blocks.append(Bullets(items=[_world(world) for world in diagnosis.worlds]))
     return [block for block in blocks if block is not None]
 
 
-def _behind(diagnosis: Diagnosis, frames: Frames, names: Sequence[str]) -> list[Block]:
-    """Evidence frames that open on a click; on paper only their files are named."""
-    made: list[Block] = []
-    for name in names:
-        frame = frames.get(name)
-        if frame is not None and frame.height:
-            table = tables.evidence_table(frame, metric=diagnosis.metric, limit=tables.MOST_BEHIND)
-            made.append(Details(summary=f"Evidence: {words.column(name)}", blocks=[table], file=f"data/{name}.csv"))
-    return made
+def _behind(diagnosis: Diagnosis, frames: Frames, names: Mapping[str, str]) -> list[Block]:
+    """Evidence frames (name -> what it says) that open on a click; on paper only their files are named."""
+    found = [(name, frames[name]) for name in names if name in frames and frames[name].height]
+    metric, limit = diagnosis.metric, tables.MOST_BEHIND
+    parts = [tables.evidence_table(frame, metric=metric, caption=names[name], limit=limit) for name, frame in found]
+    if not parts:
+        return []
+    files = ", ".join(f"data/{name}.csv" for name, _ in found)
+    return [Details(summary=f"The evidence in detail ({files})", blocks=parts, file=files)]
 
 
 def _world(world: Mapping[str, object]) -> str:

@@ -3,22 +3,30 @@
 from collections.abc import Sequence
 from typing import Final
 
-_LONGEST: Final = 34
-_LONGEST_WORD: Final = 18
-_LEAST: Final = 5
+_CM_PER_SIGN: Final = 0.162  # at the 8 to 8.5 points of the tables, with some room
+_PADDING: Final = 3
+_LONGEST_WORD: Final = 20
 
 
 def widths(cells: Sequence[Sequence[str]], *, total: float) -> list[float]:
-    """Column widths that follow the longest text of each column; they add up to ``total``.
+    """Column widths in centimetres; they add up to ``total``.
 
-    No column is wider than 34 characters need, and none is so narrow that a word of up to 18 is cut, where there
-    is room.
+    Every column gets its longest word (of up to 20 signs), then what its longest text wants as far as there is room.
 
-    >>> widths([["slice", "evidence"], ["EU", "a long sentence that goes on and on"]], total=39.0)
-    [5.0, 34.0]
+    >>> widths([["slice", "evidence"], ["EU", "short"]], total=10.0)
+    [4.0, 6.0]
     """
-    wanted = []
-    for column in zip(*cells, strict=True):
-        word = max((len(part) for text in column for part in text.split()), default=0)
-        wanted.append(max(_LEAST, min(_LONGEST_WORD, word), min(_LONGEST, max(map(len, column)))))
-    return [total * size / sum(wanted) for size in wanted]
+    room = total / _CM_PER_SIGN
+    columns = list(zip(*cells, strict=True))
+    least = [_PADDING + min(_LONGEST_WORD, _word(column)) for column in columns]
+    wanted = [max(low, _PADDING + max(map(len, column))) for low, column in zip(least, columns, strict=True)]
+    left = room - sum(least)
+    asked = sum(wanted) - sum(least)
+    if left > 0 and asked > 0:
+        share = min(1.0, left / asked)
+        least = [low + share * (want - low) for low, want in zip(least, wanted, strict=True)]
+    return [round(total * size / sum(least), 3) for size in least]
+
+
+def _word(column: Sequence[str]) -> int:
+    return max((len(part) for text in column for part in text.split()), default=0)

@@ -21,8 +21,9 @@ _SHADE: Final = (246, 248, 250)
 _FAMILY: Final = "fbkit"
 _MARGIN: Final = 18.0
 _WIDTH: Final = 210.0 - 2 * _MARGIN
-_MM_PER_PIXEL: Final = 25.4 / 96
+_MM_PER_PIXEL: Final = 25.4 / 96 * 0.85  # a little smaller than on a screen
 _UNKNOWN: Final = "?"
+_TO_FILL: Final = "\n\n"  # room for handwriting
 
 Pictures = Mapping[str, tuple[bytes, int]]
 
@@ -98,8 +99,8 @@ class _Writer:
 
     def section(self, section: Section) -> None:
         size = 14.5 if section.level == 2 else 11.5
-        if self.page.get_y() > self.page.h - 45:  # a heading does not stand alone at the foot of a page
-            self.page.add_page()
+        first = section.blocks[0]
+        self._room(20 + self._height(first) if isinstance(first, Figure) else 45)  # no heading alone at the foot
         self.page.start_section(self._plain(section.title, limit=CELL), level=section.level - 2, strict=False)
         self._text(section.title, size=size, bold=True, before=5 if section.level == 2 else 3, after=1.5)
         for block in section.blocks:
@@ -154,17 +155,18 @@ class _Writer:
         self.page.ln(1.5)
 
     def _table(self, table: Table) -> None:
+        self._room(34)
         if table.caption:
             self._text(table.caption, size=9, bold=True, before=1.5, after=1)
         cells = [list(table.columns), *table.rows]
         right = [column in table.numeric for column in range(len(table.columns))]
-        self._grid(cells, sizes=widths(cells, total=_WIDTH), right=right, heads=1)
+        self._grid(cells, sizes=[10 * size for size in widths(cells, total=_WIDTH / 10)], right=right, heads=1)
         if table.note:
             self._text(table.note, size=8.5, colour=_SOFT, before=0.8)
         self.page.ln(2.5)
 
     def _fields(self, fields: Fields) -> None:
-        cells = [[name, value or " "] for name, value in fields.items]
+        cells = [[name, value or _TO_FILL] for name, value in fields.items]
         self._grid(cells, sizes=[55, _WIDTH - 55], right=[False, False], heads=0)
         self.page.ln(2.5)
 
@@ -185,17 +187,31 @@ class _Writer:
             padding=0.8,
         ) as grid:
             for row in cells:
-                grid.row([self._plain(cell, limit=4 * CELL) for cell in row])
+                line = grid.row()
+                for place, cell in enumerate(row):
+                    shown = cell if cell == _TO_FILL else self._plain(cell, limit=4 * CELL)
+                    line.cell(shown, style=None if heads or place else FontFace(emphasis="BOLD", color=_SOFT))
 
     def _figure(self, figure: Figure) -> None:
-        png, pixels = self.pictures[figure.key]
         self.drawn += 1
-        across, down = (int.from_bytes(png[place : place + 4], "big") for place in (16, 20))
-        width = min(_WIDTH, pixels * _MM_PER_PIXEL)
-        if self.page.get_y() + width * down / across > self.page.h - _MARGIN - 8:
-            self.page.add_page()
-        self.page.image(io.BytesIO(png), x=_MARGIN, w=width, alt_text=self._plain(figure.alt))
+        self._room(self._height(figure))
+        png = self.pictures[figure.key][0]
+        self.page.image(io.BytesIO(png), x=_MARGIN, w=self._across(figure), alt_text=self._plain(figure.alt))
         self._text(f"Figure {self.drawn}: {figure.title}", size=8.5, colour=_SOFT, before=1, after=3)
+
+    def _across(self, figure: Figure) -> float:
+        return min(_WIDTH, self.pictures[figure.key][1] * _MM_PER_PIXEL)
+
+    def _height(self, figure: Figure) -> float:
+        """Picture and caption."""
+        png = self.pictures[figure.key][0]
+        across, down = (int.from_bytes(png[place : place + 4], "big") for place in (16, 20))
+        return self._across(figure) * down / across + 10
+
+    def _room(self, height: float) -> None:
+        """A new page unless this much is left on this one."""
+        if self.page.get_y() + height > self.page.h - _MARGIN:
+            self.page.add_page()
 
     def save(self) -> bytes:
         if self.unknown:

@@ -10,6 +10,7 @@ import polars as pl
 from fbkit.report.escape import html
 from fbkit.report.numbers import digits10
 
+_COLUMNS: Final = {"number": ' class="n"', "exactly": ' class="n"', "file": "", "row": "", "column": ""}
 _NEEDED: Final = frozenset({"sentence", "number", "position", "frame", "row", "column", "value"})
 
 
@@ -71,7 +72,7 @@ class Proofs:
         if not waiting:
             return ""
         rows = "".join(_row(proof) for proof in waiting)
-        names = "".join(f'<th scope="col">{name}</th>' for name in ("number", "exactly", "file", "row", "column"))
+        names = "".join(f'<th scope="col"{mark}>{name}</th>' for name, mark in _COLUMNS.items())
         count = f"{len(waiting)} number{'s' if len(waiting) > 1 else ''}"
         return (
             f'<details class="proof"><summary>Where the {count} above come from</summary>\n<div class="scroll"><table>'
@@ -100,6 +101,7 @@ def _picked(row: object) -> str:
 def _row(proof: Proof) -> str:
     exactly = "" if proof.value is None else f"{digits10(proof.value):.10g}"
     cells: Sequence[str] = (proof.number, exactly, f"data/{proof.frame}.csv", proof.row, proof.column)
-    marks = (' class="n"', ' class="n"', "", "", "")
-    inner = "".join(f"<td{mark}>{html(cell, limit=640)}</td>" for mark, cell in zip(marks, cells, strict=True))
+    inner = "".join(
+        f"<td{mark}>{html(cell, limit=640)}</td>" for mark, cell in zip(_COLUMNS.values(), cells, strict=True)
+    )
     return f'<tr id="{proof.anchor}">{inner}</tr>\n'

@@ -38,10 +38,10 @@ padding:2px 0;font-variant-numeric:tabular-nums}
 
 PAGE: Final = """
 :root{color-scheme:light dark;--fbkit-ink:#1f2328;--fbkit-soft:#59636e;--fbkit-line:#d0d7de;--fbkit-bg:#fff;
---fbkit-tile:#f6f8fa;--link:#0550ae}
+--fbkit-tile:#f6f8fa;--link:#0550ae;--fbkit-hit:#fff3c4}
 @media (prefers-color-scheme:dark){:root{--fbkit-ink:#e6edf3;--fbkit-soft:#9da7b1;--fbkit-line:#3d444d;
 --fbkit-bg:#12161c;
---fbkit-tile:#1b2027;--link:#79b8ff}}
+--fbkit-tile:#1b2027;--link:#79b8ff;--fbkit-hit:#3a3213}}
 html{background:var(--fbkit-bg)}
 body{margin:0 auto;padding:28px 20px 80px;max-width:62rem;color:var(--fbkit-ink);background:var(--fbkit-bg);
 overflow-wrap:anywhere;
@@ -70,6 +70,14 @@ td{min-width:3.2rem;max-width:26rem;unicode-bidi:isolate}
 th.n,td.n{text-align:right}
 td.n{white-space:nowrap}
 .note{color:var(--fbkit-soft);font-size:13.5px;margin:4px 0 0}
+details{margin:12px 0;border:1px solid var(--fbkit-line);border-radius:6px;background:var(--fbkit-tile)}
+summary{cursor:pointer;padding:6px 12px;font-size:14px;color:var(--link)}
+summary:focus-visible{outline:2px solid var(--link);outline-offset:2px;border-radius:6px}
+details>.scroll{margin:4px 12px 12px}
+details table{font-size:13px}
+a.num{color:inherit;text-decoration:underline dotted var(--link);text-underline-offset:3px}
+a.num:hover{color:var(--link)}
+tr:target{background:var(--fbkit-hit);outline:2px solid var(--link);outline-offset:-2px;scroll-margin:30vh}
 dl{display:grid;grid-template-columns:minmax(9rem,18rem) 1fr;gap:0;margin:10px 0;font-size:15px}
 dt,dd{margin:0;padding:5px 10px 5px 0;border-bottom:1px solid var(--fbkit-line)}
 dt{color:var(--fbkit-soft)}
@@ -80,6 +88,7 @@ dd.empty{border-bottom:1px dotted var(--fbkit-soft);min-height:1.9em}
 --fbkit-tile:#fff}
 body{max-width:none;padding:0;font-size:10.5pt}nav{display:none}h2,h3{break-after:avoid}
 figure,tr,dl,.fbkit-card{break-inside:avoid}
+details{border:0;background:none;margin:2px 0}details:not([open]){display:none}a.num{text-decoration:none}
 .scroll{overflow:visible}table{font-size:9pt}td.n{white-space:normal}}
 """
 
