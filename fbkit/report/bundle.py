@@ -14,9 +14,11 @@ from typing import Any, Final
 import polars as pl
 
 from fbkit.errors import ArgumentError, InputError
-from fbkit.report.document import Document
+from fbkit.report.document import Block, Document
 from fbkit.report.files import MANIFEST, sha256
-from fbkit.report.stored import from_stored
+from fbkit.report.stored import from_stored, lead_from_stored
+from fbkit.report.told import diagnosis_of
+from fbkit.schema.diagnosis import Diagnosis
 from fbkit.schema.period import Period, parse_instant
 
 FORMATS: Final = ("fbkit-incident-1",)
@@ -104,6 +106,16 @@ class Bundle:
     def document(self) -> Document:
         """The text of the document, block by block."""
         return from_stored(_json(self.need(DOCUMENT), DOCUMENT))
+
+    @cached_property
+    def lead(self) -> list[Block]:
+        """What stands above its sections on paper."""
+        return lead_from_stored(_json(self.need(DOCUMENT), DOCUMENT))
+
+    @cached_property
+    def diagnosis(self) -> Diagnosis:
+        """The diagnosis; its evidence stays in :meth:`frames`."""
+        return diagnosis_of(self.facts)
 
     @cached_property
     def asked(self) -> Asked:

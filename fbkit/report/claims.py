@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from fbkit.report import sentences
+from fbkit.report import card, sentences
 from fbkit.report.cells import Cell, Cells, Frames
 from fbkit.report.document import Block, Bullets, Details, Document, Fields, Figure, Paragraph, Section, Table
 from fbkit.report.formats import ways
@@ -59,9 +59,10 @@ def claims(
     cells = Cells.of(diagnosis, frames=frames)
     names = names_of(diagnosis, contract)
     rows: list[tuple[object, ...]] = []
+    others = cells.everything()
     for key, text in said(diagnosis, document):
         found = tokens(text, names=names)
-        bound = bind(found, topic(cells, key), metric=diagnosis.metric, others=cells.everything())
+        bound = bind(found, topic(cells, key), metric=diagnosis.metric, others=others)
         rows += [_row(key, text, token, pair) for token, pair in zip(found, bound, strict=True)]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
@@ -142,7 +143,7 @@ def topic(cells: Cells, key: str) -> list[Cell]:
         "do": cells.audit,
         "impact": cells.impact,
         "known": lambda: _of_known(cells, rest),
-        "tile": lambda: cells.levels() + cells.observed() + cells.availability(),
+        "tile": lambda: cells.observed() + cells.levels() + cells.true() + cells.availability(),
     }
     return known[kind]() if kind in known else []
 
@@ -192,6 +193,7 @@ def _of_diagnosis(diagnosis: Diagnosis) -> Iterable[Said]:
     yield "headline", diagnosis.headline
     happened, why, todo = sentences.status_sentences(diagnosis)
     yield from (("happened", happened), ("why", why), ("do:status", todo))
+    yield from (("tile", f"{name}: {value}") for name, value in card.tiles_of(diagnosis))
     yield from (("warning", text) for text in diagnosis.warnings)
     for part in diagnosis.contributions:
         yield f"evidence:{part.cause}", part.evidence

@@ -1,5 +1,5 @@
 """Files and folders that appear whole or not at all (:mod:`fbkit.schema.files`), by the name documents know them."""
 
-from fbkit.schema.files import MANIFEST, sha256, write_file, write_folder
+from fbkit.schema.files import MANIFEST, replace_folder, sha256, write_file, write_folder
 
-__all__ = ["MANIFEST", "sha256", "write_file", "write_folder"]
+__all__ = ["MANIFEST", "replace_folder", "sha256", "write_file", "write_folder"]

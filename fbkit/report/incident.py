@@ -115,7 +115,7 @@ def _facts(diagnosis: Diagnosis, document: Document) -> dict[str, bytes]:
     """What a program reads: the verdict, and the text block by block."""
     return {
         "diagnosis.json": diagnosis_json(diagnosis).encode(),
-        "data/document.json": to_json(to_stored(document)).encode(),
+        "data/document.json": to_json(to_stored(document, lead=facts.lead(diagnosis))).encode(),
     }
 
 

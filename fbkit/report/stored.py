@@ -1,7 +1,7 @@
 """A document as plain JSON values and back: the text of a bundle, block by block, before any format."""
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Final, get_args
 
 from fbkit.errors import InputError
@@ -11,11 +11,12 @@ _KINDS: Final = {kind.__name__: kind for kind in get_args(Block)}
 _MOST: Final = 20_000
 
 
-def to_stored(document: Document) -> dict[str, Any]:
-    """The document as JSON values; a block names its kind."""
+def to_stored(document: Document, *, lead: Sequence[Block] = ()) -> dict[str, Any]:
+    """The document as JSON values; a block names its kind. ``lead`` is what stands above the sections on paper."""
     return {
         "title": document.title,
         "subtitle": document.subtitle,
+        "lead": [_block_to_stored(block) for block in lead],
         "sections": [section_to_stored(section) for section in document.sections],
     }
 
@@ -49,6 +50,11 @@ def from_stored(facts: object) -> Document:
     known = _mapping(facts)
     sections = [section_from_stored(item) for item in _list(known.get("sections"))]
     return Document(title=_text(known.get("title")), subtitle=_text(known.get("subtitle")), sections=sections)
+
+
+def lead_from_stored(facts: object) -> list[Block]:
+    """What stands above the sections on paper; errors as in :func:`from_stored`."""
+    return [_block_from_stored(item) for item in _list(_mapping(facts).get("lead", []))]
 
 
 def section_from_stored(facts: object) -> Section:

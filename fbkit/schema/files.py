@@ -81,6 +81,49 @@ def write_folder(folder: str | Path, files: Mapping[str, bytes]) -> Path:
     return target
 
 
+def replace_folder(folder: str | Path, files: Mapping[str, bytes]) -> Path:
+    """Write a folder anew in one step, whatever stands in it; files that are not among ``files`` are kept as they are.
+
+    For a caller that has read the folder and carries on what people changed in it.
+
+    Raises
+    ------
+    OutputError
+        The folder or something in it is a link, or it cannot be written. What stood there before is untouched.
+    """
+    target = Path(os.path.abspath(folder))  # noqa: PTH100 (resolve would follow the link that is refused next)
+    for name in files:
+        _check_name(name)
+    temporary = target.with_name(f".{target.name}.{secrets.token_hex(6)}")
+    try:
+        kept = _others(target, files)
+        _fill(temporary, files)
+        for path in kept:
+            place = temporary / path.relative_to(target)
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(path, place, follow_symlinks=False)
+        put_in_place(temporary, target)
+    except OSError as error:
+        raise failed(target, error) from error
+    finally:
+        clear(temporary)
+    return target
+
+
+def _others(target: Path, files: Mapping[str, bytes]) -> list[Path]:
+    """What else stands in the folder; a link or a pipe in it is refused."""
+    found = [target, *sorted(target.rglob("*"))]
+    strange = [path for path in found if path.is_symlink() or not (path.is_dir() or path.is_file())]
+    if strange:
+        raise OutputError(
+            "the folder holds a link or something else that is no file, and that is not followed",
+            got=", ".join(path.name for path in strange[:5]),
+            allowed="plain files and folders",
+            next_step="move it away, then try again",
+        )
+    return [path for path in found if path.is_file() and path.relative_to(target).as_posix() not in files]
+
+
 def _check_name(name: str) -> None:
     if not all(_NAME.fullmatch(part) for part in name.split("/")):
         raise OutputError(
