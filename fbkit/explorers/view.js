@@ -70,6 +70,11 @@ function sender(model) {
   };
 }
 
+// JupyterLab and Voila say on the page's body whether their theme is a dark one.
+const isDark = () => document.body.dataset.jpThemeLight === "false";
+const specOf = (drawing) => (isDark() && drawing.dark ? drawing.dark : drawing.json);
+const keyOf = (drawing) => (isDark() ? `${drawing.key} dark` : drawing.key);
+
 async function render({ model, el }) {
   const host = document.createElement("div");
   const note = document.createElement("div");
@@ -89,7 +94,8 @@ async function render({ model, el }) {
 
   async function embed(frame, drawing) {
     const { vegaEmbed } = await slot.ready;
-    const spec = JSON.parse(drawing.json);
+    const key = keyOf(drawing);
+    const spec = JSON.parse(specOf(drawing));
     spec.data = { name: "rows", values: frame.rows };
     embedded?.finalize();
     embedded = await vegaEmbed(host, spec, {
@@ -100,7 +106,7 @@ async function render({ model, el }) {
       patch: (vega) => withLiveTexts(vega, frame.texts),
       renderer: "canvas",
     });
-    drawnKey = drawing.key;
+    drawnKey = key;
     listen(embedded.view, send);
     if (Object.keys(frame.signals ?? {}).length) await update(frame);
   }
@@ -117,7 +123,7 @@ async function render({ model, el }) {
     const frame = model.get("frame");
     const drawing = model.get("drawing");
     if (!frame?.rows || !drawing?.json) return;
-    if (embedded && drawing.key === drawnKey) await update(frame);
+    if (embedded && keyOf(drawing) === drawnKey) await update(frame);
     else await embed(frame, drawing);
     note.textContent = "";
     host.setAttribute("aria-label", frame.texts.summary ?? frame.texts.headline ?? "chart");
@@ -142,9 +148,12 @@ async function render({ model, el }) {
   }
 
   model.on("change:frame", follow);
+  const themes = new MutationObserver(follow);
+  themes.observe(document.body, { attributes: true, attributeFilter: ["data-jp-theme-light"] });
   await follow();
   return () => {
     gone = true;
+    themes.disconnect();
     model.off("change:frame", follow);
     embedded?.finalize();
   };
