@@ -1,87 +1,48 @@
-"""What is measured: each function opens the notebooks that it needs and returns a small table of figures."""
+"""What is measured of single explorers and charts: moves, charts by the dozen, first pictures."""
 
-import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from functools import partial
 from statistics import median
 from typing import Any
 
-from benchmarks.explorers.page import Notebook, Opener, summary
+from benchmarks.explorers.page import FailedError, Moves, Notebook, Opener, summary
+from benchmarks.explorers.plan import Plan
 
-ROOT = Path(__file__).resolve().parents[2]
-HEAD = f"import sys\nsys.path.insert(0, {str(ROOT)!r})\n"
-PREPARE = """\
-from pathlib import Path
-from benchmarks.explorers import data
-thing = data.opened(Path({folder!r}))
-import fbkit as fb
-"""
-BARE = """\
-from benchmarks.explorers import prototypes as bare
-import polars as pl
-cube = bare.Cube(pl.read_parquet({folder!r} + "/joined/*.parquet", columns=["ts_pred", "score", "label"]))
-bare.prepare()
-"""
-MEMORY = """\
-import json
-said = dict(line.split(":", 1) for line in open("/proc/self/status"))
-print(json.dumps({name: int(said[name].split()[0]) / 1000 for name in ("VmHWM", "VmRSS")}))
-"""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """Where the data are, and how much patience there is."""
-
-    data: Path
-    rounds: int
-    quick: bool
-
-    @property
-    def moves(self) -> int:
-        return 12 if self.quick else 30
-
-    def ours(self) -> str:
-        return HEAD + PREPARE.format(folder=str(self.data))
-
-    def bare(self) -> str:
-        return BARE.format(folder=str(self.data))
+OURS = "from benchmarks.explorers import ours\n"
+BARE_TEXT = r"^recall, threshold "
+PARTS_OF_A_MOVE = ("to the socket", "kernel and wire", "to the picture", "to the paint")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Arm:
-    """One way to draw: a cell, and how to move what it shows. Without ``marker`` it is ours."""
+    """One way to draw: a cell, and the slider that moves it. Without ``marker``, a text that changes, it is ours."""
 
     name: str
     cell: str
     marker: str | None = None
     label: str | None = None
-    key: str = "Arrow"
 
 
-BARE_TEXT = r"^recall, threshold "
 ARMS = (
     Arm(name="(t) bare thin view", cell="bare.thin(cube)", marker=BARE_TEXT),
     Arm(name="(b) bare, values in a param, canvas", cell="bare.param(cube)", marker=BARE_TEXT),
     Arm(name="(a) bare, chart rebuilt, canvas", cell="bare.rebuilt(cube, renderer='canvas')", marker=BARE_TEXT),
     Arm(name="(a) bare, chart rebuilt, SVG", cell="bare.rebuilt(cube, renderer='svg')", marker=BARE_TEXT),
     Arm(name="(d) bare, redisplayed in an output", cell="bare.redisplayed(cube)", marker=BARE_TEXT),
+    Arm(name="the bare picture in our live view", cell="ours.bare_picture(cube)"),
     Arm(name="slices, threshold slider", cell="fb.explore.slices(thing)", label="score ≥"),
+    Arm(name="thresholds, threshold slider", cell="fb.explore.thresholds(thing)", label="score ≥"),
+    Arm(name="availability, as-of slider", cell="fb.explore.availability(thing)", label="as of"),
 )
-EXPLORERS = ("slices", "calibration", "availability", "drift", "thresholds", "predictions")
 TWELVE = (
     ("(t) bare thin views, shared runtime", "bare.twelve(cube, bare.thin_view)"),
     ("(b) bare, a bundle for each", "bare.twelve(cube, bare.param_chart)"),
-    ("twelve live charts", "ours.twelve_charts(one)"),
-    ("twelve explorers", "ours.twelve_explorers(thing)"),
+    ("the bare picture in our live views", "ours.twelve_bare(cube)"),
+    ("charts of the slices explorer", "ours.twelve_charts(one)"),
+    ("whole slices explorers, one source", "ours.twelve_explorers(thing)"),
 )
-
-
-def there(notebook: Notebook, cell: int, names: Sequence[str]) -> list[str]:
-    """Which of the explorers this version of fbkit has; ``cell`` prints them."""
-    offered = json.loads(notebook.said(cell))
-    return [name for name in names if name in offered]
+EXPLORERS = ("slices", "calibration", "availability", "drift", "thresholds", "predictions")
 
 
 def in_turn(items: Sequence[Any], turn: int) -> list[Any]:
@@ -89,91 +50,112 @@ def in_turn(items: Sequence[Any], turn: int) -> list[Any]:
     return list(items if turn % 2 == 0 else reversed(items))
 
 
+class Rounds:
+    """What was found under a name in each round, or why nothing could be."""
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self.found: dict[str, list[Any]] = {name: [] for name in names}
+        self.failed: dict[str, str] = {}
+
+    def take(self, name: str, measure: Callable[[], Any]) -> None:
+        """Add what a call returns; where it failed before it is not tried again."""
+        if name in self.failed:
+            return
+        try:
+            self.found[name].append(measure())
+        except FailedError as why:
+            self.failed[name] = f"not measured: {why}"[:160]
+
+    def table(self, figures: Callable[[list[Any]], dict[str, Any]]) -> dict[str, Any]:
+        """The figures of all rounds under each name."""
+        return {
+            name: self.failed.get(name) or figures(rounds)
+            for name, rounds in self.found.items()
+            if rounds or name in self.failed
+        }
+
+
 def moves(opener: Opener, plan: Plan) -> dict[str, Any]:
     """Key press to painted picture of every way, in rounds."""
-    notebook = opener.open([plan.ours() + plan.bare(), *(arm.cell for arm in ARMS)])
+    notebook = opener.open([plan.ours() + plan.bare() + OURS, *(arm.cell for arm in ARMS)])
     notebook.run(0)
-    totals: dict[str, list[list[float]]] = {arm.name: [] for arm in ARMS}
-    parts: dict[str, list[list[float]]] = {arm.name: [] for arm in ARMS}
+    rounds = Rounds([arm.name for arm in ARMS])
     for turn in range(plan.rounds):
         for arm in in_turn(ARMS, turn):
-            cell = 1 + ARMS.index(arm)
-            notebook.run(cell, pictures=1)
-            # Each round sees other values than the one before it, so that nobody answers from memory.
-            key = arm.key + ("Right", "Left")[turn % 2] if arm.key == "Arrow" else arm.key
-            found = notebook.moves(cell, key=key, times=plan.moves, marker=arm.marker, label=arm.label, wanted=1)
-            totals[arm.name].append(found.total)
-            parts[arm.name] += found.parts
-            notebook.clear(cell)
+            rounds.take(arm.name, partial(_moved, notebook, plan, arm, turn))
+            notebook.clear(1 + ARMS.index(arm))
     opener.close()
-    thin = summary(totals[ARMS[0].name])
+    thin = summary([turn.total for turn in rounds.found[ARMS[0].name]])["median"]
+    return rounds.table(lambda found: _of_moves(found, thin))
+
+
+def _moved(notebook: Notebook, plan: Plan, arm: Arm, turn: int) -> Moves:
+    cell = 1 + ARMS.index(arm)
+    notebook.run(cell, pictures=1)
+    # Each round sees other values than the one before it, so that nobody answers from memory.
+    key = ("ArrowRight", "ArrowLeft")[turn % 2]
+    return notebook.moves(cell, key=key, times=plan.moves, marker=arm.marker, label=arm.label, wanted=1)
+
+
+def _of_moves(found: list[Moves], thin: float) -> dict[str, float]:
+    whole = summary([turn.total for turn in found])
+    parts = zip(*(part for turn in found for part in turn.parts), strict=True)
     return {
-        name: {**summary(rounds), **_shares(parts[name]), "ratio": round(summary(rounds)["median"] / thin["median"], 2)}
-        for name, rounds in totals.items()
+        **whole,
+        "ratio": round(whole["median"] / thin, 2),
+        **{name: round(median(values), 1) for name, values in zip(PARTS_OF_A_MOVE, parts, strict=True)},
     }
-
-
-def _shares(parts: list[list[float]]) -> dict[str, float]:
-    """Where the median move spends its time."""
-    names = ("to the socket", "kernel and wire", "to the picture", "to the paint")
-    return {name: round(median(values), 1) for name, values in zip(names, zip(*parts, strict=True), strict=True)}
 
 
 def twelve(opener: Opener, plan: Plan) -> dict[str, Any]:
     """Twelve charts in one output, of each kind in a kernel and page of its own."""
-    found: dict[str, list[tuple[float, float]]] = {name: [] for name, _ in TWELVE}
+    rounds = Rounds([name for name, _ in TWELVE])
     for turn in range(plan.rounds):
         for name, cell in in_turn(TWELVE, turn):
-            ours = not cell.startswith("bare")
-            start = plan.ours() + (
-                "from benchmarks.explorers import ours\none = ours.one(thing)" if ours else plan.bare()
-            )
-            notebook = opener.open([start, cell])
-            notebook.run(0)
-            waited = notebook.run(1, pictures=12) or 0.0
-            found[name].append((waited / 1000, notebook.megabytes()))
+            rounds.take(name, partial(_dozen, opener, plan, cell))
             opener.close()
-    return {
-        name: {
-            "seconds": round(median(s for s, _ in rounds), 2),
-            "megabytes": round(median(m for _, m in rounds), 2),
-            "rounds": len(rounds),
+    return rounds.table(
+        lambda found: {
+            "seconds": round(median(seconds for seconds, _ in found), 2),
+            "megabytes": round(median(megabytes for _, megabytes in found), 2),
+            "rounds": len(found),
         }
-        for name, rounds in found.items()
-    }
+    )
+
+
+def _dozen(opener: Opener, plan: Plan, cell: str) -> tuple[float, float]:
+    start = plan.bare() + OURS if "cube" in cell else plan.ours() + OURS + "one = ours.one(thing)"
+    notebook = opener.open([start, cell])
+    notebook.run(0)
+    return notebook.run(1, pictures=12) / 1000, notebook.megabytes()
 
 
 def first(opener: Opener, plan: Plan) -> dict[str, Any]:
-    """Seconds from running an explorer's cell to its picture."""
-    offered = "import json\nprint(json.dumps([n for n in dir(fb.explore) if not n.startswith('_')]))"
-    cells = [plan.ours(), offered, *(f"fb.explore.{name}(thing)" for name in EXPLORERS)]
-    cold: dict[str, list[float]] = {}
-    warm: dict[str, list[float]] = {}
-    for turn in range(plan.rounds):
-        for name in in_turn(EXPLORERS if turn or not plan.quick else EXPLORERS[:1], turn):
-            notebook = opener.open(cells)
+    """Seconds from running an explorer's cell to its picture: as the first of a kernel, and after others."""
+    fresh, later = Rounds(EXPLORERS), Rounds(EXPLORERS)
+    for turn in range(1 if plan.quick else plan.rounds):
+        for name in EXPLORERS[:1] if plan.quick else in_turn(EXPLORERS, turn):
+            notebook = opener.open([plan.ours(), *(f"fb.explore.{each}(thing)" for each in EXPLORERS)])
             notebook.run(0)
-            notebook.run(1)
-            if name in there(notebook, 1, EXPLORERS):
-                order = [name, *(other for other in there(notebook, 1, EXPLORERS) if other != name)]
-                _first_pictures(notebook, order, cold, warm)
+            fresh.take(name, partial(_first, notebook, name))
+            for other in (*EXPLORERS, name):
+                later.take(other, partial(_first, notebook, other))
             opener.close()
-            if plan.quick:
-                break
+    cold, warm = (rounds.table(lambda found: {"s": round(median(found), 2)}) for rounds in (fresh, later))
     return {
-        name: {
-            "later": round(median(warm[name]) / 1000, 2) if warm.get(name) else None,
-            "in a fresh kernel": round(median(cold[name]) / 1000, 2) if cold.get(name) else None,
-        }
-        for name in warm | cold
+        name: warm[name]
+        if isinstance(warm[name], str)
+        else {"later": warm[name]["s"], "in a fresh kernel": _s(cold.get(name))}
+        for name in warm
     }
 
 
-def _first_pictures(
-    notebook: Notebook, order: list[str], cold: dict[str, list[float]], warm: dict[str, list[float]]
-) -> None:
-    for place, name in enumerate([*order, order[0]]):
-        cell = 2 + EXPLORERS.index(name)
-        waited = notebook.run(cell, pictures=1) or 0.0
-        (warm if place else cold).setdefault(name, []).append(waited)
-        notebook.clear(cell)
+def _s(figures: Any) -> float | None:
+    return figures["s"] if isinstance(figures, dict) else None
+
+
+def _first(notebook: Notebook, name: str) -> float:
+    cell = 1 + EXPLORERS.index(name)
+    waited = notebook.run(cell, pictures=1)
+    notebook.clear(cell)
+    return waited / 1000

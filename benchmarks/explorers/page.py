@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from playwright.sync_api import Error
+
 from tests.browser import lab
 
 # A move ends after the frame in which the changed picture was drawn: for a canvas the first text drawn that differs
@@ -87,16 +89,22 @@ RUN = """async ([index, pictures, limit]) => {
   cell.node.dataset.bench = String(index);
   bench.bytes = { in: 0, out: 0 };
   const start = performance.now();
-  const ran = jupyterapp.commands.execute('notebook:run-cell');
-  const painted = pictures ? await bench.until(cell.node, pictures, limit) - start : null;
+  const ran = jupyterapp.commands.execute('notebook:run-cell').then(() => {
+    const bad = cell.model.outputs.toJSON().filter(o => o.output_type === 'error');
+    if (bad.length) throw new Error(`${bad[0].ename}: ${bad[0].evalue}`);
+  });
+  const failed = new Promise((_, reject) => ran.catch(reject));
+  const painted = pictures ? await Promise.race([bench.until(cell.node, pictures, limit), failed]) - start : null;
   await ran;
-  const bad = cell.model.outputs.toJSON().filter(o => o.output_type === 'error');
-  if (bad.length) throw new Error(`${bad[0].ename}: ${bad[0].evalue}`);
   return painted;
 }"""
 
 SAID = """index => jupyterapp.shell.currentWidget.content.widgets[index].model.outputs.toJSON()
   .filter(o => o.output_type === 'stream').map(o => String(o.text)).join('')"""
+
+
+class FailedError(Exception):
+    """What could not be measured, in one line."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,11 +121,17 @@ class Notebook:
     def __init__(self, page: Any) -> None:
         self.page = page
 
-    def run(self, index: int, *, pictures: int = 0, limit: float = 120.0) -> float | None:
-        """Run a cell; milliseconds from the command to the frame in which so many pictures are there."""
-        found = self.page.evaluate(RUN, [index, pictures, 1000 * limit])
+    def run(self, index: int, *, pictures: int = 0, limit: float = 60.0) -> float:
+        """Run a cell; milliseconds from the command to the frame in which so many pictures are there.
+
+        A cell that fails, or draws nothing, is a :class:`FailedError` with one line.
+        """
+        try:
+            found = self.page.evaluate(RUN, [index, pictures, 1000 * limit])
+        except Error as error:
+            raise FailedError(error.message.splitlines()[0]) from error
         self.idle()
-        return found
+        return found or 0.0
 
     def said(self, index: int) -> str:
         """What a cell printed."""
@@ -167,10 +181,16 @@ class Notebook:
         self.page.evaluate("() => { bench.times = []; bench.wires = []; }")
         for move in range(times + WARM_UP):
             self.page.keyboard.press(key)
-            self.page.wait_for_function("n => bench.times.length >= n", arg=move + 1, timeout=30_000)
+            self._moved(move + 1)
             self.page.wait_for_timeout(60)
         total, parts = self.page.evaluate("[bench.times, bench.wires]")
         return Moves(total[WARM_UP:], parts[WARM_UP:])
+
+    def _moved(self, count: int) -> None:
+        try:
+            self.page.wait_for_function("n => bench.times.length >= n", arg=count, timeout=15_000)
+        except Error as error:
+            raise FailedError(f"move {count} changed no picture") from error
 
     def heap_megabytes(self) -> float:
         """What the page holds after it was asked to clean up."""

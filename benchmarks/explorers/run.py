@@ -26,10 +26,18 @@ from typing import Any
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT))
-from benchmarks.explorers import data, measures, report  # noqa: E402
+from benchmarks.explorers import data, measures, report, whole  # noqa: E402
 from benchmarks.explorers.page import session  # noqa: E402
+from benchmarks.explorers.plan import Plan  # noqa: E402
 
-PARTS = ("moves", "twelve", "first", "linked", "memory", "peers")
+PARTS = {
+    "moves": measures.moves,
+    "twelve": measures.twelve,
+    "first": measures.first,
+    "linked": whole.linked,
+    "memory": whole.memory,
+    "peers": whole.peers,
+}
 FROM_LEDGERS = 2_000_000
 
 
@@ -49,11 +57,11 @@ def figures(given: argparse.Namespace, chromium: str) -> dict[str, Any]:
     """All parts that were asked for, in one browser."""
     found: dict[str, Any] = {"rows": given.rows, "quick": given.quick}
     with prepared(given) as folder, tempfile.TemporaryDirectory() as served:
-        plan = measures.Plan(data=folder, rounds=given.rounds or (2 if given.quick else 6), quick=given.quick)
+        plan = Plan(data=folder, rounds=given.rounds or (2 if given.quick else 6), quick=given.quick)
         with session(Path(served), chromium) as (opener, watch):
             for part in given.only:
                 print(f"{part} ...", file=sys.stderr, flush=True)
-                found[part] = getattr(measures, part)(opener, plan)
+                found[part] = PARTS[part](opener, plan)
             found["console errors"], found["external requests"] = watch.errors, watch.external
     return found
 
@@ -63,11 +71,11 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--quick", action="store_true", help="two rounds of few moves: in minutes, and noisy")
     parser.add_argument("--rounds", type=int, help="how often all take their turn")
-    parser.add_argument("--only", type=lambda text: text.split(","), default=PARTS, help=f"of {','.join(PARTS)}")
+    parser.add_argument("--only", type=lambda text: text.split(","), default=[*PARTS], help=f"of {','.join(PARTS)}")
     parser.add_argument("--data", type=Path, help="keep the data here, and find it here next time")
     parser.add_argument("--json", action="store_true")
     given = parser.parse_args()
-    if unknown := set(given.only) - set(PARTS):
+    if unknown := set(given.only) - PARTS.keys():
         parser.error(f"no part is called {', '.join(sorted(unknown))}")
     return given
 
