@@ -16,6 +16,7 @@ HANDLE = "fbkit_threshold"
 PANELS = ("recall", "precision", "flag_rate", VALUE)
 NAMES = {"recall": "recall", "precision": "precision", "flag_rate": "flag rate", VALUE: "value"}
 _HEIGHT = 82
+_AMBER = FAMILY_COLOURS["labels"]
 _DRAG = "pointerdown, [pointerdown, window:pointerup] > pointermove"
 
 
@@ -161,8 +162,9 @@ def panels_chart(rows: Sequence[theme.Row], *, currency: str | None, stage: str,
         ),
         views=[_view(metric) for metric in shown],
     )
-    chart = alt.vconcat(*panels, spacing=12, params=[drag]).properties(data=theme.data(rows))
-    return theme.finish(chart, title=title, subtitle=subtitle)
+    finished = theme.finish(alt.vconcat(*panels, spacing=12, params=[drag]), title=title, subtitle=subtitle)
+    finished.data = theme.data(rows)  # last: every step before copies what the chart holds
+    return finished
 
 
 def _view(metric: str) -> str:
@@ -190,7 +192,7 @@ def _panel(metric: str, *, title: str, below: str | None) -> Any:
         .properties(name=_view(metric))
     )
     lines = [band.encode(y=low, y2=f"{metric}_upper:Q"), curve.mark_line(strokeWidth=2).encode(y=y)]
-    layers = [*_strip(x), *lines, _rule("own", x), _rule("handle", x), *_held(metric, x=x, y=y, colour=colour), near]
+    layers = [_strip(), *lines, _rules(x), *_held(metric, x=x, y=y, colour=colour), near]
     return alt.layer(*layers).properties(width=theme.WIDTH - 60, height=_HEIGHT)
 
 
@@ -206,19 +208,20 @@ def _axes(metric: str, *, title: str, below: str | None) -> tuple[alt.X, alt.Y, 
     return alt.X("threshold:Q", axis=x_axis, scale=alt.Scale(zero=False, nice=False)), y, low
 
 
-def _strip(x: alt.X) -> list[Any]:
-    """Where the chosen threshold may lie, and the chosen one in it."""
-    base = alt.Chart().transform_filter("datum.part === 'best'")
-    colour = FAMILY_COLOURS["labels"]
-    strip = base.transform_filter("isValid(datum.low) && isValid(datum.high)").mark_rect(opacity=0.22, color=colour)
-    return [strip.encode(x=alt.X("low:Q"), x2="high:Q"), base.mark_rule(color=colour, strokeWidth=2).encode(x=x)]
+def _strip() -> Any:
+    """Between which thresholds the chosen one may lie."""
+    known = alt.Chart().transform_filter("datum.part === 'best' && isValid(datum.low) && isValid(datum.high)")
+    return known.mark_rect(opacity=0.22, color=_AMBER).encode(x=alt.X("low:Q"), x2="high:Q")
 
 
-def _rule(part: str, x: alt.X) -> Any:
-    base = alt.Chart().transform_filter(f"datum.part === '{part}'").encode(x=x)
-    if part == "own":
-        return base.mark_rule(color=theme.INK, strokeDash=[4, 3])
-    return base.mark_rule(color=theme.INK, strokeWidth=1.6)
+def _rules(x: alt.X) -> Any:
+    """The handle, the threshold in use (dashed) and the chosen one (amber)."""
+    base = alt.Chart().transform_filter("indexof(['own', 'best', 'handle'], datum.part) >= 0")
+    return base.mark_rule(strokeWidth=1.8).encode(
+        x=x,
+        color=alt.condition("datum.part === 'best'", alt.value(_AMBER), alt.value(theme.INK)),
+        strokeDash=alt.condition("datum.part === 'own'", alt.value([4, 3]), alt.value([1, 0])),
+    )
 
 
 def _held(metric: str, *, x: alt.X, y: alt.Y, colour: alt.Color) -> list[Any]:
