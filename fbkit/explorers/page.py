@@ -95,7 +95,7 @@ class Page(ipywidgets.VBox):
 
     def _fill(self, strip: Callable[[], pl.DataFrame] | None) -> None:
         """The first picture at once; the others when the kernel has a moment, so that nobody waits for four."""
-        makers: dict[str, Callable[[], Explorer]] = {
+        makers: dict[str, Callable[[], Any]] = {
             "timeline": lambda: TimelineExplorer(self.source, shared=self.shared),
             "slices": lambda: SlicesExplorer(self.source, shared=self.shared),
             "availability": lambda: AvailabilityExplorer(self.source, shared=self.shared),
@@ -139,7 +139,7 @@ class Page(ipywidgets.VBox):
         made.observe(lambda change: self._turned(names, places, change["new"]), names="selected_index")
         return made
 
-    def open(self, name: str) -> None:
+    def unfold(self, name: str) -> None:
         """Open one of the later explorers by name; an empty name closes them."""
         names = [known for known in LATER if known in self._further]
         self._more.selected_index = names.index(name) if name in names else None
@@ -199,10 +199,7 @@ class Page(ipywidgets.VBox):
 
     def _ipython_display_(self) -> None:
         first = self.explorers.get("timeline")
-        if first is None:
-            static.show(self, summary=self.summary)
-        else:
-            static.show_with_twin(self, chart=first.chart(), summary=self.summary)
+        static.show_with_twin(self, chart=None if first is None else first.chart(), summary=self.summary)
 
 
 def _coded(explorer: Any) -> bool:

@@ -29,7 +29,10 @@ def png_width(png: bytes, *, scale: float) -> int:
 
 
 def show_with_twin(widget: Any, *, chart: Any, summary: str, scale: float = 2.0) -> None:
-    """Display the live widget first and its static twin after it, off the way to the first picture."""
+    """Display the live widget first and its static twin after it, off the way to the first picture.
+
+    Without a ``chart`` the sentence alone stays.
+    """
     from IPython.display import display
 
     from fbkit.charts.render import to_png
@@ -37,6 +40,8 @@ def show_with_twin(widget: Any, *, chart: Any, summary: str, scale: float = 2.0)
     bundle = widget._repr_mimebundle_()
     live = bundle[0] if isinstance(bundle, tuple) else bundle
     display({**live, "text/plain": summary}, raw=True)
+    if chart is None:
+        return
     png = to_png(chart, scale=scale)
     twin = static_html(png, summary=summary, width=png_width(png, scale=scale))
     display({"text/html": twin, "text/plain": summary}, raw=True)
