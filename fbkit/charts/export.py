@@ -22,8 +22,7 @@ __all__ = ["Copied", "copy_chart", "export_chart", "footnote_text", "labelled", 
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 _STYLE: Final = (
     ":root{color-scheme:light dark}body{margin:24px;font:14px/1.5 system-ui,'Segoe UI',sans-serif}"
-    "figure{margin:0}svg{max-width:100%;height:auto;border-radius:6px;background:#fff}"
-    "figcaption{max-width:70ch;margin-top:10px}"
+    "figure{margin:0}svg{max-width:100%;height:auto;padding:0 10px;border-radius:6px;background:#fff;overflow:visible}"
 )
 _SCALE: Final = 2.0
 
@@ -106,13 +105,15 @@ def labelled(
     told: dict[str, Any] = dict(known) if isinstance(known, Mapping) else {"text": known}
     own = told.get("subtitle") or []
     print_lines = [own] if isinstance(own, str) else list(own)
-    for more in ("" if as_of is None else f"as of {instant_text(as_of)}", footnote):
-        if more and clean(more, limit=300) not in " ".join(map(str, print_lines)):
-            print_lines += lines(more)
+    said = " ".join(map(str, print_lines))
+    notes = ["" if as_of is None else f"as of {instant_text(as_of)}", clean(footnote, limit=300) if footnote else ""]
+    missing = [note for note in notes if note and note not in said]
+    if missing:
+        print_lines += lines(", ".join(missing))
     if title is not None:
         told["text"] = clean(title, limit=160)
-        if "description" in spec:
-            spec["description"] = clean(f"{title}. {' '.join(map(str, print_lines))}", limit=400)
+    if title is not None or missing:
+        spec["description"] = clean(f"{_one_line(told)}. {' '.join(map(str, print_lines))}", limit=400)
     if told.get("text") or print_lines:
         spec["title"] = {"text": "", **told, **({"subtitle": print_lines} if print_lines else {})}
     return spec
@@ -165,7 +166,7 @@ def _html(spec: Mapping[str, Any]) -> bytes:
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
         f"<title>{title}</title>\n<style>{_STYLE}</style>\n</head>\n<body>\n"
-        f"<figure>{picture}<figcaption>{said}</figcaption></figure>\n</body>\n</html>\n"
+        f"<figure>{picture}</figure>\n</body>\n</html>\n"
     ).encode()
 
 

@@ -73,7 +73,8 @@ def _cell(value: Any, *, name: str, metric: str | None) -> str:
         case int():
             return count_text(value).replace("-", "−")
         case float():
-            return value_text(value, metric=metric) if metric and name in _IN_UNIT else _number(value)
+            told = value_text(value, metric=metric) if metric and name in _IN_UNIT else _number(value)
+            return f"−{told[1:]}" if told.startswith("-") else told
         case datetime():
             return instant_text(value)
         case date():
@@ -87,7 +88,7 @@ def _cell(value: Any, *, name: str, metric: str | None) -> str:
 def _number(value: float) -> str:
     if not math.isfinite(value):
         return _NOTHING
-    return f"{value:,.0f}" if abs(value) >= 10_000 and value == round(value) else f"{value:.4g}".replace("-", "−")
+    return f"{value:,.0f}" if abs(value) >= 10_000 and value == round(value) else f"{value:.4g}"
 
 
 def markdown_table(

@@ -21,7 +21,10 @@ OTHER = "#b6bdc5"
 ROLE_NAMES = ("reference", "current")
 ROLE_COLOURS = (REFERENCE, CURRENT)
 
-FONT = "'fbkit Sans', system-ui, 'Segoe UI', 'Liberation Sans', 'DejaVu Sans', Arial, sans-serif"
+# First the one that pictures are measured and drawn with; then such as are no wider, so that no label of an SVG is cut.
+FONT = (
+    "'fbkit Sans', 'DejaVu Sans Condensed', 'Segoe UI', 'Liberation Sans', Roboto, 'Helvetica Neue', Arial, sans-serif"
+)
 DATA_NAME = "rows"
 WIDTH = 520
 
