@@ -60,7 +60,7 @@ def test_every_line_of_both_sides_is_drawn_once() -> None:
 
 def test_the_picture_names_both_sides_and_its_labels() -> None:
     drawn = texts(recalibration_chart(curves(), stage="any"))
-    assert {"before", "after", "share positive (all labels so far)", "score of the model"} <= set(drawn)
+    assert {"before", "after", "share positive (all labels so far)", "score of the model (probability)"} <= set(drawn)
 
 
 def test_nothing_to_draw_is_still_a_picture() -> None:
