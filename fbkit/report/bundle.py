@@ -162,6 +162,13 @@ class Bundle:
         """The error for a part that is not as it was written."""
         return _damaged(what, got)
 
+    def reopened_at(self) -> list[datetime]:
+        """The as-of times of its reopenings."""
+        try:
+            return [parse_instant(str(item["as_of"])) for item in self.history]
+        except (KeyError, ArgumentError) as error:
+            raise _damaged("its history names no time", str(error)[:120]) from error
+
     @property
     def history(self) -> Sequence[Mapping[str, Any]]:
         """What was appended later, oldest first."""

@@ -67,6 +67,17 @@ def claims(
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
+def rows_of(texts: Sequence[Said], *, cells: Sequence[Cell], metric: str, names: Sequence[str] = ()) -> pl.DataFrame:
+    """The same frame for sentences (key, text) that speak of these cells, in this order."""
+    rows: list[tuple[object, ...]] = []
+    for key, text in texts:
+        found = tokens(text, names=names)
+        rows += [
+            _row(key, text, token, pair) for token, pair in zip(found, bind(found, cells, metric=metric), strict=True)
+        ]
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
+
+
 def _row(key: str, text: str, token: Token, pair: tuple[Cell, str] | None) -> tuple[object, ...]:
     number = f"{token.text} %" if token.unit == "%" else token.text
     if pair is None:

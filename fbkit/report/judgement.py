@@ -6,6 +6,7 @@ from typing import Final
 import polars as pl
 
 from fbkit.diagnose import words as said
+from fbkit.diagnose.verdict import verdict_of
 from fbkit.report import sentences, words
 from fbkit.report.cells import Frames, value_at
 from fbkit.schema.diagnosis import Contribution, Diagnosis
@@ -15,8 +16,10 @@ PARTLY: Final = "partly right"
 WRONG: Final = "wrong"
 OPEN: Final = "still open"
 DECIDED: Final = "decided now"
+REPAIRED: Final = "change once labels are repaired"
 COLUMNS: Final = ("name", "label", "kind", "then", "then_lower", "then_upper", "now", "now_lower", "now_upper")
 
+_LATE: Final = "immature_window"
 _WINDOWS: Final = ("reference", "current")
 _Triple = tuple[float | None, float | None, float | None]
 
@@ -35,7 +38,7 @@ class Judgement:
     @property
     def sentence(self) -> str:
         """What a reader wants to know first."""
-        opening = "Now that labels are final" if self.final else "With the labels that have come in since"
+        opening = "Now that labels are final" if self.final else "With the labels that have come in since,"
         verb = {OPEN: "is still open", DECIDED: "was open and is decided"}.get(self.outcome, f"was {self.outcome}")
         return f"{opening} the verdict {verb}, because {self.because}."
 
@@ -43,12 +46,14 @@ class Judgement:
 def judge(then: Diagnosis, now: Diagnosis) -> Judgement:
     """Judge an earlier verdict by a later one on the same question.
 
-    Right: the same verdict, of the same causes. Partly right: the same verdict, of other causes. Still open: the later
-    one is undecided, or label windows are open even now. Decided now: the earlier one was undecided.
+    Right: the same verdict, of the same causes; labels that were still to come are no cause any more once they came.
+    Partly right: the same verdict, of other causes. Still open: the later one is undecided, or label windows are open
+    even now. Decided now: the earlier one was undecided.
     """
     open_share = value_at(now.evidence.get("key_numbers"), {"name": "open_share_current"}, "value") or 0.0
     final = open_share == 0.0
-    agree = now.verdict == then.verdict and _causes(now) == _causes(then)
+    same = _lasting(now) == _lasting(then)
+    agree = same and _causes(now) == _causes(then)
     if now.verdict == "undecided":
         return Judgement(
             outcome=OPEN, because=_unended(now.reason or "these logs fit more than one cause"), final=final
@@ -62,11 +67,18 @@ def judge(then: Diagnosis, now: Diagnosis) -> Judgement:
         return Judgement(outcome=DECIDED, because=f"it is {_verdict(now)}: {_named(now)}", final=True)
     if agree:
         return Judgement(outcome=RIGHT, because=_unmoved(then, now), final=True)
-    if now.verdict == then.verdict:
-        because = f"it is still {_verdict(now)}, but of other causes: {_turned(then, now)}"
+    turned = _turned(then, now)
+    if same:
+        because = f"it is still {_verdict(now)}, but of other causes: {turned}"
         return Judgement(outcome=PARTLY, because=because, final=True)
-    because = f"it said {_verdict(then)}, and it is {_verdict(now)}: {_turned(then, now)}"
+    because = f"it said {_verdict(then)}, and it is {_verdict(now)}: {turned}"
     return Judgement(outcome=WRONG, because=because, final=True)
+
+
+def _lasting(diagnosis: Diagnosis) -> str:
+    """The verdict without labels that were only late."""
+    parts = [part for part in diagnosis.contributions if part.cause != _LATE]
+    return verdict_of(parts, undecided=diagnosis.verdict == "undecided")
 
 
 def _unended(text: str) -> str:
@@ -79,7 +91,7 @@ def _verdict(diagnosis: Diagnosis) -> str:
 
 
 def _causes(diagnosis: Diagnosis) -> frozenset[str]:
-    return frozenset(part.cause for part in sentences.material(diagnosis))
+    return frozenset(part.cause for part in sentences.material(diagnosis)) - {_LATE}
 
 
 def _amount(diagnosis: Diagnosis, cause: str) -> str:
@@ -102,11 +114,19 @@ def _named(diagnosis: Diagnosis) -> str:
 
 
 def _unmoved(then: Diagnosis, now: Diagnosis) -> str:
-    causes = [part.cause for part in sentences.material(then)]
+    causes = [part.cause for part in sentences.material(then) if part.cause != _LATE]
     if not causes:
-        return "nothing beyond chance was found then, and nothing is now"
+        return f"nothing beyond chance is found now either: {_repaired(then, now)}"
     moved = [f"{words.cause(cause)} {_amount(then, cause)} then, {_amount(now, cause)} now" for cause in causes]
-    return f"the causes are the same: {'; '.join(moved)}"
+    return f"the causes are the same ({'; '.join(moved)}; {_repaired(then, now)})"
+
+
+def _repaired(then: Diagnosis, now: Diagnosis) -> str:
+    """What the metric itself did, then with its interval, and now."""
+    before, after = then.true_change, now.true_change
+    between = said.between(then.metric, before.lower, before.upper).replace(f"{100 * then.metric_level:g} % ", "")
+    value = said.signed(then.metric, before.value)
+    return f"{REPAIRED} {value} then{between}, {said.signed(now.metric, after.value)} now"
 
 
 def _turned(then: Diagnosis, now: Diagnosis) -> str:
@@ -158,7 +178,7 @@ _LEVELS: Final = (
     ("observed_reference", "observed, reference", "level", "reference"),
     ("observed_current", "observed, current", "level", "current"),
     ("observed_change", "observed change", "change", "change"),
-    ("true_change", "change once labels are repaired", "change", "true"),
+    ("true_change", REPAIRED, "change", "true"),
     ("tipping_ratio", "tipping ratio", "ratio", "tipping"),
 )
 

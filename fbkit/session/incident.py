@@ -1,5 +1,6 @@
 """An incident bundle after the incident: does it still hold, was it right, and what differs from another one."""
 
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from fbkit.session.opening import open_loop
 
 if TYPE_CHECKING:
     from fbkit.measure.user import Metric
+    from fbkit.report.judgement import Judgement
 
 
 def verify(
@@ -59,7 +61,63 @@ def verify(
     if known is None:
         return check(bundle)
     again = _asked_again(known, bundle.asked, metric=metric)
-    return check(bundle, again=again, why=_differences(bundle.asked, again))
+    later = {} if not bundle.history else _later(bundle, known, metric=metric)
+    return check(bundle, again=again, later=later, why=_differences(bundle.asked, again))
+
+
+def _later(bundle: Bundle, loop: Loop, *, metric: "Metric | None") -> dict[str, pl.DataFrame]:
+    """What the logs say now about the frames that were appended when the bundle was reopened."""
+    from fbkit.report.judgement import then_now
+
+    frames = {name: bundle.need_frame(name) for name in ("availability_by_decision", "key_numbers")}
+    found: dict[str, pl.DataFrame] = {}
+    for entry, as_of in zip(bundle.history, bundle.reopened_at(), strict=True):
+        now = _asked_again(loop, bundle.asked, metric=metric, as_of=as_of)
+        found[str(entry.get("frame"))] = then_now(bundle.diagnosis, now, frames=frames)
+    return found
+
+
+def reopen(
+    folder: str | Path,
+    loop: "Loop | str | Path",
+    *,
+    as_of: str | datetime | None = None,
+    metric: "Metric | None" = None,
+    clock: datetime | None = None,
+) -> "Judgement":
+    """Ask a bundle's question again with what is known later, and append the answer to its documents.
+
+    Parameters
+    ----------
+    folder
+        The bundle; its documents keep what they say, and what people added to them.
+    loop
+        The logs, or their folder.
+    as_of
+        As known at this time (UTC); the newest arrival in the logs by default.
+    metric
+        The bundle's own metric, if its question was about one.
+    clock
+        The time of writing; pin it and equal input gives equal bytes.
+
+    Returns
+    -------
+    ``outcome`` (right, partly right, wrong, still open, decided now), ``because``, ``final`` and ``sentence``.
+
+    Raises
+    ------
+    ArgumentError
+        Nothing later than what the bundle tells is known at that time.
+    InputError
+        The folder is no bundle, or a part that is not for editing was edited.
+    OutputError
+        The folder cannot be written; then nothing has changed.
+    """
+    from fbkit.report.reopen import reopen as append
+
+    bundle = Bundle.open(folder)
+    now = _asked_again(_opened(loop), bundle.asked, metric=metric, as_of=as_of, newest=as_of is None)
+    return append(bundle, now, call=now.call, clock=clock)[1]
 
 
 def _opened(loop: "Loop | str | Path") -> Loop:
@@ -80,7 +138,12 @@ def _found(bundle: Bundle) -> Loop | None:
 
 
 def _asked_again(
-    loop: Loop, asked: Asked, *, metric: "Metric | None" = None, as_of: str | None = None, newest: bool = False
+    loop: Loop,
+    asked: Asked,
+    *,
+    metric: "Metric | None" = None,
+    as_of: str | datetime | None = None,
+    newest: bool = False,
 ) -> Diagnosis:
     """The bundle's question, put to the logs as of the same time, a later one, or the newest."""
     contract, names = loop.contract, loop.contract.label_names
