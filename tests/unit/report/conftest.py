@@ -244,7 +244,8 @@ def make_diagnosis(**changes) -> Diagnosis:
 
 def without_pictures(diagnosis: Diagnosis) -> Diagnosis:
     """Drawing takes most of the time; texts are tested without it."""
-    kept = {name: frame for name, frame in diagnosis.evidence.items() if name not in ("weekly", "ladder")}
+    drawn = ("daily", "weekly", "ladder", "availability_by_decision")
+    kept = {name: frame for name, frame in diagnosis.evidence.items() if name not in drawn}
     return dataclasses.replace(diagnosis, evidence=kept)
 
 
