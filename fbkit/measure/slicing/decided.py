@@ -84,7 +84,7 @@ class Grid(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class Decided:
-    """The rows that count at a stage: cell, kind of label (0: 1, 1: 0, 2: none), decision (2: none), score bin, entity.
+    """The rows that count at a stage: cell, kind of label (0: 1, 1: 0, 2: none), decision (2: none), score, entity.
 
     A row is flagged at threshold number t of ``bins`` if its ``bin`` is larger than t.
     """
@@ -93,6 +93,7 @@ class Decided:
     cells: int
     kind: Whole
     flag: Whole
+    score: Array
     bin: Whole
     bins: int
     entity: pl.Series
@@ -102,11 +103,12 @@ class Decided:
         """Rows by cell and entity; None where no entity has two rows in a cell."""
         return None if not len(self.cell) else entity_units(self.entity, self.cell)
 
-    def logged(self, measure: Total) -> dict[str, Array]:
-        """The measure's sums by cell, at the decisions that were logged."""
+    def logged(self, measure: Total, *, threshold: float | None = None) -> dict[str, Array]:
+        """The measure's sums by cell, at the decisions that were logged, or with every row decided anew."""
         own = coefficients(measure)
-        pair = self.kind * 3 + self.flag
-        rows = np.bincount(self.cell * KINDS * 3 + pair, minlength=self.cells * KINDS * 3).reshape(self.cells, -1)
+        pair = self.kind * 3 + (self.flag if threshold is None else self.score >= threshold)
+        rows = np.bincount(self.cell * KINDS * 3 + pair, minlength=self.cells * KINDS * 3)
+        rows = rows.reshape(self.cells, KINDS * 3)
         sums = {name: rows @ each.ravel() for name, each in {"a": own.a, "b": own.b, **own.bounds}.items()}
         a, b = own.a.ravel(), own.b.ravel()
         units = self.units
@@ -171,7 +173,7 @@ class Decided:
         start = {"aa": none[0] * none[0], "ab": none[0] * none[1], "bb": none[1] * none[1]}
         made: dict[str, Array] = {}
         for name, part in added.items():
-            steps = np.bincount(place, part, minlength=size).reshape(self.cells, -1)
+            steps = np.bincount(place, part, minlength=size).reshape(self.cells, self.bins + 1)
             later = steps.sum(axis=1, keepdims=True) - np.cumsum(steps, axis=1)[:, : self.bins]
             made[name] = np.ascontiguousarray((later + np.bincount(first, start[name], self.cells)[:, None]).T)
         return made | {"units": self._entities_with_any(own.b, kind, bins, starts, first)}
