@@ -52,12 +52,8 @@ class RowTables:
         self.grid = _grid(joined) if grid is None else grid
         self._parts = Kept(_PERIODS) if parts is None else parts
         self.parts: tuple[PeriodRows, PeriodRows] = (self._part(periods[0]), self._part(periods[1]))
-        self._swept, self._tables, self._counts, self._frames = (
-            Kept(_SWEPT),
-            Kept(_TABLES),
-            Kept(_TABLES),
-            Kept(_FRAMES),
-        )
+        self._swept, self._frames = Kept(_SWEPT), Kept(_FRAMES)
+        self._tables, self._counts, self._texts = Kept(_TABLES), Kept(_TABLES), Kept(_TABLES)
         self._marks = (_mark(joined, periods[0]), _mark(joined, periods[1]))
 
     def moved(self, periods: tuple[Period, Period]) -> "RowTables":
@@ -133,6 +129,9 @@ class RowTables:
 
     def _values(self, by: str | None) -> list[str | None]:
         """The slices of both periods in order, null last."""
+        return self._texts(by, lambda: self._found(by))
+
+    def _found(self, by: str | None) -> list[str | None]:
         found = {value for _, _, cut in self._cuts(by) if cut is not None for value in cut.values}
         return [*sorted(value for value in found if value is not None), *([None] if None in found else [])]
 
