@@ -76,7 +76,7 @@ def test_moments_are_midnights_from_the_second_day_to_the_newest_time(source: So
     assert moments[-1] == joined.as_of
     assert moments == sorted(set(moments))
     assert all((moment.hour, moment.minute) == (0, 0) for moment in moments[:-1])
-    assert moments[0] > joined.frame["ts_pred"].min()
+    assert [moment > joined.frame["ts_pred"][0] for moment in moments[:1]] == [True]
     assert Source.of(joined.ledger()).moments() == moments
 
 
@@ -144,4 +144,4 @@ def test_what_is_asked_again_is_not_made_again_and_little_is_kept(source: Source
     assert source.subject(view.but(focus={"region": "APAC"})).data is kept[-1]
     for region in pl.Series(range(12)).cast(pl.String):
         source.subject(view.but(focus={"region": region}))
-    assert len(source._made) <= 8
+    assert len(source._made) <= 8  # pyright: ignore[reportPrivateUsage]

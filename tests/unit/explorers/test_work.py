@@ -3,7 +3,7 @@
 import threading
 
 from fbkit.errors import ArgumentError
-from fbkit.explorers.work import Work
+from fbkit.explorers.work import Step, Work
 
 
 def test_an_answer_arrives_and_the_bar_goes() -> None:
@@ -17,7 +17,7 @@ def test_an_answer_arrives_and_the_bar_goes() -> None:
 def test_stopped_work_gives_no_answer_and_ends_at_its_next_step() -> None:
     work, got, begun, go, ended = Work(), [], threading.Event(), threading.Event(), threading.Event()
 
-    def job(step):
+    def job(step: Step) -> str:
         begun.set()
         go.wait(10)
         try:
@@ -40,7 +40,7 @@ def test_stopped_work_gives_no_answer_and_ends_at_its_next_step() -> None:
 def test_the_answer_of_older_work_never_takes_the_place_of_a_newer_one() -> None:
     work, got, go = Work(), [], threading.Event()
     work.run(lambda _: (go.wait(10), "old")[1], got.append)
-    older = work._thread
+    older = work._thread  # pyright: ignore[reportPrivateUsage]
     work.run(lambda _: "new", got.append)
     work.join(10)
     go.set()
