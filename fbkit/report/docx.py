@@ -99,7 +99,9 @@ class _Writer:
     def _table(self, table: Table) -> None:
         if table.caption:
             self._text(table.caption, style="Table heading")
-        made = docx_xml.table(self.word, rows=len(table.rows) + 1, columns=len(table.columns), caption=table.caption)
+        made = docx_xml.table(
+            self.word, rows=len(table.rows) + 1, columns=len(table.columns), caption=clean(table.caption)
+        )
         cells = [list(table.columns), *([clean(cell, limit=4 * CELL) for cell in row] for row in table.rows)]
         docx_xml.set_widths(made, widths(cells, total=_WIDTH_CM))
         for number, (row, texts) in enumerate(zip(made.rows, cells, strict=True)):
