@@ -230,7 +230,7 @@ def of_document(document: Document) -> Iterable[Said]:
 def _of_block(section: Section, block: Block) -> Iterable[Said]:
     match block:
         case Paragraph():
-            yield f"{section.key}:{block.text[:40]}", block.text
+            yield f"{section.key}:{block.text[:48].rpartition(' ')[0]}", block.text
         case Bullets():
             yield from ((section.key, item) for item in block.items)
         case Fields():

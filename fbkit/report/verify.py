@@ -9,6 +9,7 @@ import polars as pl
 from fbkit.report import numbers
 from fbkit.report.bundle import Bundle
 from fbkit.report.cells import Frames, value_at
+from fbkit.report.escape import terminal
 from fbkit.report.formats import written
 from fbkit.report.lines import DOCUMENTS, changed, expected
 from fbkit.schema.diagnosis import Diagnosis
@@ -190,3 +191,18 @@ def _of_files(bundle: Bundle, edited: Iterable[str]) -> Iterator[Row]:
             by_hand = name in _EDITABLE
             reason = "its words were edited since it was written" if by_hand else "it was edited since it was written"
             yield "file", name, "", digest[:12], now[:12], EDITED if by_hand else CHANGED, reason
+
+
+def verify_text(found: pl.DataFrame, *, quiet: bool = False) -> str:
+    """What :func:`verify` found, for a terminal: what no longer holds first, then how much does."""
+    lines: list[str] = []
+    for row in found.filter(pl.col("status") != HOLDS).iter_rows(named=True):
+        mark = "no longer holds" if row["status"] == CHANGED else "edited by hand"
+        now = "" if row["written"] is None else f": {row['written']} written, {row['now'] or 'nothing'} now"
+        lines.append(f"{mark}: {row['kind']} in {row['where']}{'' if row['status'] == EDITED else now}")
+        lines += [f"    {text}" for text in (row["claim"], row["why"]) if text]
+    kinds = found.filter(pl.col("status") == HOLDS).group_by("kind", maintain_order=True).len()
+    held = ", ".join(f"{size:,} {kind}{'s' if size != 1 else ''}" for kind, size in kinds.iter_rows())
+    bad = found.filter(pl.col("status") == CHANGED).height
+    last = f"everything holds: {held}" if not bad else f"{bad:,} no longer hold; {held or 'nothing'} still do"
+    return "\n".join(terminal(line) for line in (lines if quiet and bad else [*lines, last]))

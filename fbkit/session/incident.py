@@ -180,3 +180,27 @@ def _differences(asked: Asked, again: Diagnosis) -> str:
         if name in ("fbkit", "polars", "numpy") and versions().get(name) != number
     ]
     return f": {'; '.join(said)}" if said else ", from the same logs, contract and versions"
+
+
+def diff(before: str | Path, after: str | Path) -> pl.DataFrame:
+    """What differs between two incident bundles, in words: see :func:`fbkit.report.diff.diff`; empty if nothing does.
+
+    Raises
+    ------
+    InputError
+        One of the folders is no bundle, or a file of it is damaged.
+
+    Examples
+    --------
+    >>> import tempfile, fbkit as fb
+    >>> joined = fb.open_loop(fb.samples.path("recall_drop") / "variant_b").join()
+    >>> with tempfile.TemporaryDirectory() as out:
+    ...     one = fb.triage(joined, draws=20, seed=0).incident(f"{out}/one")
+    ...     other = fb.triage(joined, draws=20, seed=1).incident(f"{out}/other")
+    ...     found = diff(one, other)
+    >>> found.filter(part="question").select("what", "before", "after").row(0)
+    ('seed', '0', '1')
+    """
+    from fbkit.report.diff import diff as compare
+
+    return compare(Bundle.open(before), Bundle.open(after))
