@@ -7,6 +7,7 @@ from typing import Any
 import altair as alt
 
 from fbkit.charts.text import clean, lines
+from fbkit.schema.words import FAMILY_COLOURS
 
 INK = "#24292f"
 FAINT = "#57606a"
@@ -26,6 +27,21 @@ FONT = (
     "'fbkit Sans', 'DejaVu Sans Condensed', 'Segoe UI', 'Liberation Sans', Roboto, 'Helvetica Neue', Arial, sans-serif"
 )
 DATA_NAME = "rows"
+
+# The same on dark paper: Okabe and Ito's sky blue for what is current, greys turned round, other colours as they are.
+DARK = {
+    INK: "#e6edf3",
+    FAINT: "#9da7b1",
+    RULE: "#4b535d",
+    GRID: "#2a3037",
+    PAPER: "#12161c",
+    REFERENCE: "#7d8590",
+    CURRENT: "#56b4e9",
+    OTHER: "#656d76",
+    FAMILY_COLOURS["total"]: "#c3ccd6",
+}
+_DARK_SCHEMES = {"cividis": {"name": "cividis", "extent": [0.25, 1.0]}}  # its first quarter is as dark as the paper
+_COLOUR_KEYS = frozenset(("fill", "stroke", "background", "range", "value"))
 WIDTH = 520
 
 Row = dict[str, Any]
@@ -72,6 +88,35 @@ CONFIG: dict[str, Any] = {
     },
     "text": {"color": INK, "fontSize": 12},
 }
+
+
+def config(*, dark: bool = False) -> dict[str, Any]:
+    """The house look, for light or for dark pages."""
+    return dark_spec(CONFIG) if dark else CONFIG
+
+
+def dark_spec(spec: dict[str, Any]) -> dict[str, Any]:
+    """A chart's specification (or a part of one) for dark pages: the house colours exchanged, all else as it is.
+
+    Only what stands where a colour stands is exchanged: rows, titles and other texts of users never are.
+
+    >>> dark_spec({"mark": {"type": "bar", "color": "#24292f"}, "title": "#24292f"})
+    {'mark': {'type': 'bar', 'color': '#e6edf3'}, 'title': '#24292f'}
+    """
+    return {key: _dark(value, key) for key, value in spec.items()}
+
+
+def _dark(node: Any, key: str) -> Any:
+    if key in ("data", "datasets"):
+        return node
+    if isinstance(node, dict):
+        return dark_spec(node)
+    if isinstance(node, list):
+        return [_dark(item, key) for item in node]
+    if isinstance(node, str) and key == "scheme":
+        return _DARK_SCHEMES.get(node, node)
+    is_colour = isinstance(node, str) and (key in _COLOUR_KEYS or key.lower().endswith("color"))
+    return DARK.get(node.lower(), node) if is_colour else node
 
 
 def data(rows: Sequence[Row]) -> alt.InlineData:
