@@ -14,6 +14,8 @@ from fbkit.schema.diagnosis import Diagnosis
 
 PACKAGES: Final = ("fbkit", "polars", "numpy", "scipy", "altair", "vl-convert-python", "pydantic")
 
+LOGS: Final = ("predictions", "actions", "outcomes", "feedback", "changes")
+
 Source = tuple[str, str, int]
 
 
@@ -30,7 +32,7 @@ def _version(name: str) -> str:
 
 
 def source_rows(sources: Iterable[Sequence[object] | Mapping[str, object]]) -> list[Source]:
-    """Name (without folders or query), SHA-256 and rows of each source, sorted by name."""
+    """Name (``log/file``, without other folders or query), SHA-256 and rows of each source, sorted by name."""
     return sorted(_source(source) for source in sources)
 
 
@@ -41,7 +43,8 @@ def _source(source: Sequence[object] | Mapping[str, object]) -> Source:
         name, digest, rows = (getattr(source, part, None) for part in ("name", "sha256", "rows"))
     else:
         name, digest, rows = tuple(source)[:3]
-    plain = str(name).replace("\\", "/").split("?")[0].rstrip("/").split("/")[-1]
+    parts = str(name).replace("\\", "/").split("?")[0].rstrip("/").split("/")
+    plain = f"{parts[0]}/{parts[-1]}" if len(parts) > 1 and parts[0] in LOGS else parts[-1]
     return plain, str(digest), int(str(rows)) if rows is not None else -1
 
 
