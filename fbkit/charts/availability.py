@@ -8,6 +8,7 @@ import altair as alt
 import polars as pl
 
 from fbkit.charts import theme
+from fbkit.charts.changes import Changes, change_rows, changes_layer
 from fbkit.charts.text import clean, count_text, day_text, distinct, epoch_ms, interval_text, value_text
 
 _AXIS = alt.Axis(format=".0%", title="labels available", tickCount=5)
@@ -25,33 +26,42 @@ def _window(start: datetime, end: datetime, role: str) -> theme.Row:
     return {"part": "window", "role": role, "from": epoch_ms(start), "to": epoch_ms(end)}
 
 
+def _cell(row: dict[str, Any]) -> theme.Row:
+    return {
+        "part": "point",
+        "from": epoch_ms(row["period_start"]),
+        "to": epoch_ms(row["period_end"]),
+        "value": row["value"],
+        "young": row.get("stage") not in (None, "final"),
+        "said_from": day_text(row["period_start"]),
+        "said_stage": clean(row.get("stage") or "—"),
+        "said_pending": count_text(row.get("n_pending")),
+        **_said(row),
+    }
+
+
 def availability_rows(
-    frame: pl.DataFrame, *, by: str | None = None, windows: Sequence[tuple[datetime, datetime, str]] = ()
+    frame: pl.DataFrame,
+    *,
+    by: str | None = None,
+    windows: Sequence[tuple[datetime, datetime, str]] = (),
+    changes: Changes = None,
 ) -> list[theme.Row]:
-    """Rows of the availability chart: one per period and slice, plus the shaded windows (start, end, role).
+    """Rows of the availability chart: one per period and slice, the shaded windows (start, end, role), changes.
 
     ``frame`` is a result of ``availability``: period_start, period_end, value, lower, upper, n,
-    n_labelled, n_pending, stage, and the slice column ``by``.
+    n_labelled, n_pending, stage, and the slice column ``by``. ``pick`` is the place of a row's slice among the slices.
     """
     labels = distinct(frame[by].to_list()) if by else {}
+    places = {value: place for place, value in enumerate(labels)}
     rows: list[theme.Row] = [_window(*window) for window in windows]
     for row in frame.to_dicts():
-        start, end = epoch_ms(row["period_start"]), epoch_ms(row["period_end"])
-        rows.append(
-            {
-                "part": "point",
-                "slice": labels[row[by]] if by else "all predictions",
-                "from": start,
-                "to": end,
-                "value": row["value"],
-                "young": row.get("stage") not in (None, "final"),
-                "said_from": day_text(row["period_start"]),
-                "said_stage": clean(row.get("stage") or "—"),
-                "said_pending": count_text(row.get("n_pending")),
-                **_said(row),
-            }
-        )
-    return rows
+        place = {"slice": labels[row[by]], "pick": places[row[by]]} if by else {"slice": "all predictions"}
+        rows += [_cell(row) | place]
+    if frame.is_empty():
+        return rows
+    start, end = (frame[name].sort()[place] for name, place in (("period_start", 0), ("period_end", -1)))
+    return rows + change_rows(changes, start=start, end=end)
 
 
 def availability_chart(
@@ -61,9 +71,10 @@ def availability_chart(
     windows: Sequence[tuple[datetime, datetime, str]] = (),
     title: str | None = None,
     subtitle: str = "",
+    changes: Changes = None,
 ) -> Any:
     """Heat map of label availability, day or week of prediction by slice; hatched ends mark labels still arriving."""
-    rows = availability_rows(frame, by=by, windows=windows)
+    rows = availability_rows(frame, by=by, windows=windows, changes=changes)
     x = alt.X(
         "from:T",
         scale=alt.Scale(type="utc"),
@@ -102,7 +113,8 @@ def availability_chart(
     young = cells.transform_filter("datum.young").mark_rect(fill=theme.PAPER, opacity=0.45).encode(x=x, x2="to:T", y=y)
     edges = alt.Chart().transform_filter("datum.part === 'window'")
     marks = [edges.mark_rule(color=theme.INK, strokeDash=[4, 3]).encode(x=f"{end}:T") for end in ("from", "to")]
-    chart = alt.layer(heat, young, *marks, data=theme.data(rows)).properties(width=theme.WIDTH, height=alt.Step(24))
+    layers = [heat, young, *marks, *changes_layer()]
+    chart = alt.layer(*layers, data=theme.data(rows)).properties(width=theme.WIDTH, height=alt.Step(24))
     named = f" by {clean(by)}" if by else ""
     return theme.finish(
         chart,

@@ -21,7 +21,7 @@ def cohort_rows(
 
     ``frame`` is a result of ``label_lag`` with ``every``; the cell of an age reaches to the next age. ``promise`` is
     the age in days and the share promised by then (None: no share). Cells that were not reached have no row: they stay
-    blank. A cell in which the promise is broken is marked.
+    blank. A cell in which the promise is broken is marked. ``pick`` is the place of the cohort in time.
     """
     ages = sorted(set(frame["age_days"].to_list()))
     until = (
@@ -30,7 +30,12 @@ def cohort_rows(
         else {}
     )
     judged = _judged(ages, promise)
-    rows = [_cell(row, until=until, judged=judged) for row in frame.to_dicts() if row["value"] is not None]
+    places = {start: place for place, start in enumerate(frame["period_start"].unique().sort())}
+    rows = [
+        _cell(row, until=until, judged=judged) | {"pick": places[row["period_start"]]}
+        for row in frame.to_dicts()
+        if row["value"] is not None
+    ]
     if not frame.height:
         return rows
     first, last = frame["period_start"].min(), frame["period_end"].max()
@@ -100,7 +105,7 @@ def cohort_chart(
     x = alt.X(
         "age:Q",
         scale=alt.Scale(nice=False, zero=False),
-        axis=alt.Axis(title="age in days, of the cohort's youngest prediction", grid=False),
+        axis=alt.Axis(title="age in days, of the cohort's youngest prediction", grid=False, tickMinStep=1, format="d"),
     )
     y = alt.Y(
         "from:T",

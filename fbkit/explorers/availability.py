@@ -1,182 +1,241 @@
-"""Are the labels there: availability over time by slice, or how fast labels arrive."""
+"""Are the labels there: over time by slice, by cohort and age, down to the promise, and how fast they arrive."""
 
-from functools import cache
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, ClassVar, Final
 
+import ipywidgets
 import polars as pl
 import traitlets
 
 from fbkit.charts import availability as charts
-from fbkit.charts.text import clean, value_text
+from fbkit.charts.burn_down import burn_down_chart, burn_down_rows
+from fbkit.charts.heat import cohort_chart, cohort_rows
+from fbkit.charts.text import clean, instant_text
+from fbkit.explorers import availability_said as said
 from fbkit.explorers import model
-from fbkit.explorers.base import Explorer, dropdown, tie
-from fbkit.measure.availability import availability
-from fbkit.measure.lag import label_lag
-from fbkit.schema.period import Comparison
-from fbkit.schema.protocols import JoinedLike
+from fbkit.explorers.availability_model import AvailabilityModel
+from fbkit.explorers.base import Explorer, begin, dropdown, tie
+from fbkit.explorers.state import Shared, View
+from fbkit.schema.period import Comparison, Period, format_instant
 
-VIEWS = [("over time", "time"), ("by age: how fast labels arrive", "age")]
-GRAINS = [("day", "1d"), ("week", "1w")]
-NO_SLICE = "\0none"
-_SHOWN = 30
-
-
-class AvailabilityModel:
-    """Availability by time and slice, and arrival curves by period, kept once they were computed."""
-
-    def __init__(self, joined: JoinedLike, comparison: Comparison | None) -> None:
-        self.joined = joined
-        self.columns = model.slice_columns(joined)
-        self.reference, self.current = model.fix_periods(joined, comparison)
-        self.over_time = cache(self._over_time)
-        self.by_age = cache(self._by_age)
-
-    def _over_time(self, by: str | None, grain: str) -> pl.DataFrame:
-        frame = availability(self.joined, by=by, every=grain)
-        if by is None:
-            return frame
-        largest = (
-            frame.group_by(by)
-            .agg(pl.col("n").sum())
-            .sort("n", by, descending=[True, False], nulls_last=True)
-            .head(_SHOWN)
-        )
-        order = largest.select(by).with_row_index("order")
-        return frame.join(order, on=by, how="inner", nulls_equal=True).sort("order", "period_start").drop("order")
-
-    def _by_age(self, by: str | None, value: str | None) -> pl.DataFrame:
-        frame = self.joined.frame
-        if by is not None:
-            frame = frame.filter(pl.col(by).cast(pl.String).eq_missing(value))
-        rows = model.part(self.joined, frame)
-        periods = {"reference": self.reference, "current": self.current}
-        parts = [
-            label_lag(rows, period=period).with_columns(pl.lit(role).alias("role")) for role, period in periods.items()
-        ]
-        return pl.concat(parts)
-
-    def whole(self) -> dict[str, float | None]:
-        """Availability of each period."""
-        periods = {"reference": self.reference, "current": self.current}
-        return {role: availability(self.joined, period=period)["value"].item() for role, period in periods.items()}
+VIEWS: Final = [
+    ("over time", "time"),
+    ("by cohort and age", "cohorts"),
+    ("still missing to the promise", "burn_down"),
+    ("how fast they arrive", "age"),
+]
+GRAINS: Final = [("day", "1d"), ("week", "1w")]
+COHORTS: Final = [("the week due next", "week"), ("the day due next", "day"), ("the current period", "current")]
+NO_SLICE: Final = "\0none"
 
 
 class AvailabilityExplorer(Explorer):
-    """Label availability by day or week and slice, or by age.
+    """Label availability over time and slice, by cohort and age, down to the promise, and by age.
 
     Attributes
     ----------
     show
-        "time" or "age".
+        "time", "cohorts", "burn_down" or "age".
     by
         Slice column, or ``availability.NO_SLICE``.
     grain
-        "1d" or "1w".
+        "1d" or "1w": the length of a cell or cohort.
     value
-        The slice whose arrival curves are shown by age; ``availability.NO_SLICE`` is all predictions.
+        The slice that the other three views are narrowed to; ``availability.NO_SLICE`` is all predictions.
+    cohort
+        Whose labels are counted down: the "week" or "day" whose promise is due next, or the "current" period (the
+        brushed days, if there are some).
     """
 
+    FOLLOWS: ClassVar = ("reference", "current", "as_of", "version", "focus", "days", "by")
     show = traitlets.Unicode("time")
     by = traitlets.Unicode(NO_SLICE)
     grain = traitlets.Unicode("1d")
     value = traitlets.Unicode(NO_SLICE, allow_none=True)
+    cohort = traitlets.Unicode("week")
 
-    def __init__(self, joined: JoinedLike, comparison: Comparison | None = None, *, by: str | None = None) -> None:
-        self.model = AvailabilityModel(joined, comparison)
-        self._whole = self.model.whole()
-        columns = self.model.columns
-        super().__init__(by=by or (columns[0] if columns else NO_SLICE))
-        offered = [*model.choices(columns), ("no slice", NO_SLICE)]
-        self._values = dropdown("only", self._options(), value=self.value, tip="the slice whose arrival is shown")
-        self._grains = dropdown("each", GRAINS, value=self.grain, tip="the length of a cell", width="150px")
+    def __init__(
+        self,
+        thing: Any,
+        comparison: Comparison | None = None,
+        *,
+        shared: Shared | None = None,
+        by: str | None = None,
+        show: str = "time",
+    ) -> None:
+        source, state = begin(thing, comparison, shared, by=by)
+        self.model = AvailabilityModel(source)
+        super().__init__(source, shared=state, by=_shown(state.by), show=show)
+        self._controls = self._make_controls()
+        self.shared.observe(self._followed, names=["by", "as_of"])
         self.observe(self._other_column, names="by")
-        self.observe(self._offer, names="show")
+        self.observe(self._offer, names=["show", "value"])
+        self.picked(self._clicked)
+        controls = self._controls
         self.assemble(
-            [
-                tie(
-                    self,
-                    "show",
-                    dropdown("Labels", VIEWS, value=self.show, tip="what the picture shows", width="300px"),
-                ),
-                tie(self, "by", dropdown("by", offered, value=self.by, tip="the column to slice by")),
-                tie(self, "grain", self._grains),
-                tie(self, "value", self._values),
-            ],
-            watched=["show", "by", "grain", "value"],
+            [controls["show"], controls["by"], controls["value"], controls["grain"], controls["cohort"]],
+            [controls["as_of"]],
+            watched=["show", "grain", "value", "cohort"],
         )
         self._offer(None)
 
-    def _options(self) -> list[tuple[str, str | None]]:
-        values = model.slice_values(self.model.joined, self.by) if self.by != NO_SLICE else []
-        return [("all", NO_SLICE), *model.choices(values)]
+    # Controls ---------------------------------------------------------------------------------------------------
+    def _make_controls(self) -> dict[str, Any]:
+        columns = [*self.source.slices, *(["model_version"] if len(self.source.versions) > 1 else [])]
+        if self.by != NO_SLICE and self.by not in columns:
+            columns.insert(0, self.by)
+        offered = [*model.choices(columns), ("no slice", NO_SLICE)]
+        made = {
+            "show": dropdown("Labels", VIEWS, value=self.show, tip="what the picture shows", width="300px"),
+            "by": dropdown("by", offered, value=self.by, tip="the column to slice by"),
+            "value": dropdown("only", self._values(), value=self.value, tip="the slice that is looked at"),
+            "grain": dropdown("each", GRAINS, value=self.grain, tip="the length of a cell or cohort", width="150px"),
+            "cohort": dropdown("Cohort", COHORTS, value=self.cohort, tip="whose labels are counted down"),
+        }
+        for name, control in made.items():
+            tie(self, name, control)
+        return made | {"as_of": self._time_machine()}
+
+    def _time_machine(self) -> ipywidgets.SelectionSlider:
+        """The slider that moves everything to what was known at a time."""
+        moments = self.source.moments()
+        slider = ipywidgets.SelectionSlider(
+            options=[(instant_text(moment), moment) for moment in moments],
+            value=self.shared.as_of if self.shared.as_of in moments else moments[-1],
+            description="As known at",
+            tooltip="every number becomes what was known at this time; arrow keys go by day",
+            layout=ipywidgets.Layout(width="560px"),
+            style={"description_width": "initial"},
+        )
+        slider.disabled = len(moments) < 2
+        slider.observe(self._moved_in_time, names="value")
+        return slider
+
+    def _moved_in_time(self, change: dict[str, Any]) -> None:
+        self.shared.as_of = change["new"]
+
+    def _followed(self, change: dict[str, Any]) -> None:
+        """What another explorer of the page set is shown in the controls here."""
+        control = self._controls[change["name"]]
+        value = _shown(change["new"]) if change["name"] == "by" else change["new"]
+        if value in [held for _, held in control.options]:
+            control.value = value
+
+    def _values(self) -> list[tuple[str, str | None]]:
+        column = self._column
+        found = self.model.values(self.shared.view(), column) if column is not None else []
+        return [("all", NO_SLICE), *model.choices(found)]
 
     def _other_column(self, _: object) -> None:
         with self.quietly():
             self.value = NO_SLICE
-            self._values.options = self._options()
+            self.shared.by = self._column
+            self._controls["value"].options = self._values()
+        self.refresh()
 
     def _offer(self, _: object) -> None:
         # A control that would change nothing is not shown.
-        self._grains.layout.display = "" if self.show == "time" else "none"
-        self._values.layout.display = "" if self.show == "age" else "none"
+        shown = {
+            "grain": self.show in ("time", "cohorts"),
+            "value": self.show != "time",
+            "cohort": self.show == "burn_down",
+        }
+        for name, wanted in shown.items():
+            self._controls[name].layout.display = "" if wanted else "none"
 
+    def _clicked(self, place: int) -> None:
+        """A click on a slice looks at it everywhere; one on a cohort looks at its days."""
+        if self.show == "time" and self._column is not None:
+            values = self.result[self._column].unique(maintain_order=True).to_list()
+            if 0 <= place < len(values):
+                self.shared.focus_on(self._column, values[place])
+        elif self.show == "cohorts":
+            cohorts = self.result.select("period_start", "period_end").unique(maintain_order=True).rows()
+            if 0 <= place < len(cohorts):
+                self.shared.days = Period(start=cohorts[place][0], end=cohorts[place][1])
+
+    # What is shown ----------------------------------------------------------------------------------------------
     @property
     def _column(self) -> str | None:
         return None if self.by == NO_SLICE else self.by
 
+    def _view(self) -> View:
+        """The page's view, narrowed to the slice that was chosen here."""
+        view = self.shared.view()
+        if self.show == "time" or self._column is None or self.value == NO_SLICE:
+            return view
+        return view.but(focus={**view.focus, self._column: self.value})
+
     def answer(self) -> pl.DataFrame:
+        view = self._view()
         if self.show == "time":
-            return self.model.over_time(self._column, self.grain)
-        chosen = self._column if self.value != NO_SLICE else None
-        return self.model.by_age(chosen, self.value if chosen else None)
+            return self.model.over_time(view, self._column, self.grain)
+        if self.show == "cohorts":
+            return self.model.cohorts(view, self.grain)
+        if self.show == "burn_down":
+            return self.model.burn_down(view, self.cohort)
+        return self.model.by_age(view)
 
     def drawing(self) -> object:
         return self.show
 
-    def _windows(self) -> list[tuple[Any, Any, str]]:
-        return [
-            (period.start, period.end, role)
-            for period, role in ((self.model.reference, "reference"), (self.model.current, "current"))
-        ]
+    def _windows(self) -> list[tuple[datetime, datetime, str]]:
+        view = self.shared.view()
+        return [(period.start, period.end, role) for role, period in said.periods(view)]
+
+    def _changes(self) -> pl.DataFrame | None:
+        """The changes that had been made by the as-of time."""
+        changes = self.source.changes
+        return None if changes is None else changes.filter(pl.col("ts") <= self.shared.as_of)
+
+    def _drawn(self) -> dict[str, Any]:
+        drawn: dict[str, Any] = {} if self.show == "age" else {"changes": self._changes()}
+        if self.show == "time":
+            drawn |= {"by": self._column, "windows": self._windows()}
+        if self.show == "cohorts":
+            promise = self.model.promise
+            drawn |= {"promise": (promise.age / timedelta(days=1), None if promise.of_usual else promise.minimum)}
+        return drawn
 
     def rows(self) -> list[dict[str, Any]]:
-        if self.show == "age":
-            return charts.lag_rows(self.result)
-        return charts.availability_rows(self.result, by=self._column, windows=self._windows())
+        make: dict[str, Any] = {
+            "time": charts.availability_rows,
+            "cohorts": cohort_rows,
+            "burn_down": burn_down_rows,
+            "age": charts.lag_rows,
+        }
+        return make[self.show](self.result, **self._drawn())
 
     def chart(self) -> Any:
         texts = self.texts()
-        titles: dict[str, Any] = {"title": texts["headline"], "subtitle": texts["smallprint"]}
-        if self.show == "age":
-            return charts.lag_chart(self.result, **titles)
-        return charts.availability_chart(self.result, by=self._column, windows=self._windows(), **titles)
+        titles = {"title": texts["headline"], "subtitle": texts["smallprint"]}
+        make: dict[str, Any] = {
+            "time": charts.availability_chart,
+            "cohorts": cohort_chart,
+            "burn_down": burn_down_chart,
+            "age": charts.lag_chart,
+        }
+        return make[self.show](self.result, **self._drawn(), **titles)
 
     def texts(self) -> dict[str, str]:
-        then, now = self._whole["reference"], self._whole["current"]
-        said = f"{value_text(then)} of the reference period's labels are known, {value_text(now)} of the current one's"
-        if self.show == "age":
-            where = f" ({clean(self.by)} = {clean(self.value)})" if self._column and self.value != NO_SLICE else ""
-            headline, small = f"How fast labels arrive{where}", "of all predictions at least that old"
-        else:
-            headline = f"Label availability{f' by {clean(self.by)}' if self._column else ''}"
-            small = "dashed: the compared periods; veiled: labels still arriving"
+        view = self._view()
+        narrowed = "" if view.focus == self.shared.focus else f" ({clean(self.by)} = {clean(self.value)})"
+        headline, small, summary = said.TEXTS[self.show](self.model, view, self.result, self._column)
+        note = self.model.note
         return {
-            "headline": headline,
-            "smallprint": model.smallprint(self.model.joined, small),
-            "summary": f"{said}. {self._worst()}".strip(),
+            "headline": headline + narrowed,
+            "smallprint": self.source.smallprint(view, small, note),
+            "summary": f"{summary} {note}".strip() + ("." if note else ""),
         }
 
-    def _worst(self) -> str:
-        if self.show != "time" or self._column is None:
-            return ""
-        inside = self.result.filter(
-            (pl.col("period_start") >= self.model.current.start) & (pl.col("period_start") < self.model.current.end)
-        )
-        known = inside.group_by(self._column).agg(pl.col("n_labelled").sum(), pl.col("n").sum())
-        ranked = known.with_columns((pl.col("n_labelled") / pl.col("n")).alias("share")).sort(
-            "share", self._column, nulls_last=True
-        )
-        if ranked.height < 2:
-            return ""
-        lowest = ranked.row(0, named=True)
-        return f"Fewest now: {clean(lowest[self._column])}, {value_text(lowest['share'])} of {lowest['n']:,}."
+    def calls(self) -> list[str]:
+        view, source = self._view(), self.source
+        extra = {name: value for name, value in view.focus.items() if view.focus != self.shared.focus}
+        data = "ledger" if source.joined is None else f"joined.only({extra!a})" if extra else "joined"
+        moved = source.joined is None and view.as_of != source.as_of
+        at = f", as_of='{format_instant(view.as_of)}'" if moved else ""
+        return said.calls(self.show, view, data, by=self._column, grain=self.grain, result=self.result, at=at)
+
+
+def _shown(by: str | None) -> str:
+    return NO_SLICE if by is None else by

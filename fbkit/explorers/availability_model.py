@@ -1,0 +1,95 @@
+"""The frames behind the availability explorer; a call is a function of the view and its arguments."""
+
+from typing import Any, Final
+
+import numpy as np
+import polars as pl
+
+from fbkit.explorers.source import Source, Subject
+from fbkit.explorers.state import View
+from fbkit.measure.availability import availability
+from fbkit.measure.burn_down import burn_down, promise_dates
+from fbkit.measure.labels.arrival_days import DAY, promise_of
+from fbkit.measure.lag import label_lag
+from fbkit.schema.label import LabelWindow
+from fbkit.schema.period import Period
+
+OPEN: Final = {"week": "1w", "day": "1d"}
+_SLICES: Final = 30
+_LISTED: Final = 40
+_COHORTS: Final = 35
+_AGES: Final = 21
+
+
+class AvailabilityModel:
+    """What is asked of a source about its labels. ``note`` tells which filter could not be applied last."""
+
+    def __init__(self, source: Source) -> None:
+        self.source = source
+        window = LabelWindow.of(source.contract)
+        self.promise = promise_of(source.contract, delay=window.delay)
+        latest = max(-(-window.delay // DAY), self.promise.due, 1)
+        steps = np.unique(np.rint(np.linspace(0, latest, min(latest + 1, _AGES))).astype(np.int64))
+        self.ages: list[float] = sorted({float(step) for step in steps} | {float(self.promise.due)})
+        self.dates = pl.DataFrame()
+        self.note = ""
+
+    def _subject(self, view: View, *, by: str | None = None) -> Subject:
+        subject = self.source.subject(view, by=by, bins=False)
+        self.note = subject.note
+        return subject
+
+    def values(self, view: View, by: str) -> list[str | None]:
+        """The values of a slice column, the most frequent first, at most a list's length."""
+        subject = self._subject(view, by=by)
+        counted = availability(subject.data, by=by, **subject.options)
+        ordered = counted.sort("n", by, descending=[True, False], nulls_last=True)
+        return ordered[by].head(_LISTED).to_list()
+
+    def over_time(self, view: View, by: str | None, grain: str) -> pl.DataFrame:
+        """Availability by time, of the largest slices."""
+        subject = self._subject(view, by=by)
+        frame = availability(subject.data, by=by, every=grain, **subject.options)
+        if by is None:
+            return frame
+        largest = frame.group_by(by).agg(pl.col("n").sum())
+        largest = largest.sort("n", by, descending=[True, False], nulls_last=True).head(_SLICES)
+        order = largest.select(by).with_row_index("order")
+        return frame.join(order, on=by, how="inner", nulls_equal=True).sort("order", "period_start").drop("order")
+
+    def cohorts(self, view: View, grain: str) -> pl.DataFrame:
+        """Arrival curves of the newest cohorts at some ages."""
+        subject = self._subject(view)
+        frame = label_lag(subject.data, every=grain, points=self.ages, **subject.options)
+        newest = frame["period_start"].unique().sort().tail(_COHORTS)
+        return frame.filter(pl.col("period_start") >= newest[0]) if len(newest) else frame
+
+    def burn_down(self, view: View, cohort: str) -> pl.DataFrame:
+        """Labels missing of the week or day due next, or of the current period if there is none.
+
+        ``dates`` tells when this cohort, and every open week or day, gets there.
+        """
+        subject = self._subject(view)
+        every = burn_down(subject.data, every=OPEN.get(cohort, "1w"), **subject.options)
+        self.dates = promise_dates(every)
+        if cohort in OPEN and not every.is_empty():
+            return every.filter(pl.col("period_start") == every["period_start"][0])
+        frame = burn_down(subject.data, period=view.now, **subject.options)
+        self.dates = pl.concat([promise_dates(frame), self.dates])
+        return frame
+
+    def by_age(self, view: View) -> pl.DataFrame:
+        """Arrival curves of both periods."""
+        subject = self._subject(view)
+        periods = {"reference": view.reference, "current": view.now}
+        parts = [
+            label_lag(subject.data, period=period, **subject.options).with_columns(pl.lit(role).alias("role"))
+            for role, period in periods.items()
+        ]
+        return pl.concat(parts)
+
+    def known(self, view: View, period: Period) -> float | None:
+        """Availability of a period."""
+        subject = self._subject(view)
+        options: dict[str, Any] = subject.options
+        return availability(subject.data, period=period, **options)["value"].item()

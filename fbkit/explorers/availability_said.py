@@ -1,0 +1,146 @@
+"""What the availability explorer says beside its pictures, and the calls that compute what it shows."""
+
+from collections.abc import Callable, Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+import polars as pl
+
+from fbkit.charts.text import clean, count_text, day_text, value_text
+from fbkit.explorers.availability_model import AvailabilityModel
+from fbkit.explorers.model import span_text
+from fbkit.explorers.state import View
+from fbkit.schema.period import Period
+
+Said = tuple[str, str, str]
+
+
+def periods(view: View) -> list[tuple[str, Period]]:
+    """The compared periods by role; brushed days take the place of the current one."""
+    return [("reference", view.reference), ("current", view.now)]
+
+
+def _both(model: AvailabilityModel, view: View) -> str:
+    then, now = (value_text(model.known(view, period)) for _, period in periods(view))
+    return f"{then} of the reference period's labels are known, {now} of the current one's."
+
+
+def _over_time(model: AvailabilityModel, view: View, frame: pl.DataFrame, by: str | None) -> Said:
+    headline = f"Label availability{f' by {clean(by)}' if by else ''}"
+    summary = f"{_both(model, view)} {_worst(frame, view, by)}".strip()
+    return headline, "dashed: the compared periods; veiled: labels still arriving", summary
+
+
+def _worst(frame: pl.DataFrame, view: View, by: str | None) -> str:
+    if by is None:
+        return ""
+    inside = frame.filter((pl.col("period_start") >= view.now.start) & (pl.col("period_start") < view.now.end))
+    known = inside.group_by(by).agg(pl.col("n_labelled").sum(), pl.col("n").sum())
+    ranked = known.with_columns((pl.col("n_labelled") / pl.col("n")).alias("share")).sort("share", by, nulls_last=True)
+    if ranked.height < 2:
+        return ""
+    lowest = ranked.row(0, named=True)
+    return f"Fewest now: {clean(lowest[by])}, {value_text(lowest['share'])} of {lowest['n']:,}."
+
+
+def _cohorts(model: AvailabilityModel, _: View, frame: pl.DataFrame, __: str | None) -> Said:
+    small = "blank: not all of the cohort is that old yet"
+    headline = "Labels by cohort and age"
+    judged = frame.filter((pl.col("age_days") == model.promise.due) & pl.col("value").is_not_null())
+    minimum = None if model.promise.of_usual else model.promise.minimum
+    if judged.is_empty():
+        return headline, small, f"No cohort is {model.promise.due} days old yet."
+    newest = judged.row(-1, named=True)
+    told = f"{value_text(newest['value'])} of {_cohort(newest)} had a label after {model.promise.due} days"
+    if minimum is None:
+        return headline, small, f"{told}."
+    kept = judged.filter(pl.col("value") >= minimum).height
+    summary = f"{kept} of {judged.height} cohorts kept the promise of {value_text(minimum)}; {told}."
+    return headline, f"{small}; crosses: promise broken", summary
+
+
+def _burn_down(model: AvailabilityModel, view: View, frame: pl.DataFrame, _: str | None) -> Said:
+    headline = "Labels still missing to the promise"
+    small = "forecast: if the rest comes as it did for mature cohorts"
+    if frame.is_empty():
+        return headline, small, f"There are no predictions in {span_text(view.now)}, as known then."
+    line = model.dates.filter(pl.col("period_start") == frame["period_start"][0]).row(0, named=True)
+    others = model.dates.filter(pl.col("state") == "short").height - (line["state"] == "short")
+    more = f" {others} more open cohort{'s' * (others > 1)} will fall short." if others > 0 else ""
+    return headline, small, _verdict(line) + more
+
+
+def _verdict(line: Mapping[str, Any]) -> str:
+    promised = f"the {count_text(line['n_needed'])} labels of {_cohort(line)} {_PROMISED[line['goal']]}"
+    if line["minimum"] is not None:
+        promised += f" ({value_text(line['minimum'])} after {line['at_days']:g} days)"
+    due = day_text(line["due_at"])
+    if line["n_needed"] is None:
+        return f"What is promised for {_cohort(line)} cannot be said: {line['reason']}."
+    if line["state"] == "reached":
+        return f"{_first(promised)} were there on {day_text(line['reached_at'])}."
+    if line["state"] == "missed":
+        return f"{_first(promised)} were not there by {due}: short by {_whole(line['short'])}."
+    missing = f"{count_text(line['n_missing'])} are missing"
+    if line["state"] == "open":
+        return f"Of {promised} {missing}; when they will be there cannot be said: {line['reason']}."
+    if line["state"] == "short":
+        between = f"{_whole(line['short_lower'])} to {_whole(line['short_upper'])}"
+        return f"Of {promised} {missing}; not reached by {due}: short by {_whole(line['short'])} ({between})."
+    return f"Of {promised} {missing}; expected on {day_text(line['reached_at'])}{_between(line, due)}."
+
+
+def _between(line: Mapping[str, Any], due: str) -> str:
+    earliest, latest = line["reached_earliest"], line["reached_latest"]
+    if latest is None:
+        return f" (perhaps not by {due})"
+    return "" if earliest == latest else f" ({day_text(earliest)} to {day_text(latest)})"
+
+
+_PROMISED: Final = {
+    "label_availability": "that are promised",
+    "feed_completeness": "that are promised of those that mature cohorts had",
+    "all": "(no promise in the contract: every prediction)",
+    "usual": "(no promise in the contract: as many as mature cohorts had)",
+}
+
+
+def _first(text: str) -> str:
+    return text[:1].upper() + text[1:]
+
+
+def _whole(value: float) -> str:
+    return count_text(round(value))
+
+
+def _cohort(line: Mapping[str, Any]) -> str:
+    start, end = line["period_start"], line["period_end"]
+    if end - start <= timedelta(days=1):
+        return f"{start.day} {start:%b}"
+    return span_text(Period(start=start, end=end))
+
+
+def _by_age(model: AvailabilityModel, view: View, _: pl.DataFrame, __: str | None) -> Said:
+    return "How fast labels arrive", "of all predictions at least that old", _both(model, view)
+
+
+TEXTS: Final[dict[str, Callable[[AvailabilityModel, View, pl.DataFrame, str | None], Said]]] = {
+    "time": _over_time,
+    "cohorts": _cohorts,
+    "burn_down": _burn_down,
+    "age": _by_age,
+}
+
+
+def calls(show: str, view: View, data: str, *, by: str | None, grain: str, result: pl.DataFrame, at: str) -> list[str]:
+    """Python lines that compute what is shown; ``data`` is the name of the table, ``at`` an argument of each call."""
+    if show == "time":
+        return [f"fb.availability({data}, {f'by={by!a}, ' if by else ''}every={grain!a}{at})"]
+    if show == "cohorts":
+        return [f"fb.label_lag({data}, every={grain!a}{at})"]
+    if show == "age":
+        return [f"fb.label_lag({data}, period='{period}'{at})" for _, period in periods(view)]
+    cohort = view.now
+    if not result.is_empty():
+        cohort = Period(start=result["period_start"][0], end=result["period_end"][0])
+    return ["from fbkit.measure.burn_down import burn_down", f"burn_down({data}, period='{cohort}'{at})"]
