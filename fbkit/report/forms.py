@@ -43,7 +43,7 @@ def forms(
         A PDF is asked for and its package is not installed.
     """
     if pdf:
-        _need_pdf()
+        need_pdf()
     shown = {key: (figures.address(png), figures.width(png)) for key, png in images.items()}
     drawn = {key: (png, figures.width(png)) for key, png in images.items()}
     files = {
@@ -56,7 +56,8 @@ def forms(
     return files
 
 
-def _need_pdf() -> None:
+def need_pdf() -> None:
+    """Raise MissingPartError if no PDF can be written here."""
     if find_spec("fpdf") is None:
         raise MissingPartError(
             "a PDF needs a package that is not installed",

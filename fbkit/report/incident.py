@@ -14,7 +14,7 @@ from fbkit.report.card import card_html
 from fbkit.report.claims import claims
 from fbkit.report.document import Document
 from fbkit.report.files import MANIFEST, sha256, write_folder
-from fbkit.report.forms import forms
+from fbkit.report.forms import forms, need_pdf
 from fbkit.report.mask import export_frame
 from fbkit.report.proofs import Proofs
 from fbkit.report.serial import diagnosis_json, to_csv, to_json, to_parquet
@@ -80,6 +80,8 @@ def render(
     pdf: bool = False,
 ) -> dict[str, bytes]:
     """The bundle's files by name, without writing them; parameters as in :func:`write`."""
+    if pdf:
+        need_pdf()
     if clock is not None:
         diagnosis = _untimed(diagnosis)
     written = clock or datetime.now(UTC)

@@ -1,0 +1,79 @@
+from datetime import UTC, datetime
+
+import polars as pl
+import pytest
+
+from fbkit.report import incident, notes, timeline
+from fbkit.schema.diagnosis import Diagnosis
+
+CLOCK = datetime(2026, 11, 2, tzinfo=UTC)
+
+
+def onset(**at: datetime | None) -> pl.DataFrame:
+    rows = [(event, when, None if when else f"no {event}") for event, when in at.items()]
+    schema = {"event": pl.String, "at": pl.Datetime("us", "UTC"), "reason": pl.String}
+    return pl.DataFrame(rows, schema=schema, orient="row")
+
+
+def day(number: int, month: int = 10) -> datetime:
+    return datetime(2026, month, number, tzinfo=UTC)
+
+
+ONSET = onset(began_by_prediction=day(28, 9), began_by_arrival=None, visible=day(5), decidable=day(20))
+
+
+def test_everything_with_a_date_stands_in_order(make, diagnosis: Diagnosis) -> None:
+    noted = make.diagnosis(notes=notes.annotated(diagnosis, "Called the owner.", author="Ada", at="2026-10-06"))
+    listed = timeline.frame(noted, {"onset": ONSET})
+    assert listed["at"].is_sorted()
+    assert listed.columns == ["at", "source", "what"]
+    assert listed.select("at", "source").rows() == [
+        (day(28, 9), "asked"),
+        (day(28, 9), "measured"),
+        (datetime(2026, 9, 28, 6, tzinfo=UTC), "logged"),
+        (day(5), "asked"),
+        (day(5), "measured"),
+        (day(6), "noted"),
+        (day(20), "measured"),
+        (day(2, 11), "asked"),
+    ]
+    (logged,) = listed.filter(pl.col("source") == "logged")["what"]
+    assert logged == "label: EU feed moved. Within a day of the start of the current period."
+
+
+def test_what_is_not_known_says_why(diagnosis: Diagnosis) -> None:
+    fields, _ = timeline.blocks(diagnosis, {"onset": ONSET})
+    assert dict(fields.items) == {
+        "began, by time of prediction": "2026-09-28",
+        "began, by arrival of labels": "not known: no began_by_arrival",
+        "visible on a dashboard": "2026-10-05",
+        "decidable": "2026-10-20",
+    }
+
+
+def test_without_the_measured_frame_the_diagnosis_own_dates_are_told(make) -> None:
+    plain = make.diagnosis(method={"day_of_change": "2026-09-28T00:00:00Z"})
+    fields, _ = timeline.blocks(plain, {})
+    assert dict(fields.items)["began, by time of prediction"] == "2026-09-28"
+    assert dict(fields.items)["visible on a dashboard"] == "not known: not measured"
+    never = make.diagnosis(method={"day_of_change": None}, decidable_at=None, reason="two worlds fit")
+    fields, _ = timeline.blocks(never, {})
+    assert dict(fields.items)["began, by time of prediction"].startswith("not known")
+    assert dict(fields.items)["decidable"] == "not known: two worlds fit"
+
+
+@pytest.mark.parametrize("ts", ["", "yesterday", "2026-99-99", "<script>", None])
+def test_a_change_without_a_readable_time_is_left_out_of_the_order(make, ts: object) -> None:
+    odd = make.diagnosis(changes=({"ts": ts, "kind": "deploy", "what": "x"},))
+    assert "logged" not in timeline.frame(odd, {})["source"].to_list()
+
+
+def test_the_documents_tell_it_and_the_frame_goes_with_them(make, diagnosis: Diagnosis) -> None:
+    files = incident.render(
+        make.without_pictures(diagnosis), contract=make.contract(), frames={"onset": ONSET}, clock=CLOCK
+    )
+    text = files["incident.md"].decode()
+    assert text.index("## Timeline") < text.index("## What moved" if "## What moved" in text else "## Why")
+    assert "- visible on a dashboard: 2026-10-05" in text
+    assert b"2026-09-28T06:00:00Z,logged,label: EU feed moved." in files["data/timeline.csv"]
+    assert "data/onset.csv" in files
