@@ -11,6 +11,7 @@ from typing import Any
 from fbkit.explorers.availability import AvailabilityExplorer
 from fbkit.explorers.calibration import CalibrationExplorer
 from fbkit.explorers.drift import DriftExplorer
+from fbkit.explorers.predictions import PredictionsExplorer
 from fbkit.explorers.slices import SlicesExplorer
 from fbkit.explorers.state import Shared
 from fbkit.explorers.thresholds import ThresholdsExplorer
@@ -84,6 +85,34 @@ def thresholds(
         The state of a page, to look at the same periods, slices and threshold as its other explorers.
     """
     return ThresholdsExplorer(thing, comparison, threshold=threshold, target=target, shared=shared)
+
+
+def predictions(
+    thing: Any,
+    comparison: Comparison | None = None,
+    *,
+    question: str | None = None,
+    receipt: Callable[[str], Any] | None = None,
+    shared: Shared | None = None,
+) -> PredictionsExplorer:
+    """Find predictions (the worst errors, a slice, an id, a state) and open the receipt of one.
+
+    At most 50 rows go to the page, and none of them into a saved notebook: the picture that stays has counts only.
+
+    Parameters
+    ----------
+    thing
+        A joined table, or the source of another explorer; a ledger holds no rows, and the explorer says so.
+    comparison
+        Two periods; by default the last mature week against what came before it.
+    question
+        What to look for first: "missed", "false_alarms", "errors", "pending", "missing", "censored", "late", "newest".
+    receipt
+        What makes the receipt of an id; by default the joined table's own.
+    shared
+        The state of a page, to look at the same periods, slices and threshold as its other explorers.
+    """
+    return PredictionsExplorer(thing, comparison, question=question, receipt=receipt, shared=shared)
 
 
 def triage(diagnosis: Diagnosis, *, export: Callable[[Path], Any] | None = None) -> TriageCard:
