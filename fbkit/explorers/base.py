@@ -145,6 +145,14 @@ class Explorer(ipywidgets.VBox):
         """``headline``, ``smallprint`` and ``summary`` of ``result``."""
         raise NotImplementedError
 
+    def signals(self) -> dict[str, Any]:
+        """Signals of the drawing to set with the rows: the position of a handle, for example."""
+        return {}
+
+    def cleared(self) -> list[str]:
+        """Selections of the drawing to let go of."""
+        return []
+
     def calls(self) -> list[str]:
         """Python lines that compute ``result`` from ``joined``, without a widget."""
         raise NotImplementedError
@@ -181,7 +189,8 @@ class Explorer(ipywidgets.VBox):
     def _show(self) -> None:
         self.result = self.answer()
         texts = {name: clean(text, limit=300) for name, text in self.texts().items()}
-        self.view.show(self.drawing(), chart=self.chart, rows=self.rows(), texts=texts)
+        told: dict[str, Any] = {"signals": self.signals(), "cleared": self.cleared()}
+        self.view.show(self.drawing(), chart=self.chart, rows=self.rows(), texts=texts, **told)
         self.summary = texts["summary"]
         self._line.value = _paragraph(self.summary)
 

@@ -58,7 +58,7 @@ class Sharing(ipywidgets.VBox):
         )
         self._open.observe(self._opened, names="value")
         self._panel: ipywidgets.Widget | None = None
-        super().__init__(children=[self._open])
+        super().__init__(children=[self._open], layout=ipywidgets.Layout(align_items="flex-start"))
         self.add_class("fbkit-sharing")
 
     def _opened(self, change: dict[str, Any]) -> None:

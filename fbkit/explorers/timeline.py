@@ -29,7 +29,7 @@ class TimelineExplorer(Explorer):
         "1d" or "1w".
     """
 
-    FOLLOWS = ("metric", "stage", "as_of", "version", "focus", "reference", "current")
+    FOLLOWS = ("metric", "stage", "as_of", "version", "focus", "days", "reference", "current")
     grain = traitlets.Unicode("1d")
 
     def __init__(self, thing: Any, comparison: Comparison | None = None, *, shared: Shared | None = None) -> None:
@@ -38,6 +38,11 @@ class TimelineExplorer(Explorer):
         self.brushed(self._brush)
         control = dropdown("each", GRAINS, value=self.grain, tip="the length of a point", width="150px")
         self.assemble([tie(self, "grain", control)], watched=["grain"])
+
+    def _shared_moved(self, _: object) -> None:
+        # The brush is drawn already by whoever drew it; only one that was let go of elsewhere has to vanish.
+        if self.shared.last != {"days"} or self.shared.days is None:
+            super()._shared_moved(_)
 
     def _brush(self, start: datetime | None, end: datetime | None) -> None:
         """Brushed days are whole days."""
@@ -69,9 +74,12 @@ class TimelineExplorer(Explorer):
     def rows(self) -> list[dict[str, Any]]:
         return charts.timeline_rows(self.result, **self._drawn())
 
+    def cleared(self) -> list[str]:
+        return [charts.BRUSH] if self.shared.days is None else []
+
     def chart(self) -> Any:
         texts = self.texts()
-        titles = {"title": texts["headline"], "subtitle": texts["smallprint"]}
+        titles: dict[str, Any] = {"title": texts["headline"], "subtitle": texts["smallprint"]}
         return charts.timeline_chart(self.result, **self._drawn(), stage=self.shared.stage, **titles)
 
     def texts(self) -> dict[str, str]:

@@ -114,6 +114,7 @@ async function render({ model, el }) {
   async function update(frame) {
     const { view } = embedded;
     for (const [name, value] of Object.entries(frame.signals ?? {})) view.signal(name, value);
+    for (const name of frame.cleared ?? []) view.data(`${name}_store`, []);
     for (const name of LIVE) view.signal(`fbkit_${name}`, text(frame.texts, name));
     view.data("rows", frame.rows);
     await view.runAsync();

@@ -27,7 +27,8 @@ class LiveChart(anywidget.AnyWidget):
         ``{"key", "json"}``: the specification without rows; the view draws anew only when the key changes.
     frame
         ``{"seq", "rows", "texts"}``: what is shown. ``seq`` counts up, so that a test (and a reader of
-        the page) can tell which answer was painted; ``signals`` sets what a person set in the picture.
+        the page) can tell which answer was painted; ``signals`` sets what a person sets in the picture, and
+        ``cleared`` names selections to let go of.
     picked
         ``{"seq", "kind", "value"}``, from the page: a click on a mark whose row has a field ``pick`` (kind "pick"), a
         brush of days ("days", two times in milliseconds or null), a dragged threshold ("threshold").
@@ -53,6 +54,7 @@ class LiveChart(anywidget.AnyWidget):
         rows: Sequence[Row],
         texts: Mapping[str, str],
         signals: Mapping[str, Any] | None = None,
+        cleared: Sequence[str] = (),
     ) -> None:
         """Show rows in the drawing of this key; ``chart`` is asked only for a key that was never shown."""
         if key not in self._drawings:
@@ -61,14 +63,14 @@ class LiveChart(anywidget.AnyWidget):
         with self.hold_sync():
             if drawing != self.drawing:
                 self.drawing = drawing
-            self._send_rows(plain(rows), texts, signals or {})
+            self._send_rows(plain(rows), texts, {"signals": dict(signals or {}), "cleared": list(cleared)})
 
-    def _send_rows(self, rows: list[Row], texts: Mapping[str, str], signals: Mapping[str, Any]) -> None:
+    def _send_rows(self, rows: list[Row], texts: Mapping[str, str], more: Mapping[str, Any]) -> None:
         self._seq += 1
         self.frame = {
             "seq": self._seq,
             "rows": rows,
-            "signals": dict(signals),
+            **more,
             "texts": {**texts, "smallprint": "\n".join(lines(texts.get("smallprint", " ")))},
         }
 
