@@ -4,7 +4,7 @@ import io
 import json
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from types import MappingProxyType
@@ -38,7 +38,8 @@ def save(ledger: Ledger, folder: str | Path) -> Path:
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         temporary.mkdir()
-        _fill(ledger, temporary)
+        for name, content in files_of(ledger).items():
+            write_new(temporary / name, content)
         put_in_place(temporary, target)
     except OSError as error:
         raise failed(target, error) from error
@@ -71,18 +72,19 @@ def _check_replaceable(target: Path) -> None:
         )
 
 
-def _fill(ledger: Ledger, folder: Path) -> None:
-    files: list[dict[str, object]] = []
+def files_of(ledger: Ledger) -> dict[str, bytes]:
+    """The files of a saved ledger by name, the manifest last."""
+    made: dict[str, bytes] = {}
+    listed: list[dict[str, object]] = []
     for number, ((kind, cut), table) in enumerate(ledger.tables.items()):
         name = f"{kind}-{number:02d}.parquet"
         buffer = io.BytesIO()
         table.write_parquet(buffer, compression="zstd", statistics=False)
-        content = buffer.getvalue()
-        write_new(folder / name, content)
-        digest = sha256(content)
-        files.append({"name": name, "sha256": digest, "kind": kind, "slices": list(cut), "lines": table.height})
-    told = _told(ledger) | {"files": files}
-    write_new(folder / MANIFEST, (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode())
+        made[name] = buffer.getvalue()
+        entry: dict[str, object] = {"name": name, "sha256": sha256(made[name]), "kind": kind, "slices": list(cut)}
+        listed.append(entry | {"lines": table.height})
+    told = _told(ledger) | {"files": listed}
+    return {**made, MANIFEST: (json.dumps(told, indent=1, ensure_ascii=False) + "\n").encode()}
 
 
 def _told(ledger: Ledger) -> dict[str, Any]:
@@ -132,7 +134,17 @@ def read(folder: str | Path) -> Ledger:
             next_step='fb.Ledger.open("out/ledger")',
         )
     root = Path(folder)
-    told = _manifest(root)
+    return of_files(_manifest(root), lambda name: _content(root, name))
+
+
+def of_files(told: Mapping[str, Any], fetch: Callable[[str], bytes]) -> Ledger:
+    """The ledger of a manifest and of the files that it names.
+
+    Raises
+    ------
+    InputError
+        The manifest or a file is damaged; what ``fetch`` raises for a file that is missing passes through.
+    """
     try:
         contract = Contract.from_toml(told["contract"], name=MANIFEST)
         manifest = _read_manifest(told, contract)
@@ -144,16 +156,23 @@ def read(folder: str | Path) -> Ledger:
         ]
     except (KeyError, TypeError, ValueError, AttributeError, FbkitError) as error:
         raise _damaged(MANIFEST, f"{type(error).__name__}: {error}".splitlines()[0]) from error
-    tables = {(kind, cut): _table(root, name, digest, manifest, kind, cut) for name, digest, kind, cut in listed}
+    tables = {(kind, cut): _table(fetch, name, digest, manifest, kind, cut) for name, digest, kind, cut in listed}
     ledger = Ledger(tables=MappingProxyType(tables), values=MappingProxyType(values), edges=edges, manifest=manifest)
     _check_whole(ledger)
     return ledger
 
 
+def _content(root: Path, name: str) -> bytes:
+    try:
+        return (root / name).read_bytes()
+    except OSError as error:
+        raise _damaged(name, error.strerror or type(error).__name__) from error
+
+
 def _manifest(root: Path) -> dict[str, Any]:
     file = root / MANIFEST
     try:
-        told = json.loads(file.read_text(encoding="utf-8"))
+        text = file.read_bytes()
     except FileNotFoundError as error:
         raise InputError(
             "there is no ledger here",
@@ -161,12 +180,27 @@ def _manifest(root: Path) -> dict[str, Any]:
             allowed="a folder that ledger.save() wrote",
             next_step="name the folder of a saved ledger",
         ) from error
-    except (OSError, ValueError) as error:
+    except OSError as error:
+        raise _damaged(MANIFEST, type(error).__name__) from error
+    return read_manifest(text, where=root.name)
+
+
+def read_manifest(text: bytes, *, where: str) -> dict[str, Any]:
+    """The manifest of a saved ledger, if it is one of this format.
+
+    Raises
+    ------
+    InputError
+        It is damaged, foreign or of another format.
+    """
+    try:
+        told = json.loads(text)
+    except ValueError as error:
         raise _damaged(MANIFEST, type(error).__name__) from error
     if not isinstance(told, dict) or told.get("what") != KIND or not isinstance(told.get("files"), list):
         raise InputError(
             f"{MANIFEST} is not the manifest of a ledger",
-            got=root.name,
+            got=where,
             allowed="a folder that ledger.save() wrote",
             next_step="name the folder of a saved ledger",
         )
@@ -206,13 +240,12 @@ def _read_manifest(told: Mapping[str, Any], contract: Contract) -> Manifest:
     )
 
 
-def _table(root: Path, name: str, digest: str, manifest: Manifest, kind: str, cut: c.Cut) -> pl.DataFrame:
+def _table(
+    fetch: Callable[[str], bytes], name: str, digest: str, manifest: Manifest, kind: str, cut: c.Cut
+) -> pl.DataFrame:
     if Path(name).name != name:
         raise _damaged(MANIFEST, f"a file outside the folder: {name}")
-    try:
-        content = (root / name).read_bytes()
-    except OSError as error:
-        raise _damaged(name, error.strerror or type(error).__name__) from error
+    content = fetch(name)
     if sha256(content) != digest:
         raise _damaged(name, "its SHA-256 is not the one in the manifest")
     try:
