@@ -2,7 +2,7 @@
 
 import asyncio
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,11 +19,13 @@ from fbkit.explorers.calibration import CalibrationExplorer
 from fbkit.explorers.copying import Copied, CopyButton
 from fbkit.explorers.drift import DriftExplorer
 from fbkit.explorers.filters import Filters, crumbs
+from fbkit.explorers.predictions import PredictionsExplorer
 from fbkit.explorers.sharing import tell
 from fbkit.explorers.slices import SlicesExplorer
 from fbkit.explorers.source import Source
 from fbkit.explorers.state import Shared, View
 from fbkit.explorers.strip import LoopStrip
+from fbkit.explorers.thresholds import ThresholdsExplorer
 from fbkit.explorers.timeline import TimelineExplorer
 from fbkit.explorers.work import Work
 
@@ -76,7 +78,7 @@ class Page(ipywidgets.VBox):
         self.source = source
         self.shared = Shared.of(view)
         self.explorers: dict[str, Any] = {}
-        self._further = {"drift": _drift} | (further or {})
+        self._further = dict(_OWN) | (further or {})
         self._snapshot = snapshot
         self.work = Work()
         self.strip = LoopStrip(saying="checking the loop …" if strip else said)
@@ -206,8 +208,11 @@ def _coded(explorer: Any) -> bool:
     return type(explorer).calls is not Explorer.calls if isinstance(explorer, Explorer) else False
 
 
-def _drift(source: Source, shared: Shared) -> ipywidgets.Widget:
-    return DriftExplorer(source, shared=shared)
+_OWN: Final[Mapping[str, Callable[[Source, Shared], ipywidgets.Widget]]] = {
+    "drift": lambda source, shared: DriftExplorer(source, shared=shared),
+    "thresholds": lambda source, shared: ThresholdsExplorer(source, shared=shared),
+    "predictions": lambda source, shared: PredictionsExplorer(source, shared=shared),
+}
 
 
 def _sentence(name: str, text: str) -> ipywidgets.Widget:

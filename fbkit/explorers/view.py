@@ -11,7 +11,7 @@ import traitlets
 
 from fbkit.charts.render import to_spec
 from fbkit.charts.text import lines
-from fbkit.charts.theme import DATA_NAME, Row, plain
+from fbkit.charts.theme import DATA_NAME, Row, dark_spec, plain
 from fbkit.explorers.runtime import SLOT, shared_runtime
 
 LIVE_AXIS = "@axis"
@@ -24,7 +24,8 @@ class LiveChart(anywidget.AnyWidget):
     Attributes
     ----------
     drawing
-        ``{"key", "json"}``: the specification without rows; the view draws anew only when the key changes.
+        ``{"key", "json", "dark"}``: the specification without rows, for light and for dark pages; the view draws anew
+        only when the key changes, or the page's theme does.
     frame
         ``{"seq", "rows", "texts"}``: what is shown. ``seq`` counts up, so that a test (and a reader of
         the page) can tell which answer was painted; ``signals`` sets what a person sets in the picture, and
@@ -84,7 +85,7 @@ def _drawing(chart: Any, axis: str | None) -> dict[str, str]:
     if axis:
         spec = _with_live_axis(spec, axis)
     text = _text(spec)
-    return {"key": hashlib.sha256(text.encode()).hexdigest()[:16], "json": text}
+    return {"key": hashlib.sha256(text.encode()).hexdigest()[:16], "json": text, "dark": _text(dark_spec(spec))}
 
 
 def _text(spec: Any) -> str:
