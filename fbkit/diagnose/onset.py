@@ -118,10 +118,10 @@ def _as_seen(rows: pl.DataFrame | None, joined: Joined, diagnosis: Diagnosis) ->
 
 
 def _looks(diagnosis: Diagnosis) -> list[datetime]:
-    """Midnights from the first day of the current period on, at most 60 of them at equal steps, and the last one."""
+    """Midnights from the first day of the current period on; at equal steps where they are more than 60."""
     first = floor_day(diagnosis.current.start) + _DAY
     days = (diagnosis.as_of - first) // _DAY
-    step = max(1, -(-days // _MOST_LOOKS)) if days >= 0 else 1
+    step = max(1, -(-(days + 1) // _MOST_LOOKS))
     return [first + day * _DAY for day in range(0, days + 1, step)]
 
 
