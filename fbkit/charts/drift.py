@@ -1,58 +1,139 @@
-"""Did the inputs or the scores move: ranked by PSI against what chance alone gives, and the two distributions."""
+"""Did the inputs or the scores move: a ranked table with sparklines, two distributions, and the day it changed."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
 
 import altair as alt
 import polars as pl
 
 from fbkit.charts import theme
-from fbkit.charts.text import clean, count_text, distinct, value_text
-from fbkit.schema.words import FAMILY_COLOURS
+from fbkit.charts.calibration import part
+from fbkit.charts.changes import ALARM, Changes, changes_layer
+from fbkit.charts.drift_column import (
+    axis_title,
+    day_rows,
+    days_part,
+    distribution_part,
+    distribution_rows,
+    psi_text,
+    short_day,
+    since_text,
+)
+from fbkit.charts.text import clean, count_text, distinct, epoch_ms, value_text
 
-_STRENGTH_COLOURS = {"beyond chance": FAMILY_COLOURS["quality"], "within chance": theme.OTHER}
+LINES: Final = 15
+NOTE: Final = "in brackets and grey: what chance alone gives up to"
+_BEYOND, _WITHIN = "beyond chance", "within chance"
+_COLOURS: Final = {_BEYOND: ALARM, _WITHIN: theme.OTHER}
+_STEP, _WIDE = 25, 970
+# Where the columns of the table begin, in pixels.
+_BAR, _PSI, _KS, _P, _N, _SPARK, _SINCE = (178, 238), 246, 352, 486, 544, (682, 810), 824
+_HEADS: Final = (
+    (0, "column"),
+    (_BAR[0], "PSI (by chance up to)"),
+    (_KS, "KS distance"),
+    (_P, "adj. p"),
+    (_N, "n, reference → now"),
+    (_SINCE, "changed on"),
+)
 
 
-def drift_rows(frame: pl.DataFrame, *, limit: int = 30) -> list[theme.Row]:
-    """Rows of the ranked bars: the ``limit`` columns with the largest PSI.
-
-    ``frame`` is a result of ``drift``: column, kind, psi, psi_null_95, psi_p_value, ks, ks_p_value,
-    p_adjusted, null_rate_reference, null_rate_current, reason.
-    """
-    top = frame.sort("psi", descending=True, nulls_last=True).head(limit)
-    labels = distinct(top["column"].to_list())
-    return [_drift_row(row, labels[row["column"]]) for row in top.to_dicts()]
-
-
-def _drift_row(row: dict[str, Any], label: str) -> theme.Row:
-    psi, null = row["psi"], row.get("psi_null_95")
-    return {
-        "column": label,
-        "psi": psi,
-        "null": null,
-        "verdict": "beyond chance" if _is_beyond(row) else "within chance",
-        "said_psi": "not estimable" if psi is None else f"{psi:.3f}",
-        "said_null": "—" if null is None else f"{null:.3f}",
-        "said_ks": "—" if row.get("ks") is None else f"{row['ks']:.3f}",
-        "said_p": _p_text(row.get("p_adjusted")),
-        "said_nulls": f"{value_text(row.get('null_rate_reference'))} → {value_text(row.get('null_rate_current'))}",
-        "said_reason": clean(row["reason"], limit=90) if row.get("reason") else "—",
-    }
+def ranked(frame: pl.DataFrame) -> pl.DataFrame:
+    """The lines of ``drift``, the furthest first; what is not estimable last."""
+    return frame.sort("psi", "column", descending=[True, False], nulls_last=True)
 
 
 def beyond_chance(frame: pl.DataFrame) -> list[str]:
     """The columns whose drift is larger than chance explains, the furthest first."""
-    ranked = frame.sort("psi", descending=True, nulls_last=True)
-    return [row["column"] for row in ranked.to_dicts() if _is_beyond(row)]
+    return [row["column"] for row in ranked(frame).to_dicts() if _is_beyond(row)]
 
 
-def _is_beyond(row: dict[str, Any]) -> bool:
+def _is_beyond(row: Mapping[str, Any]) -> bool:
     psi, null, adjusted = row["psi"], row.get("psi_null_95"), row.get("p_adjusted")
     return adjusted < 0.05 if adjusted is not None else (psi is not None and null is not None and psi > null)
 
 
-def bins_title(column: str) -> str:
-    """The title of the axis of bins."""
-    return f"{clean(column)} (bins of the reference)"
+def drift_rows(
+    frame: pl.DataFrame,
+    *,
+    series: pl.DataFrame | None = None,
+    changed: pl.DataFrame | None = None,
+    chosen: str | None = None,
+    limit: int = LINES,
+) -> list[theme.Row]:
+    """Rows of the ranked table: the ``limit`` columns with the largest PSI.
+
+    ``frame`` is a result of ``drift``; ``series`` and ``changed`` are those of ``drift_days``; ``chosen`` is the column
+    whose line is marked. ``pick`` is the line's place in :func:`ranked`.
+    """
+    lines = ranked(frame).to_dicts()
+    labels = distinct(row["column"] for row in lines)
+    most = max((row["psi"] or 0.0 for row in lines), default=0.0) or 1.0
+    since = {row["column"]: row for row in changed.iter_rows(named=True)} if changed is not None else {}
+    rows: list[theme.Row] = []
+    for place, row in enumerate(lines[:limit]):
+        rows.append(_line(row, place, labels[row["column"]], most=most, since=since.get(row["column"])))
+        rows[-1]["chosen"] = row["column"] == chosen
+        rows += _spark(series, row["column"], place, since.get(row["column"]))
+    return rows
+
+
+def _line(row: Mapping[str, Any], place: int, label: str, *, most: float, since: Mapping[str, Any] | None) -> theme.Row:
+    psi, null, ks = row["psi"], row.get("psi_null_95"), row.get("ks")
+    lower, upper = row.get("ks_lower"), row.get("ks_upper")
+    between = "" if lower is None or upper is None else f"  [{lower:.3f}, {upper:.3f}]"
+    chance = "" if null is None else f"  ({psi_text(null)})"
+    return {
+        "part": "line",
+        "pick": place,
+        "y": place,
+        "to": place + 1,
+        "mid": place + 0.5,
+        "column": clean(label, limit=24),
+        "whole": label,
+        "bar": 0.0 if psi is None else psi / most,
+        "verdict": _BEYOND if _is_beyond(row) else _WITHIN,
+        "said_psi": "not estimable" if psi is None else f"{psi_text(psi)}{chance}",
+        "said_ks": "—" if ks is None else f"{ks:.3f}{between}",
+        "said_p": _p_text(row.get("p_adjusted")),
+        "said_n": f"{count_text(row.get('n_reference'))} → {count_text(row.get('n_current'))}",
+        "said_nulls": f"{value_text(row.get('null_rate_reference'))} → {value_text(row.get('null_rate_current'))}",
+        "said_since": since_text(since),
+        "said_reason": clean(row["reason"], limit=90) if row.get("reason") else "—",
+    }
+
+
+def _spark(series: pl.DataFrame | None, column: str, place: int, since: Mapping[str, Any] | None) -> list[theme.Row]:
+    """PSI by week inside the line's height, and the day it changed; each line has its own scale."""
+    if series is None:
+        return []
+    weeks = series.filter((pl.col("column") == column) & (pl.col("grain") == "1w")).to_dicts()
+    known = [week for week in weeks if week["psi"] is not None]
+    most = max((max(week["psi"], 2 * (week["psi_null_95"] or 0.0)) for week in known), default=0.0) or 1.0
+
+    def height(psi: float) -> float:
+        return place + 0.88 - 0.74 * psi / most
+
+    rows: list[theme.Row] = [
+        {
+            "part": "spark",
+            "pick": place,
+            "line": place,
+            "at": (epoch_ms(week["period_start"]) + epoch_ms(week["period_end"])) // 2,
+            "y": height(week["psi"]),
+            "null": height(week["psi_null_95"] or 0.0),
+            "foot": height(0.0),
+            "said_week": f"{short_day(week['period_start'])} to {short_day(week['period_end'])}",
+            "said_psi": psi_text(week["psi"]),
+            "said_null": psi_text(week["psi_null_95"]),
+            "said_n": count_text(week["n"]),
+        }
+        for week in known
+    ]
+    if since is not None and since["day"] is not None and rows:
+        rows.append({"part": "since", "at": epoch_ms(since["day"]), "y": place + 0.1, "to": place + 0.9})
+    return rows
 
 
 def _p_text(p: float | None) -> str:
@@ -62,80 +143,87 @@ def _p_text(p: float | None) -> str:
 
 
 def drift_chart(
-    frame: pl.DataFrame, *, title: str = "What moved between the periods", subtitle: str = "", limit: int = 30
+    frame: pl.DataFrame,
+    *,
+    series: pl.DataFrame,
+    changed: pl.DataFrame,
+    bars: pl.DataFrame,
+    column: str,
+    windows: Sequence[tuple[datetime, datetime, str]] = (),
+    changes: Changes = None,
+    title: str = "What moved between the periods",
+    subtitle: str = "",
+    limit: int = LINES,
 ) -> Any:
-    """Ranked PSI bars; the tick is the 95 % quantile of PSI when nothing moved."""
-    rows = drift_rows(frame, limit=limit)
-    y = alt.Y("column:N", sort=None, title=None, axis=alt.Axis(labelColor=theme.INK, labelPadding=8, domain=False))
-    x = alt.X("psi:Q", axis=alt.Axis(title="PSI, current against reference (no unit)", tickCount=5))
-    colour = alt.Color(
-        "verdict:N", scale=alt.Scale(domain=list(_STRENGTH_COLOURS), range=list(_STRENGTH_COLOURS.values()))
+    """The ranked table, and beneath it the two distributions of one column and its PSI by day."""
+    own = next((row for row in changed.iter_rows(named=True) if row["column"] == column), None)
+    table = drift_rows(frame, series=series, changed=changed, chosen=column, limit=limit)
+    below = distribution_rows(bars) + day_rows(series, column=column, since=own, windows=windows, changes=changes)
+    lines = sum(row["part"] == "line" for row in table)
+    two = alt.hconcat(distribution_part(axis_title(column, bars)), days_part(), spacing=36).resolve_scale(
+        color="shared"
     )
+    chart = alt.vconcat(table_part(lines), two, data=theme.data(table + below), spacing=24)
+    note = NOTE
+    return theme.finish(chart.resolve_scale(color="independent"), title=title, subtitle=subtitle or note)
+
+
+def table_part(lines: int) -> Any:
+    """The ranked table of so many lines."""
+    scale = alt.Scale(domain=[0, max(lines, 1)], reverse=True, nice=False)
+    row = part("line")
+
+    def y(field: str) -> alt.Y:
+        return alt.Y(f"{field}:Q", scale=scale, axis=None)
+
+    colour = alt.Color("verdict:N", scale=alt.Scale(domain=list(_COLOURS), range=list(_COLOURS.values())))
     tooltip = theme.tips(
-        ("column", "column"),
-        ("said_psi", "PSI"),
-        ("said_null", "95 % by chance"),
-        ("said_ks", "KS distance"),
-        ("said_p", "adjusted p"),
-        ("said_nulls", "null rate"),
-        ("said_reason", "note"),
+        ("whole", "column"), ("verdict", "PSI"), ("said_nulls", "null rate"), ("said_n", "n"), ("said_reason", "note")
     )
-    bars = alt.Chart().mark_bar(height=13, cornerRadiusEnd=2).encode(y=y, x=x, color=colour, tooltip=tooltip)
-    null = (
-        alt.Chart()
-        .transform_filter("isValid(datum.null)")
-        .mark_tick(color=theme.INK, thickness=2, size=18)
-        .encode(y=y, x="null:Q")
+    back = row.mark_rect(cursor="pointer", color=theme.CURRENT).encode(
+        x=alt.value(-6), x2=alt.value(_WIDE), y=y("y"), y2="to:Q", tooltip=tooltip,
+        opacity=alt.condition("datum.chosen", alt.value(0.1), alt.value(0.001)),
+    )  # fmt: skip
+    bar = row.mark_bar(height=11, cornerRadiusEnd=2, cursor="pointer").encode(
+        x=alt.X("bar:Q", scale=alt.Scale(domain=[0, 1], range=list(_BAR)), axis=None),
+        x2=alt.datum(0),
+        y=y("mid"),
+        color=colour,
     )
-    said = (
-        alt.Chart()
-        .mark_text(align="left", color=theme.FAINT, fontSize=11)
-        .encode(y=y, x=alt.value(408), text="said_psi:N")
-    )
-    chart = alt.layer(bars, null, said, data=theme.data(rows)).properties(width=400, height=alt.Step(24))
-    return theme.finish(chart, title=title, subtitle=subtitle or "black tick: 95 % of the PSI that chance alone gives")
-
-
-def drift_bins_rows(frame: pl.DataFrame) -> list[theme.Row]:
-    """Rows of the two distributions. ``frame`` is a result of ``drift_bins``: bin, label, share_*, n_*."""
-    labels = distinct([f"{row['label']}" for row in frame.to_dicts()])
-    return [
-        {
-            "bin": labels[f"{row['label']}"],
-            "role": role,
-            "share": row[f"share_{role}"],
-            "said_share": value_text(row[f"share_{role}"]),
-            "said_n": count_text(row.get(f"n_{role}")),
-        }
-        for row in frame.to_dicts()
-        for role in theme.ROLE_NAMES
-    ]
-
-
-def drift_bins_chart(frame: pl.DataFrame, *, column: str, title: str | None = None, subtitle: str = "") -> Any:
-    """The two distributions of one column over the reference's bins."""
-    rows = drift_bins_rows(frame)
-    x = alt.X(
-        "bin:N",
-        sort=None,
-        title=bins_title(column),
-        axis=alt.Axis(labelAngle=-35, labelLimit=110),
-    )
-    y = alt.Y("share:Q", axis=alt.Axis(format=".0%", title="share of predictions", tickCount=5, grid=True))
-    bars = (
-        alt.Chart(theme.data(rows))
-        .mark_bar()
-        .encode(
-            x=x,
-            xOffset=alt.XOffset("role:N", sort=None, scale=alt.Scale(domain=list(theme.ROLE_NAMES))),
-            y=y,
-            color=alt.Color("role:N", scale=theme.role_scale()),
-            tooltip=theme.tips(("bin", "bin"), ("role", "period"), ("said_share", "share"), ("said_n", "predictions")),
+    told = row.mark_text(align="left", fontSize=12, cursor="pointer", color=theme.INK)
+    texts = [
+        told.encode(x=alt.value(left), y=y("mid"), text=f"{field}:N", tooltip=tooltip)
+        for left, field in (
+            (0, "column"), (_PSI, "said_psi"), (_KS, "said_ks"), (_P, "said_p"), (_N, "said_n"), (_SINCE, "said_since"),
         )
-        .properties(width=theme.WIDTH, height=220)
+    ]  # fmt: skip
+    heads = [
+        part("line").transform_filter("datum.y === 0")
+        .mark_text(align="left", fontSize=11, color=theme.FAINT, dy=-22)
+        .encode(x=alt.value(left), y=y("mid"), text=alt.value(said))
+        for left, said in _HEADS
+    ]  # fmt: skip
+    table = alt.layer(back, bar, *texts, *heads, *_spark_layers(y)).resolve_scale(x="independent")
+    return table.properties(width=_WIDE, height=_STEP * max(lines, 1))
+
+
+def _spark_layers(y: Any) -> list[alt.Chart]:
+    axis = alt.Axis(
+        orient="top", title="PSI by week", format="%-d %b", tickCount=2, grid=False, labelFontSize=10, titleFontSize=11,
+        labelFlush=True, titlePadding=2, labelOverlap="greedy", labelSeparation=14,
+    )  # fmt: skip
+    x = alt.X("at:T", scale=alt.Scale(type="utc", range=list(_SPARK)), axis=axis)
+    spark = part("spark")
+    tips = theme.tips(("said_week", "week"), ("said_psi", "PSI"), ("said_null", "by chance up to"), ("said_n", "n"))
+    chance = spark.mark_area(opacity=0.55, color=theme.RULE).encode(x=x, y=y("null"), y2="foot:Q", detail="line:O")
+    line = spark.mark_line(color=theme.INK, strokeWidth=1.3).encode(x=x, y=y("y"), detail="line:O")
+    dots = spark.mark_point(filled=True, size=14, color=theme.INK, opacity=1, cursor="pointer")
+    since = part("since").mark_rule(color=ALARM, strokeWidth=2)
+    drawn = alt.layer(
+        *changes_layer(badges=False),
+        chance,
+        line,
+        dots.encode(x=x, y=y("y"), tooltip=tips),
+        since.encode(x=x, y=y("y"), y2="to:Q"),
     )
-    return theme.finish(
-        bars,
-        title=title or f"{clean(column)}: reference and current",
-        subtitle=subtitle or "bin edges come from the reference only",
-    )
+    return [drawn]  # pyright: ignore[reportReturnType]  # one layer inside the table's, with an axis of its own

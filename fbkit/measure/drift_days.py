@@ -28,7 +28,8 @@ SERIES: Final = {
     "psi": pl.Float64, "psi_null_95": pl.Float64, results.N: pl.Int64,
 }  # fmt: skip
 CHANGED: Final = {
-    "column": pl.String, "day": INSTANT, "first": INSTANT, "last": INSTANT, "back": INSTANT, results.REASON: pl.String,
+    "column": pl.String, "kind": pl.String, "day": INSTANT, "first": INSTANT, "last": INSTANT, "back": INSTANT,
+    results.REASON: pl.String,
 }  # fmt: skip
 _DAY: Final = timedelta(days=1)
 _MONDAY: Final = datetime(1970, 1, 5).toordinal()  # noqa: DTZ001, only the weekday is used
@@ -72,9 +73,10 @@ def drift_days(
     ``series``: column, grain ("1d" or "1w", from Monday), period_start, period_end, psi (against the whole reference,
     whose own days are part of it), psi_null_95, n. Days without predictions have no line.
 
-    ``changed``: one line per column: day (UTC; the first one after the change), first and last (between them it lies
-    with 95 %), back (the day the old level returned), reason. Where no single day can be named ``day`` is null beside
-    the reason; ``first`` and ``last`` then say from when to when it moved, if it did.
+    ``changed``: one line per column: kind ("step", "there and back", "slow", "some day", "none"), day (UTC; the first
+    one after the change), first and last (between them it lies with 95 %), back (the day the old level returned),
+    reason. Where no single day can be named ``day`` is null beside the reason; ``first`` and ``last`` then say from
+    when to when it moved, if it did.
 
     Raises
     ------
@@ -157,4 +159,4 @@ def _changed(one: ByDay) -> dict[str, object]:
         name: None if place is None else floor_day(one.days[place])
         for name, place in (("day", found.at), ("first", found.first), ("last", found.last), ("back", found.back))
     }
-    return {"column": one.column, **named, results.REASON: found.reason}
+    return {"column": one.column, "kind": found.kind, **named, results.REASON: found.reason}

@@ -19,13 +19,18 @@ _MORE: Final = 10.0
 _WIDTHS: Final = (3, 5, 7, 10, 14, 21, 28, 42, 56, 84, 112, 168)
 
 
+STEP, BACK, SLOW, SOME, NONE = "step", "there and back", "slow", "some day", "none"
+
+
 class ChangePoint(NamedTuple):
     """Places in the series.
 
-    ``at`` is the first one after the change, ``first`` and ``last`` between which it lies with 95 %; ``back`` is where
-    the old level returns. Without ``at`` the ``reason`` says why.
+    ``kind`` is "step", "there and back", "slow" (little by little), "some day" (several fit as well as one another) or
+    "none". ``at`` is the first place after the change, ``first`` and ``last`` between which it lies with 95 %; ``back``
+    is where the old level returns. Without ``at`` the ``reason`` says why.
     """
 
+    kind: str
     at: int | None = None
     first: int | None = None
     last: int | None = None
@@ -45,7 +50,7 @@ def change_point(counts: Array) -> ChangePoint:
     table, n = counts[held][:, counts.sum(axis=0) > 0], rows[held]
     if len(held) < FEWEST or table.shape[1] < 2:
         few = len(held) < FEWEST
-        return ChangePoint(reason=f"fewer than {FEWEST} days with predictions" if few else "one value only")
+        return ChangePoint(NONE, reason=f"fewer than {FEWEST} days" if few else "one value only")
     share, whole = table / n[:, None], table.sum(axis=0) / n.sum()
     gain, gaps = _splits(table, n, whole)
     best = int(np.argmax(gain))
@@ -54,7 +59,7 @@ def change_point(counts: Array) -> ChangePoint:
     inside = float((n[:, None] * np.square(share - sides) / whole).sum())
     noise = max(1.0, inside / ((len(n) - 2) * freedom))
     if gain[best] / noise <= float(chdtri(freedom, _CHANCE / len(gain))):
-        return ChangePoint(reason="no day stands out from what days differ by anyway")
+        return ChangePoint(NONE, reason="no day stands out")
     along = share @ (gaps[best] / whole)
     return _placed(along, n, held)
 
@@ -88,11 +93,10 @@ def _placed(y: Array, n: Array, held: NDArray[np.intp]) -> ChangePoint:
     if max(ramp[0], box[0]) - step.max() <= _MORE * noise:
         return _step(step / noise, held)
     if box[0] >= ramp[0]:
-        return ChangePoint(
-            at=int(held[box[1]]), first=int(held[box[1]]), last=int(held[box[1]]), back=int(held[box[2]])
-        )
+        start = int(held[box[1]])
+        return ChangePoint(BACK, at=start, first=start, last=start, back=int(held[box[2]]))
     first, last = int(held[ramp[1]]), int(held[ramp[2]])
-    return ChangePoint(first=first, last=last, reason="it moved little by little")
+    return ChangePoint(SLOW, first=first, last=last, reason="it moved little by little")
 
 
 def _step(gain: Array, held: NDArray[np.intp]) -> ChangePoint:
@@ -102,8 +106,8 @@ def _step(gain: Array, held: NDArray[np.intp]) -> ChangePoint:
     inside = order[:needed]
     first, last = int(held[inside.min() + 1]), int(held[inside.max() + 1])
     if last - first > WIDEST:
-        return ChangePoint(first=first, last=last, reason="several days fit as well as one another")
-    return ChangePoint(at=int(held[int(np.argmax(gain)) + 1]), first=first, last=last)
+        return ChangePoint(SOME, first=first, last=last, reason="several days fit as well")
+    return ChangePoint(STEP, at=int(held[int(np.argmax(gain)) + 1]), first=first, last=last)
 
 
 def _steps(left: Array, n: Array) -> Array:
