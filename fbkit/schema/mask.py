@@ -87,3 +87,34 @@ def _lines(cells: dict[Cell, int]) -> list[list[Cell]]:
     down = [[(value, part) for value in values if (value, part) in cells] for part in parts]
     across = [[(value, part) for part in parts if (value, part) in cells] for value in values]
     return [line for line in down + across if len(line) > 1]
+
+
+def export_result(frame: pl.DataFrame, *, slices: Collection[str], minimum: int) -> pl.DataFrame:
+    """A result of :func:`fbkit.metrics` and its kin as it may be exported: numbers of thin slices are masked.
+
+    A row is thin if its slice has fewer than ``minimum`` rows (``n``, or ``n_labelled`` where that is all it tells)
+    and one of the slice columns is among ``slices``. Where exactly one slice of a table (same metric, same period,
+    same everything else that is not a number) is masked, the smallest other is too. A masked row keeps its texts and
+    times, every number of it is null, and the column ``masked`` says why. Frames without slices stay as they are.
+    """
+    named = [name for name in slices if name in frame.columns]
+    count = next((name for name in _COUNTS if name in frame.columns), None)
+    if not named or count is None or MASKED in frame.columns:
+        return frame
+    numbers = [name for name, kind in frame.schema.items() if kind.is_numeric() and name not in named]
+    table = [name for name in frame.columns if name not in {*named, *numbers}] or [pl.lit(0).alias("table")]
+    size = pl.col(count).fill_null(0)
+    thin = size < minimum
+    alone = (thin.sum() == 1).over(table) & ~thin
+    hidden = alone & (size.rank("ordinal").over(*table, thin) == 1)
+    words = (
+        pl.when(thin)
+        .then(pl.lit(f"fewer than {minimum}"))
+        .when(hidden)
+        .then(pl.lit("hidden beside a thin slice"))
+        .otherwise(None)
+    )
+    marked = frame.with_columns(words.alias(MASKED))
+    return marked.with_columns(
+        pl.when(pl.col(MASKED).is_null()).then(pl.col(name)).otherwise(None).alias(name) for name in numbers
+    )
