@@ -1,5 +1,6 @@
 """The shared drawing code: made once, kept with a checksum, never a reason to fail."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,13 @@ def test_a_kept_bundle_is_read_back_and_a_damaged_one_is_not(tmp_path: Path) -> 
     assert runtime.read_kept(file) is None
     file.write_bytes(b"\xff\xfe")
     assert runtime.read_kept(file) is None
+
+
+def test_the_page_gets_the_bundle_whole_and_much_shorter() -> None:
+    assert gzip.decompress(runtime.packed()).decode() == runtime.bundle()
+    assert len(runtime.packed()) < 0.5 * len(runtime.bundle())
+    assert runtime.shared_runtime().packed == runtime.packed()
+    assert runtime.shared_runtime() is runtime.shared_runtime()
 
 
 def test_a_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
