@@ -86,9 +86,40 @@ def test_the_page_is_whole_in_light_dark_and_narrow(tmp_path: Path, browser: str
             page.emulate_media(color_scheme=scheme)
             page.goto((folder / "incident.html").as_uri())
             drawn = page.evaluate("[...document.images].map(i => i.complete && i.naturalWidth > 100)")
-            assert drawn == [True, True]
+            assert drawn == [True, True, True]
             assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
             assert page.locator("nav a").count() == page.locator("h2").count()
             shade = page.evaluate("getComputedStyle(document.body).backgroundColor")
             assert (shade == "rgb(255, 255, 255)") == (scheme == "light")
             assert watch.errors + watch.external == []
+
+
+def test_a_click_on_a_number_opens_the_cell_behind_it(tmp_path: Path, browser: str) -> None:
+    folder = incident.write(made.make_diagnosis(), tmp_path / "incident", contract=made.make_contract(), clock=CLOCK)
+    with lab.chromium(browser) as (page, watch):
+        page.goto((folder / "incident.html").as_uri())
+        assert page.locator("details[open]").count() == 0
+        number = page.locator("#summary a.num").first
+        page.locator(str(number.get_attribute("href"))).wait_for(state="hidden")
+        number.focus()
+        page.keyboard.press("Enter")
+        cell = page.locator("tr:target")
+        cell.wait_for(state="visible")
+        assert cell.inner_text().split()[0] == number.inner_text()
+        assert page.locator("details[open]").count() == 1
+        seen = cell.evaluate(
+            "row => { const r = row.getBoundingClientRect(); return r.top >= 0 && r.bottom <= innerHeight }"
+        )
+        assert seen
+        assert watch.errors + watch.external == []
+
+
+def test_on_paper_nothing_is_cut_and_closed_evidence_is_left_out(tmp_path: Path, browser: str) -> None:
+    folder = incident.write(made.make_diagnosis(), tmp_path / "incident", contract=made.make_contract(), clock=CLOCK)
+    with lab.chromium(browser, width=794) as (page, _):
+        page.goto((folder / "incident.html").as_uri())
+        page.emulate_media(media="print", color_scheme="dark")
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+        assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+        assert not page.locator("details").first.is_visible()
+        assert page.locator("#timeline table").first.is_visible()

@@ -1,10 +1,14 @@
 import csv
 import hashlib
+import html
 import html.parser
 import io
 import json
 import os
 import re
+import subprocess
+import sys
+import zipfile
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -52,11 +56,33 @@ class Page(html.parser.HTMLParser):
 
 
 def test_the_bundle_holds_what_it_promises(files: dict[str, bytes]) -> None:
-    assert {"incident.md", "incident.html", "diagnosis.json", "manifest.json"} <= set(files)
-    for figure in ("weekly", "ladder"):
+    assert {"incident.md", "incident.html", "incident.docx", "diagnosis.json", "manifest.json"} <= set(files)
+    assert "incident.pdf" not in files
+    for figure in ("weekly", "ladder", "availability_by_decision"):
         assert files[f"figures/{figure}.svg"].startswith(b"<svg")
         assert files[f"figures/{figure}.png"].startswith(b"\x89PNG")
-    assert {"data/ladder.csv", "data/weekly.csv", "data/audit.csv"} <= set(files)
+        assert json.loads(files[f"figures/{figure}.vl.json"])["$schema"].startswith("https://vega.github.io/schema/")
+    for frame in ("ladder", "weekly", "audit", "timeline", "claims"):
+        assert {f"data/{frame}.csv", f"data/{frame}.parquet"} <= set(files)
+
+
+def test_parquet_and_csv_hold_the_same_numbers(files: dict[str, bytes]) -> None:
+    names = [name.removesuffix(".parquet") for name in files if name.endswith(".parquet")]
+    assert len(names) > 8
+    for name in names:
+        stored = pl.read_parquet(io.BytesIO(files[f"{name}.parquet"]))
+        rows = list(csv.DictReader(io.StringIO(files[f"{name}.csv"].decode())))
+        assert len(rows) == stored.height, name
+        for column in (column for column, kind in stored.schema.items() if kind.is_float()):
+            shown = [float(row[column]) if row[column] else None for row in rows]
+            assert shown == stored[column].to_list(), (name, column)
+
+
+def test_a_specification_draws_the_picture_that_lies_beside_it(files: dict[str, bytes]) -> None:
+    from fbkit.charts.render import to_svg
+
+    for figure in ("weekly", "ladder", "availability_by_decision"):
+        assert to_svg(json.loads(files[f"figures/{figure}.vl.json"])).encode() == files[f"figures/{figure}.svg"]
 
 
 def test_the_manifest_lists_every_file_with_its_hash(files: dict[str, bytes]) -> None:
@@ -74,6 +100,27 @@ def test_equal_input_gives_equal_bytes(files: dict[str, bytes], diagnosis: Diagn
         diagnosis, contract=contract, sources=SOURCES, call=CALL, frames={"audit": AUDIT}, clock=CLOCK
     )
     assert again == files
+
+
+WRITER = """
+import hashlib, json, sys
+from fbkit.report import incident
+from tests.unit.report import conftest as made
+from tests.unit.report.test_incident import AUDIT, CALL, CLOCK, SOURCES
+files = incident.render(made.make_diagnosis(), contract=made.make_contract(), sources=SOURCES, call=CALL,
+                        frames={"audit": AUDIT}, clock=CLOCK)
+print(json.dumps({name: hashlib.sha256(data).hexdigest() for name, data in files.items()}))
+"""
+
+
+def test_another_process_writes_the_same_bytes(files: dict[str, bytes], root: Path) -> None:
+    for seed, threads in (("1", "1"), ("2", "2")):
+        told = {**os.environ, "PYTHONHASHSEED": seed, "POLARS_MAX_THREADS": threads, "TZ": "Asia/Tokyo"}
+        done = subprocess.run(
+            [sys.executable, "-c", WRITER], check=True, capture_output=True, cwd=root, env=told, timeout=120
+        )
+        hashes = json.loads(done.stdout)
+        assert hashes == {name: hashlib.sha256(data).hexdigest() for name, data in files.items()}
 
 
 def test_how_long_it_took_does_not_change_a_pinned_bundle(make, files: dict[str, bytes], contract: Contract) -> None:
@@ -101,13 +148,23 @@ def test_the_page_needs_and_may_reach_nothing(files: dict[str, bytes]) -> None:
 
 def test_every_figure_has_words_for_who_cannot_see_it(files: dict[str, bytes]) -> None:
     images = Page(files["incident.html"].decode()).named("img")
-    assert len(images) == 2
-    assert all("-12.0 points" in str(item["alt"]) for item in images)
+    assert len(images) == 3
+    assert ["-12.0 points" in str(item["alt"]) for item in images] == [True, True, False]
+    assert "Flagged rows of EU." in str(images[2]["alt"])
+
+
+def word_text(content: bytes) -> str:
+    """Every text of a Word file, its paragraphs on lines of their own."""
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        body = archive.read("word/document.xml").decode()
+    lines = [re.sub(r"<[^>]+>", "", paragraph) for paragraph in body.split("</w:p>")]
+    return html.unescape("\n".join(lines))
 
 
 SECTIONS = (
     "Summary",
     "Impact",
+    "Timeline",
     "What moved",
     "Why: the ladder of causes",
     "The checks",
@@ -116,6 +173,7 @@ SECTIONS = (
     "What would change this verdict",
     "Do now, and do not",
     "Decisions and owner",
+    "Notes of the engineers",
     "Provenance",
 )
 
@@ -154,6 +212,7 @@ def test_the_document_says_everything_in_order(files: dict[str, bytes]) -> None:
 def test_the_facts_are_in_both_documents(files: dict[str, bytes], said: str) -> None:
     page = Page(files["incident.html"].decode()).text
     assert said in page
+    assert said in word_text(files["incident.docx"])
     assert said in re.sub(r"\\([_\[\]])", r"\1", files["incident.md"].decode())
 
 
@@ -202,6 +261,44 @@ def test_thin_slices_are_masked_everywhere(make) -> None:
     assert {row["masked"] for row in rows if row["value"] == "Malta"} == {"fewer than 20"}
     assert "fewer than 20" in files["incident.md"].decode()
     assert "hidden beside a thin slice" in files["incident.html"].decode()
+    assert "fewer than 20" in word_text(files["incident.docx"])
+    stored = pl.read_parquet(io.BytesIO(files["data/availability_by_slice.parquet"]))
+    hidden = stored.filter(pl.col("value") == "Malta")
+    assert hidden["masked"].unique().to_list() == ["fewer than 20"]
+    assert hidden.select("n", "n_labelled", "availability", "lower", "upper").null_count().row(0) == (6,) * 5
+
+
+def test_a_thin_group_is_masked_in_its_picture_and_specification_too(make) -> None:
+    thin = pl.DataFrame(
+        {
+            "column": ["region"] * 3,
+            "value": ["EU", "Malta", "US"],
+            "decision": ["EU", "Malta", "US"],
+            "window": ["current"] * 3,
+            "n": [900, 7, 800],
+            "n_labelled": [700, 3, 600],
+            "availability": [0.77, 0.42857, 0.75],
+            "lower": [0.7, 0.15, 0.7],
+            "upper": [0.8, 0.75, 0.8],
+        }
+    )
+    evidence = {"availability_by_decision": thin}
+    files = incident.render(make.diagnosis(evidence=evidence), contract=make.contract(), clock=CLOCK)
+    spec = files["figures/availability_by_decision.vl.json"].decode()
+    assert "Malta" in spec
+    for secret in ("0.42857", "42.9", "3 of 7"):
+        for name, data in files.items():
+            if name.endswith((".json", ".svg", ".md", ".html", ".csv")):
+                assert secret not in data.decode(), name
+
+
+def test_the_page_stays_small_with_200_slices(make, contract: Contract) -> None:
+    values = [f"a slice with quite a long name, number {i}" for i in range(200)]
+    frames = make.evidence(availability_by_slice=make.by_slice(values), remainder_by_slice=make.remainder(values))
+    files = incident.render(make.diagnosis(evidence=frames), contract=contract, clock=CLOCK)
+    assert len(files["incident.html"]) < 700_000
+    assert len(list(csv.DictReader(io.StringIO(files["data/availability_by_slice.csv"].decode())))) == 1200
+    assert "186 more" in files["incident.md"].decode()
 
 
 def test_personal_columns_stay_at_home(make) -> None:
@@ -211,6 +308,7 @@ def test_personal_columns_stay_at_home(make) -> None:
         make.diagnosis(evidence=frames), contract=make.contract(personal='["customer"]'), clock=CLOCK
     )
     assert not [name for name, data in files.items() if b"ada@" in data or b"ada&#64;" in data]
+    assert "ada@" not in word_text(files["incident.docx"])
 
 
 @pytest.mark.parametrize("metric", ["brier", "roc_auc", "precision"])
