@@ -1,5 +1,6 @@
 """The ladder: from the observed reference to the observed current value, one bar per cause."""
 
+from collections.abc import Collection
 from itertools import pairwise
 from typing import Any
 
@@ -23,13 +24,18 @@ TOTAL = "total"
 _WIDTH = 380  # with the labels at the left and the numbers at the right it fits a notebook's column
 
 
-def ladder_rows(ladder: pl.DataFrame, *, metric: str) -> list[theme.Row]:
+def ladder_rows(ladder: pl.DataFrame, *, metric: str, opened: int | None = None) -> list[theme.Row]:
     """Rows of the waterfall.
 
     ``ladder`` has label, family, kind ("total" or "step"), value, lower, upper, start, end in the
-    metric's unit; a rung without a value (not estimable) keeps its line and says so.
+    metric's unit; a rung without a value (not estimable) keeps its line and says so. The field ``pick`` of a step is
+    its place among the steps; ``opened`` is the place of the one whose evidence is shown.
     """
     rows = [_ladder_row(row, metric=metric) for row in ladder.to_dicts()]
+    for place, row in enumerate(row for row in rows if row["kind"] != TOTAL):
+        row["pick"] = place
+        if place == opened:
+            row["opened"] = True
     seen: dict[str, int] = {}
     for row in rows:  # two rungs with the same label stay two lines
         count = seen[row["label"]] = seen.get(row["label"], 0) + 1
@@ -38,6 +44,34 @@ def ladder_rows(ladder: pl.DataFrame, *, metric: str) -> list[theme.Row]:
     for row, following in pairwise(rows):
         row["next_label"] = following["label"]
     return rows
+
+
+EVIDENCE_OF = {
+    "concept_drift": ("remainder_by_slice", "weekly"),
+    "version_regression": ("remainder_by_slice", "weekly"),
+    "label_slice_loss": ("availability_by_slice", "availability_by_decision"),
+    "label_outage": ("daily", "arrivals"),
+    "slow_labels": ("arrivals", "daily"),
+    "immature_window": ("arrivals", "windows"),
+    "join_break": ("orphans", "daily"),
+    "label_conflict": ("corrected", "daily"),
+    "label_definition_change": ("daily", "weekly"),
+    "label_loss_nonrandom": ("conservation", "tipping"),
+    "mix_shift": ("replay", "remainder_by_slice"),
+    "covariate_shift": ("replay", "features_moved"),
+    "feature_corruption": ("features_moved", "replay"),
+    "serving_fallback": ("replay", "features_moved"),
+    "prediction_log_loss": ("daily", "windows"),
+    "threshold_change": ("windows", "replay"),
+    "action_censoring": ("availability_by_decision", "availability_by_slice"),
+    "noise": ("weekly", "daily"),
+}
+"""The evidence frames of a cause, the most telling first."""
+
+
+def evidence_of(cause: str, present: Collection[str]) -> str | None:
+    """The frame to open for a cause, of those that are there."""
+    return next((name for name in (*EVIDENCE_OF.get(cause, ()), "weekly", "daily") if name in present), None)
 
 
 def _ladder_row(row: dict[str, Any], *, metric: str) -> theme.Row:
@@ -79,8 +113,9 @@ def ladder_chart(ladder: pl.DataFrame, *, metric: str = "recall", title: str | N
     tooltip = theme.tips(("label", "cause"), ("said", "explains"), ("said_interval", "interval"))
     base = alt.Chart().encode(y=y)
     drawn_bars = base.transform_filter("isValid(datum.start)")
-    bars = drawn_bars.mark_bar(height=15, cornerRadius=2).encode(
-        x=alt.X("start:Q", scale=x_scale, axis=x_axis), x2="end:Q", color=colour, tooltip=tooltip
+    outline = alt.condition("datum.opened === true", alt.value(theme.INK), alt.value(None))
+    bars = drawn_bars.mark_bar(height=15, cornerRadius=2, cursor="pointer", strokeWidth=1.5).encode(
+        x=alt.X("start:Q", scale=x_scale, axis=x_axis), x2="end:Q", color=colour, stroke=outline, tooltip=tooltip
     )
     whiskers = (
         base.transform_filter("isValid(datum.low)")
@@ -98,7 +133,9 @@ def ladder_chart(ladder: pl.DataFrame, *, metric: str = "recall", title: str | N
         .mark_rule(color=theme.OTHER, strokeDash=[3, 3])
         .encode(x="end:Q", y=alt.Y("label:N", sort=None), y2="next_label:N")
     )
-    said = base.mark_text(align="left", fontWeight=600).encode(x=alt.value(_WIDTH + 14), text="said:N")
+    said = base.mark_text(align="left", fontWeight=600, cursor="pointer").encode(
+        x=alt.value(_WIDTH + 14), text="said:N"
+    )
     said_interval = (
         base.transform_filter(alt.datum.kind != TOTAL)
         .mark_text(align="left", color=theme.FAINT, dx=88)
