@@ -27,16 +27,20 @@ def _window(start: datetime, end: datetime, role: str) -> theme.Row:
 
 
 def _cell(row: dict[str, Any]) -> theme.Row:
+    """Few and short texts: hundreds of cells travel with every move."""
+    pending = row.get("n_pending")
+    waiting = f", {count_text(pending)} pending" if pending else ""
+    between = interval_text(row.get("lower"), row.get("upper"))
+    value = value_text(row["value"], metric="availability")
     return {
         "part": "point",
         "from": epoch_ms(row["period_start"]),
         "to": epoch_ms(row["period_end"]),
         "value": row["value"],
-        "young": row.get("stage") not in (None, "final"),
         "said_from": day_text(row["period_start"]),
-        "said_stage": clean(row.get("stage") or "—"),
-        "said_pending": count_text(row.get("n_pending")),
-        **_said(row),
+        "said_value": value if between == "—" else f"{value} ({between})",
+        "said_n": f"{count_text(row.get('n_labelled'))} of {count_text(row.get('n'))}{waiting}",
+        **({} if row.get("stage") in (None, "final") else {"young": True}),
     }
 
 
@@ -84,11 +88,8 @@ def availability_chart(
     tooltip = theme.tips(
         ("slice", "slice"),
         ("said_from", "from"),
-        ("said_value", "labels available"),
-        ("said_interval", "interval"),
+        ("said_value", "labels available (interval)"),
         ("said_n", "labelled"),
-        ("said_pending", "still pending"),
-        ("said_stage", "stage"),
     )
     # Light means missing: the eye goes to the holes. Cividis is even for all colour visions.
     scale = alt.Scale(scheme="cividis", domain=[0, 1], reverse=False)

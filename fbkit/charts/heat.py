@@ -60,6 +60,8 @@ def _cell(row: dict[str, Any], *, until: dict[float, float], judged: tuple[float
     age = row["age_days"]
     broken = judged is not None and judged[1] is not None and age == judged[0] and row["value"] < judged[1]
     last = row["period_end"] - timedelta(microseconds=1)
+    between = interval_text(row.get("lower"), row.get("upper"))
+    value = value_text(row["value"], metric="availability")
     made = {
         "part": "cell",
         "from": epoch_ms(row["period_start"]),
@@ -69,8 +71,7 @@ def _cell(row: dict[str, Any], *, until: dict[float, float], judged: tuple[float
         "value": row["value"],
         "said_cohort": day_text(row["period_start"]) + ("" if _one_day(row) else f" to {day_text(last)}"),
         "said_age": _age(age),
-        "said_value": value_text(row["value"], metric="availability"),
-        "said_interval": interval_text(row.get("lower"), row.get("upper")),
+        "said_value": value if between == "—" else f"{value} ({between})",
         "said_n": f"{count_text(row.get('n_labelled'))} of {count_text(row.get('n'))}",
     }
     return made | {"broken": True} if broken else made
@@ -115,8 +116,7 @@ def cohort_chart(
     tooltip = theme.tips(
         ("said_cohort", "predictions of"),
         ("said_age", "age"),
-        ("said_value", "labelled by then"),
-        ("said_interval", "interval"),
+        ("said_value", "labelled by then (interval)"),
         ("said_n", "labelled"),
     )
     legend = alt.Legend(

@@ -1,5 +1,6 @@
 """The frames behind the availability explorer; a call is a function of the view and its arguments."""
 
+from datetime import datetime
 from typing import Any, Final
 
 import numpy as np
@@ -7,18 +8,21 @@ import polars as pl
 
 from fbkit.explorers.source import Source, Subject
 from fbkit.explorers.state import View
+from fbkit.join.rows import lazy_rows
 from fbkit.measure.availability import availability
 from fbkit.measure.burn_down import burn_down, promise_dates
+from fbkit.measure.from_ledger.cells import span
 from fbkit.measure.labels.arrival_days import DAY, promise_of
 from fbkit.measure.lag import label_lag
 from fbkit.schema.label import LabelWindow
-from fbkit.schema.period import Period
+from fbkit.schema.period import Period, floor_day
 
 OPEN: Final = {"week": "1w", "day": "1d"}
 _SLICES: Final = 30
+_CELLS: Final = 360
 _LISTED: Final = 40
-_COHORTS: Final = 35
-_AGES: Final = 21
+_COHORTS: Final = 30
+_AGES: Final = 16
 
 
 class AvailabilityModel:
@@ -33,6 +37,9 @@ class AvailabilityModel:
         self.ages: list[float] = sorted({float(step) for step in steps} | {float(self.promise.due)})
         self.dates = pl.DataFrame()
         self.note = ""
+        self._newest = _last_day(source)
+        self._daily: pl.DataFrame | None = None
+        self._values: dict[object, list[str | None]] = {}
 
     def _subject(self, view: View, *, by: str | None = None) -> Subject:
         subject = self.source.subject(view, by=by, bins=False)
@@ -47,15 +54,45 @@ class AvailabilityModel:
         return ordered[by].head(_LISTED).to_list()
 
     def over_time(self, view: View, by: str | None, grain: str) -> pl.DataFrame:
-        """Availability by time, of the largest slices."""
+        """Availability by time, of the largest slices, as far back as a picture can show."""
         subject = self._subject(view, by=by)
-        frame = availability(subject.data, by=by, every=grain, **subject.options)
+        asked: dict[str, Any] = {"by": by, "every": grain, "period": self._shown(view, by, grain)}
+        frame = availability(subject.data, **asked, **subject.options)
+        self._daily = frame if grain == "1d" else None
         if by is None:
             return frame
         largest = frame.group_by(by).agg(pl.col("n").sum())
         largest = largest.sort("n", by, descending=[True, False], nulls_last=True).head(_SLICES)
         order = largest.select(by).with_row_index("order")
         return frame.join(order, on=by, how="inner", nulls_equal=True).sort("order", "period_start").drop("order")
+
+    def share(self, view: View, period: Period) -> float | None:
+        """Availability of a period: from the days of the last answer if it held all of them, else asked anew."""
+        held = self._daily
+        whole_days = floor_day(period.start) == period.start and floor_day(period.end) == period.end
+        starts = [] if held is None else held["period_start"].unique().sort().to_list()
+        if held is None or not whole_days or not starts or period.start < starts[0]:
+            subject = self._subject(view)
+            return availability(subject.data, period=period, **subject.options)["value"].item()
+        inside = held.filter((pl.col("period_start") >= period.start) & (pl.col("period_start") < period.end))
+        n, known = (int(inside[name].sum()) for name in ("n", "n_labelled"))
+        return known / n if n else None
+
+    def _shown(self, view: View, by: str | None, grain: str) -> Period | None:
+        """The newest days if all of them would be more cells than can be told apart; the current period is in it."""
+        if self._newest is None or grain != "1d":
+            return None
+        end = min(self._newest, floor_day(view.as_of) + DAY)
+        slices = 1 if by is None else min(len(self._counted(view, by)), _SLICES)
+        start = min(end - (_CELLS // max(slices, 1)) * DAY, floor_day(view.now.start))
+        return Period(start=start, end=max(end, start + DAY))
+
+    def _counted(self, view: View, by: str) -> list[str | None]:
+        """The values of a slice column, counted once for a narrowed table."""
+        key = (by, view.filters, view.version)
+        if key not in self._values:
+            self._values[key] = self.values(view.but(as_of=self.source.as_of), by)
+        return self._values[key]
 
     def cohorts(self, view: View, grain: str) -> pl.DataFrame:
         """Arrival curves of the newest cohorts at some ages."""
@@ -88,8 +125,11 @@ class AvailabilityModel:
         ]
         return pl.concat(parts)
 
-    def known(self, view: View, period: Period) -> float | None:
-        """Availability of a period."""
-        subject = self._subject(view)
-        options: dict[str, Any] = subject.options
-        return availability(subject.data, period=period, **options)["value"].item()
+
+def _last_day(source: Source) -> datetime | None:
+    """The end of the newest day with a prediction."""
+    if source.joined is None:
+        days = span(source.ledger())
+        return None if days is None else days.end
+    newest = lazy_rows(source.joined).select(pl.col("ts_pred").max()).collect().item()
+    return floor_day(newest) + DAY if isinstance(newest, datetime) else None

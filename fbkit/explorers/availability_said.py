@@ -20,22 +20,22 @@ def periods(view: View) -> list[tuple[str, Period]]:
     return [("reference", view.reference), ("current", view.now)]
 
 
-def _both(model: AvailabilityModel, view: View) -> str:
-    then, now = (value_text(model.known(view, period)) for _, period in periods(view))
-    return f"{then} of the reference period's labels are known, {now} of the current one's."
-
-
 def _over_time(model: AvailabilityModel, view: View, frame: pl.DataFrame, by: str | None) -> Said:
     headline = f"Label availability{f' by {clean(by)}' if by else ''}"
-    summary = f"{_both(model, view)} {_worst(frame, view, by)}".strip()
-    return headline, "dashed: the compared periods; veiled: labels still arriving", summary
+    then, now = (value_text(model.share(view, period)) for _, period in periods(view))
+    whole = f"{then} of the reference period's labels are known, {now} of the current one's."
+    small = "dashed: the compared periods; veiled: labels still arriving"
+    return headline, small, f"{whole} {_worst(frame, view, by)}".strip()
+
+
+def _inside(frame: pl.DataFrame, period: Period) -> pl.DataFrame:
+    return frame.filter((pl.col("period_start") >= period.start) & (pl.col("period_start") < period.end))
 
 
 def _worst(frame: pl.DataFrame, view: View, by: str | None) -> str:
     if by is None:
         return ""
-    inside = frame.filter((pl.col("period_start") >= view.now.start) & (pl.col("period_start") < view.now.end))
-    known = inside.group_by(by).agg(pl.col("n_labelled").sum(), pl.col("n").sum())
+    known = _inside(frame, view.now).group_by(by).agg(pl.col("n_labelled").sum(), pl.col("n").sum())
     ranked = known.with_columns((pl.col("n_labelled") / pl.col("n")).alias("share")).sort("share", by, nulls_last=True)
     if ranked.height < 2:
         return ""
@@ -120,8 +120,21 @@ def _cohort(line: Mapping[str, Any]) -> str:
     return span_text(Period(start=start, end=end))
 
 
-def _by_age(model: AvailabilityModel, view: View, _: pl.DataFrame, __: str | None) -> Said:
-    return "How fast labels arrive", "of all predictions at least that old", _both(model, view)
+def _by_age(_: AvailabilityModel, __: View, frame: pl.DataFrame, ___: str | None) -> Said:
+    headline, small = "How fast labels arrive", "of all predictions at least that old"
+    known = frame.filter(pl.col("value").is_not_null())
+    ages = [known.filter(pl.col("role") == role)["age_days"].max() for role in ("reference", "current")]
+    told = [age for age in ages if isinstance(age, float)]
+    if len(told) < 2:
+        return headline, small, "One of the periods has no prediction that is old enough."
+    at = min(told)
+    then, now = (_at(known, role, at) for role in ("reference", "current"))
+    return headline, small, f"After {at:g} days {then} of the reference period had a label, {now} of the current one."
+
+
+def _at(frame: pl.DataFrame, role: str, age: float) -> str:
+    line = frame.filter((pl.col("role") == role) & (pl.col("age_days") <= age))
+    return value_text(line["value"][-1])
 
 
 TEXTS: Final[dict[str, Callable[[AvailabilityModel, View, pl.DataFrame, str | None], Said]]] = {
