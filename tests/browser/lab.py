@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -43,7 +43,7 @@ def _answers(url: str) -> bool:
 
 
 @contextmanager
-def jupyterlab(folder: Path, *, state: Path, theme: str | None = None) -> Iterator[str]:
+def jupyterlab(folder: Path, *, state: Path, theme: str | None = None) -> Generator[str]:
     """Serve ``folder`` on localhost; everything that JupyterLab writes goes to ``state``. Yields the address."""
     settings = state / "settings" / "@jupyterlab" / "apputils-extension"
     settings.mkdir(parents=True, exist_ok=True)
@@ -65,19 +65,45 @@ def jupyterlab(folder: Path, *, state: Path, theme: str | None = None) -> Iterat
         "LabApp.workspaces_dir": state / "workspaces",
     }
     given = [f"--{name}={value}" for name, value in options.items()]
-    command = [sys.executable, "-m", "jupyterlab", "--no-browser", *given]
+    with _served(["jupyterlab", "--no-browser", *given], port=port, ready="api/status", state=state) as address:
+        yield address
+
+
+@contextmanager
+def voila(notebook: Path, *, state: Path, theme: str = "light") -> Generator[str]:
+    """Serve a notebook as a page without its code, on localhost. Yields the address."""
+    port = _free_port()
+    # An extension that needs a whole JupyterLab does not start in a page of Voila, and says so.
+    options = {
+        "port": port,
+        "Voila.ip": "127.0.0.1",
+        "theme": theme,
+        "VoilaConfiguration.extension_denylist": "jupyterlab-jupytext",
+    }
+    given = [str(notebook), "--no-browser", *(f"--{name}={value}" for name, value in options.items())]
+    with _served(["voila", *given], port=port, ready="voila/static/voila.js", state=state) as address:
+        yield address
+
+
+@contextmanager
+def _served(module: list[str], *, port: int, ready: str, state: Path) -> Generator[str]:
+    """A server of Jupyter's family that writes nothing outside ``state``, from its first answer to its end."""
     places = {
         name: str(state / name.lower())
         for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR")
     }
     with (state / "server.log").open("wb") as log:
         server = subprocess.Popen(
-            command, env={**os.environ, **places}, stdout=log, stderr=subprocess.STDOUT, start_new_session=True
+            [sys.executable, "-m", *module],
+            env={**os.environ, **places},
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
         )
         address = f"http://127.0.0.1:{port}"
         try:
             end = time.monotonic() + START_SECONDS
-            while not _answers(f"{address}/api/status"):
+            while not _answers(f"{address}/{ready}"):
                 if server.poll() is not None or time.monotonic() > end:
                     raise RuntimeError((state / "server.log").read_text(errors="replace")[-3000:])
                 time.sleep(0.25)
@@ -105,7 +131,7 @@ class Watch:
 
 
 @contextmanager
-def chromium(executable: str, *, width: int = 1280, height: int = 1000) -> Iterator[tuple[Any, Watch]]:
+def chromium(executable: str, *, width: int = 1280, height: int = 1000) -> Generator[tuple[Any, Watch]]:
     """A page of a fresh headless browser that refuses every request that leaves the machine, and notes it."""
     from playwright.sync_api import sync_playwright
 
