@@ -2,7 +2,7 @@
 
 import asyncio
 import html
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,6 +60,8 @@ class Page(ipywidgets.VBox):
         What makes the explorers that are opened later, by name.
     snapshot
         Writes the page into one file; None leaves the button out.
+    notes
+        What must be said of the data, a sentence each.
     """
 
     opened = traitlets.Unicode("", help="the later explorer that is open")
@@ -72,9 +74,11 @@ class Page(ipywidgets.VBox):
         strip: Callable[[], pl.DataFrame] | None = None,
         said: str = "",
         further: dict[str, Callable[[Source, Shared], ipywidgets.Widget]] | None = None,
-        snapshot: Callable[[View, Path], Path] | None = None,
+        snapshot: Callable[["Page", Path], Path] | None = None,
+        notes: Sequence[str] = (),
     ) -> None:
         super().__init__()
+        self.notes = tuple(notes)
         self.source = source
         self.shared = Shared.of(view)
         self.explorers: dict[str, Any] = {}
@@ -93,7 +97,9 @@ class Page(ipywidgets.VBox):
     # The parts --------------------------------------------------------------------------------------------------
     def _head(self) -> ipywidgets.Widget:
         name = html.escape(clean(self.source.name, limit=80))
-        return ipywidgets.HTML(f'<div role="heading" aria-level="2" class="fbkit-title">{name}</div>')
+        said = "".join(f"<li>{html.escape(clean(note, limit=300))}</li>" for note in self.notes)
+        notes = f"<ul>{said}</ul>" if said else ""
+        return ipywidgets.HTML(f'<div role="heading" aria-level="2" class="fbkit-title">{name}</div>{notes}')
 
     def _fill(self, strip: Callable[[], pl.DataFrame] | None) -> None:
         """The first picture at once; the others when the kernel has a moment, so that nobody waits for four."""
@@ -190,7 +196,7 @@ class Page(ipywidgets.VBox):
         """
         if self._snapshot is None:
             raise TypeError("this page was opened from a snapshot")
-        return self._snapshot(self.shared.view(), Path(path))
+        return self._snapshot(self, Path(path))
 
     @property
     def summary(self) -> str:

@@ -25,6 +25,7 @@ from fbkit.schema.period import Comparison, Period, floor_day
 from fbkit.schema.protocols import JoinedLike, check_joined
 
 _KEPT: Final = 8
+_MOST_VALUES: Final = 1000
 _VERSION: Final = "model_version"
 
 
@@ -154,6 +155,45 @@ class Source:
     def ledger(self, *, by: Sequence[str] = ()) -> Ledger:
         """The ledger of all rows, sliced by these columns."""
         return self._ledger(_Narrow(), tuple(by))
+
+    def whole(self) -> Ledger:
+        """The ledger of all rows by every slice column, which is what a snapshot of a page stands on.
+
+        Raises
+        ------
+        ArgumentError
+            The rows cannot be counted.
+        """
+        if self._given is not None:
+            return self._given
+        if not self.counts:
+            raise ArgumentError(
+                "a snapshot stands on a ledger, and these rows cannot be counted",
+                got=self.trouble or f'task = "{self.contract.model.task}"',
+                allowed="binary labels, scores from 0 to 1",
+                next_step="save the pictures and tables instead",
+            )
+        rows: Any = self._rows(_Narrow())
+        return self._kept("whole", lambda: build(rows, edges=self._edges(), slices=self._countable()))
+
+    def _countable(self) -> list[str]:
+        """The slice columns of few enough values: one that names single rows is no slice."""
+        joined = self.joined
+        if joined is None:
+            return []
+        heights = lazy_rows(joined).select(pl.col(name).n_unique() for name in self.slices).collect().row(0)
+        return [name for name, n in zip(self.slices, heights, strict=True) if n <= _MOST_VALUES]
+
+    def within(self, view: View) -> View:
+        """The view without what this source does not know: slices that were told together, times beyond its own."""
+        focus = {name: value for name, value in view.focus.items() if name in self.slices}
+        moments = self.moments()
+        return view.but(
+            focus=MappingProxyType(focus),
+            by=view.by if view.by in self.slices else next(iter(self.slices), None),
+            as_of=view.as_of if view.as_of in moments else self.as_of,
+            version=view.version if view.version in self.versions else None,
+        )
 
     # What is looked at ------------------------------------------------------------------------------------------
     def subject(self, view: View, *, by: str | Sequence[str] | None = (), bins: bool = True) -> Subject:

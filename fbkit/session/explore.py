@@ -9,6 +9,7 @@ from fbkit.schema.period import Comparison
 from fbkit.session.joined import Joined
 from fbkit.session.loop import Loop
 from fbkit.session.opening import open_loop
+from fbkit.session.snapshots import open_page, save
 
 if TYPE_CHECKING:
     from fbkit.explorers.page import Page
@@ -57,12 +58,14 @@ class Explore:
         from fbkit.explorers.page import Page
         from fbkit.explorers.source import Source
 
+        if isinstance(thing, str | Path) and Path(thing).is_file() and Path(thing).suffix != ".toml":
+            return open_page(Path(thing))
         opened = _opened(thing)
         source = Source.of(opened)
         start = view or source.view(comparison, metric=metric, by=by)
         if isinstance(opened, Joined):
             return _page_of_rows(opened, source, start)
-        return Page(source, start, said="a ledger holds no logs to check")
+        return Page(source, start, said="a ledger holds no logs to check", snapshot=_saved)
 
     def __getattr__(self, name: str) -> Any:
         # Imported when asked for: the command line and the analysis need no notebook.
@@ -113,7 +116,14 @@ def _page_of_rows(joined: Joined, source: "Source", view: "View") -> "Page":
         view,
         strip=lambda: loop_strip(joined, current=view.current),
         further={"triage": lambda _, shared: TriagePanel(diagnose, shared)},
+        snapshot=_saved,
     )
+
+
+def _saved(page: "Page", path: Path) -> Path:
+    card = getattr(page.explorers.get("triage"), "card", None)
+    diagnosis = None if card is None else card.diagnosis
+    return save(page.source, page.shared.view(), path, strip=page.strip.frame, diagnosis=diagnosis)
 
 
 explore = Explore()
