@@ -12,6 +12,7 @@ from fbkit.charts.text import (
     count_text,
     distinct,
     interval_text,
+    lines,
     metric_name,
     number_format,
     stage_name,
@@ -70,6 +71,19 @@ def found_slices_chart(frame: pl.DataFrame, *, title: str | None = None, subtitl
     added = alt.layer(*_added(metric, beside)).properties(width=180, height=alt.Step(_STEP))
     chart = alt.hconcat(plot, added, data=theme.data(rows), spacing=14)
     return theme.finish(chart, title=title or head, subtitle=note if subtitle is None else subtitle)
+
+
+def waiting_rows(said: str) -> list[theme.Row]:
+    """The one row of :func:`waiting_chart`."""
+    return [{"said": text, "line": line} for line, text in enumerate(lines(said, width=72))]
+
+
+def waiting_chart(said: str, *, title: str, subtitle: str) -> Any:
+    """What stands in the place of the chart until somebody searches."""
+    axis = alt.Y("line:O", axis=None)
+    chart = alt.Chart(theme.data(waiting_rows(said))).mark_text(align="left", color=theme.FAINT, fontSize=13)
+    chart = chart.encode(text="said:N", x=alt.value(0), y=axis).properties(width=theme.WIDTH, height=alt.Step(22))
+    return theme.finish(chart, title=title, subtitle=subtitle)
 
 
 def _y(*, labels: bool) -> alt.Y:

@@ -1,49 +1,92 @@
-"""A metric by slice: value, interval and worst-case band, reference against current, n and availability beside it."""
+"""A metric by slice: value, interval and worst-case band, what it adds to the change, availability and n beside it."""
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 import altair as alt
 import polars as pl
 
 from fbkit.charts import theme
 from fbkit.charts.text import (
+    change_text,
     clean,
     count_text,
     distinct,
     interval_text,
+    is_share,
     metric_name,
     number_format,
     stage_name,
     value_text,
 )
 
+ALL: Final = "all predictions"
+HOW: Final = "line: interval; pale bar: what missing labels could still hide"
 # Reference and current of a slice are drawn one above the other within its line.
-_OFFSET = {"reference": -5, "current": 5}
+_OFFSET: Final = {"reference": -5, "current": 5}
+_STEP: Final = 30
+
+Lines = pl.DataFrame | Sequence[Mapping[str, Any]]
 
 
-def slices_rows(frame: pl.DataFrame, *, by: str, metric: str) -> list[theme.Row]:
-    """Rows of the slice chart, in the order of the frame.
+class _Whole:
+    """Stands for all predictions, apart from a slice that is called so."""
 
-    ``frame`` has the slice column ``by``, value, lower, upper, bound_lower, bound_upper, n,
-    n_labelled, reason and, optionally, role ("reference", "current").
+    def __str__(self) -> str:
+        return ALL
+
+
+_WHOLE: Final = _Whole()
+
+
+def slice_labels(values: Sequence[Any]) -> dict[Any, str]:
+    """What each value of a slice column is called in a chart, beside the line of the whole."""
+    return distinct([_WHOLE, *values])
+
+
+def slices_rows(
+    lines: Lines,
+    *,
+    by: str,
+    metric: str,
+    focused: Sequence[str | None] = (),
+    labels: Mapping[Any, str] | None = None,
+) -> list[theme.Row]:
+    """Rows of the slice chart, in the order given.
+
+    Parameters
+    ----------
+    lines
+        A frame, or its lines as mappings: the slice column ``by``, value, lower, upper, bound_lower, bound_upper, n,
+        n_labelled, reason and, optionally, role ("reference", "current"), whole, contribution, mix_effect, rate_effect,
+        slot (the number that a click sends back).
+    focused
+        Slices that are marked.
+    labels
+        From :func:`slice_labels`, where the same slices are drawn again and again.
     """
-    labels = distinct(frame[by].to_list())
-    return [_slice_row(row, labels[row[by]], metric=metric) for row in frame.to_dicts()]
+    held = lines.to_dicts() if isinstance(lines, pl.DataFrame) else lines
+    names = slice_labels([line[by] for line in held]) if labels is None else labels
+    return [_slice_row(line, names, by=by, metric=metric, focused=focused) for line in held]
 
 
-def _slice_row(row: dict[str, Any], label: str, *, metric: str) -> theme.Row:
+def _slice_row(
+    row: Mapping[str, Any], labels: Mapping[Any, str], *, by: str, metric: str, focused: Sequence[str | None]
+) -> theme.Row:
     n, labelled = row.get("n"), row.get("n_labelled")
     availability = labelled / n if n and labelled is not None else None
-    value = row["value"]
-    return {
-        "slice": label,
-        "role": row.get("role") or "current",
+    value, whole = row["value"], bool(row.get("whole"))
+    role = row.get("role") or "current"
+    made = {
+        "slice": labels[_WHOLE] if whole else labels[row[by]],
+        "role": role,
         "value": value,
         "lower": row.get("lower"),
         "upper": row.get("upper"),
         "bound_lower": row.get("bound_lower"),
         "bound_upper": row.get("bound_upper"),
         "availability": availability,
+        "focused": not whole and row[by] in focused,
         "said_value": value_text(value, metric=metric) if value is not None else "not estimable",
         "said_interval": interval_text(row.get("lower"), row.get("upper"), metric=metric),
         "said_bounds": interval_text(row.get("bound_lower"), row.get("bound_upper"), metric=metric),
@@ -52,25 +95,46 @@ def _slice_row(row: dict[str, Any], label: str, *, metric: str) -> theme.Row:
         "said_labelled": count_text(labelled),
         "said_reason": clean(row.get("reason"), limit=90) if row.get("reason") else "—",
     }
+    if row.get("slot") is not None and not whole:
+        made["pick"] = row["slot"]
+    if "contribution" in row and role == "current":
+        made |= _added(row, metric=metric, whole=whole)
+    return made
+
+
+def _added(row: Mapping[str, Any], *, metric: str, whole: bool) -> theme.Row:
+    """What a slice adds to the change, in the unit in which people read it; the whole says how far it moved."""
+    added = row["contribution"]
+    scale = 100 if is_share(metric) else 1
+    return {
+        "added": None if added is None or whole else scale * added,
+        "said_added": "" if added is None else change_text(added, metric=metric).removesuffix(" points"),
+        "said_rate": change_text(row["rate_effect"], metric=metric),
+        "said_mix": change_text(row["mix_effect"], metric=metric),
+        "moved": whole,
+    }
 
 
 def slices_chart(
-    frame: pl.DataFrame,
+    lines: Lines,
     *,
     by: str,
     metric: str = "recall",
     stage: str | None = "final",
     title: str | None = None,
     subtitle: str = "",
+    focused: Sequence[str | None] = (),
 ) -> Any:
-    """Dot plot of a metric by slice: interval (line), worst case (pale bar); n and availability at the right."""
-    rows = slices_rows(frame, by=by, metric=metric)
+    """Dot plot of a metric by slice: interval (line), worst case (pale bar); beside it what each adds, and n."""
+    rows = slices_rows(lines, by=by, metric=metric, focused=focused)
     name = metric_name(metric)
-    note = "line: interval, pale bar: what missing labels could still hide"
-    plot = alt.layer(*_value_layers(metric, stage)).properties(width=360, height=alt.Step(30))
-    beside = alt.layer(*_availability_layers()).properties(width=110, height=alt.Step(30))
-    chart = alt.hconcat(plot, beside, data=theme.data(rows), spacing=12)
-    return theme.finish(chart, title=title or f"{name[:1].upper()}{name[1:]} by {clean(by)}", subtitle=subtitle or note)
+    parts = [alt.layer(*_value_layers(metric, stage)).properties(width=340, height=alt.Step(_STEP))]
+    if any(row.get("added") is not None for row in rows):
+        parts.append(alt.layer(*_added_layers(metric)).properties(width=130, height=alt.Step(_STEP)))
+    parts.append(alt.layer(*_availability_layers()).properties(width=90, height=alt.Step(_STEP)))
+    spacing = 50 if len(parts) > 2 else 12
+    chart = alt.hconcat(*parts, data=theme.data(rows), spacing=spacing)
+    return theme.finish(chart, title=title or f"{name[:1].upper()}{name[1:]} by {clean(by)}", subtitle=subtitle or HOW)
 
 
 def value_title(metric: str, stage: str | None) -> str:
@@ -85,6 +149,12 @@ def _y(*, labels: bool) -> alt.Y:
 
 def _in_role(role: str) -> alt.Chart:
     return alt.Chart().transform_filter(f"datum.role === '{role}'")
+
+
+def _ground(*, labels: bool) -> alt.Chart:
+    """The line of each slice: it takes clicks, and is tinted where the slice is focused."""
+    shade = alt.condition("datum.focused", alt.value(0.22), alt.value(0.001))
+    return alt.Chart().mark_rect(color=theme.CURRENT, cursor="pointer").encode(y=_y(labels=labels), opacity=shade)
 
 
 def _value_layers(metric: str, stage: str | None) -> list[alt.Chart]:
@@ -102,31 +172,49 @@ def _value_layers(metric: str, stage: str | None) -> list[alt.Chart]:
         ("said_availability", "availability"),
         ("said_reason", "note"),
     )
-    layers: list[alt.Chart] = []
+    layers = [_ground(labels=True)]
     for role, shift in _OFFSET.items():
         chart = _in_role(role).encode(y=_y(labels=True), color=colour)
         layers += [
             chart.transform_filter("isValid(datum.bound_lower)")
-            .mark_rule(strokeWidth=8, opacity=0.18, yOffset=shift)
+            .mark_rule(strokeWidth=8, opacity=0.18, yOffset=shift, cursor="pointer")
             .encode(x=alt.X("bound_lower:Q", scale=scale, axis=axis), x2="bound_upper:Q", tooltip=tooltip),
             chart.transform_filter("isValid(datum.lower)")
-            .mark_rule(strokeWidth=2, yOffset=shift)
+            .mark_rule(strokeWidth=2, yOffset=shift, cursor="pointer")
             .encode(x="lower:Q", x2="upper:Q", tooltip=tooltip),
             chart.transform_filter("isValid(datum.value)")
-            .mark_point(filled=True, size=60, opacity=1, yOffset=shift)
+            .mark_point(filled=True, size=60, opacity=1, yOffset=shift, cursor="pointer")
             .encode(x=alt.X("value:Q", scale=scale, axis=axis), tooltip=tooltip),
         ]
     return layers
 
 
+def _added_layers(metric: str) -> list[alt.Chart]:
+    unit = " (points)" if is_share(metric) else ""
+    axis = alt.Axis(title=f"adds to the change{unit}", tickCount=3, format="+~r", zindex=0)
+    tooltip = theme.tips(
+        ("slice", "slice"), ("said_added", "adds"), ("said_rate", "by its own rate"), ("said_mix", "by its share")
+    )
+    chart = alt.Chart().encode(y=_y(labels=False), tooltip=tooltip)
+    beside = chart.transform_filter("isValid(datum.said_added)").encode(x=alt.value(136), text="said_added:N")
+    return [
+        _ground(labels=False),
+        chart.transform_filter("isValid(datum.added)")
+        .mark_bar(height=13, color=theme.CURRENT, cursor="pointer")
+        .encode(x=alt.X("added:Q", axis=axis)),
+        beside.transform_filter("!datum.moved").mark_text(align="left", fontSize=10, color=theme.FAINT),
+        beside.transform_filter("datum.moved").mark_text(align="left", fontSize=11, fontWeight=600, color=theme.INK),
+    ]
+
+
 def _availability_layers() -> list[alt.Chart]:
     colour = alt.Color("role:N", scale=theme.role_scale())
-    layers: list[alt.Chart] = []
-    axis = alt.Axis(format=".0%", title="labels available, predictions", values=[0, 0.5, 1])
+    layers = [_ground(labels=False)]
+    axis = alt.Axis(format=".0%", title="labels available, n", values=[0, 0.5, 1])
     for role, shift in _OFFSET.items():
         chart = _in_role(role).encode(y=_y(labels=False))
         layers += [
-            chart.mark_bar(height=7, opacity=0.75, yOffset=shift).encode(
+            chart.mark_bar(height=7, opacity=0.75, yOffset=shift, cursor="pointer").encode(
                 x=alt.X("availability:Q", scale=alt.Scale(domain=[0, 1]), axis=axis),
                 color=colour,
                 tooltip=theme.tips(
@@ -137,7 +225,7 @@ def _availability_layers() -> list[alt.Chart]:
                 ),
             ),
             chart.mark_text(align="left", fontSize=10, color=theme.FAINT, yOffset=shift).encode(
-                x=alt.value(118), text="said_n:N"
+                x=alt.value(96), text="said_n:N"
             ),
         ]
     return layers

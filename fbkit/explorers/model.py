@@ -1,7 +1,7 @@
 """The plain objects behind the widgets: which rows, which periods, which choices. No widget, no kernel."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 import polars as pl
@@ -10,6 +10,7 @@ from fbkit.charts.text import clean, distinct, instant_text
 from fbkit.errors import ArgumentError
 from fbkit.join.periods import resolve
 from fbkit.schema.contract import Contract
+from fbkit.schema.logs import UnreadablePart
 from fbkit.schema.period import Comparison, Period
 from fbkit.schema.protocols import JoinedLike, check_joined
 
@@ -29,11 +30,22 @@ class Rows:
     contract: Contract
     as_of: datetime
     evaluation_key: str
+    feed: pl.DataFrame | None = None
+    data_through: Mapping[str, str] = field(default_factory=dict[str, str])
+    incomplete: tuple[UnreadablePart, ...] = ()
 
 
 def part(joined: JoinedLike, frame: pl.DataFrame) -> Rows:
-    """``joined`` with another frame."""
-    return Rows(frame=frame, contract=joined.contract, as_of=joined.as_of, evaluation_key=joined.evaluation_key)
+    """``joined`` with another frame; how complete its feed is and what could not be read stay known."""
+    return Rows(
+        frame=frame,
+        contract=joined.contract,
+        as_of=joined.as_of,
+        evaluation_key=joined.evaluation_key,
+        feed=getattr(joined, "feed", None),
+        data_through=getattr(joined, "data_through", {}),
+        incomplete=tuple(getattr(joined, "incomplete", ())),
+    )
 
 
 def fix_periods(joined: JoinedLike, comparison: Comparison | None) -> tuple[Period, Period]:

@@ -1,245 +1,313 @@
-"""Which slices moved: a metric by slice, reference against current, with a threshold to try."""
+"""Which slices moved: a metric by slice, what each adds to the change, over time, and a search for wide slices."""
 
-import math
-from typing import Any
+from typing import Any, ClassVar, Final
 
+import ipywidgets
 import polars as pl
 import traitlets
 
+from fbkit.charts import slice_panels, slice_search
 from fbkit.charts import slices as charts
-from fbkit.charts.text import change_text, clean, count_text, metric_name, number_format, stage_name, value_text
+from fbkit.charts.text import is_share, number_format, stage_name
+from fbkit.errors import FbkitError
 from fbkit.explorers import model
-from fbkit.explorers.base import Explorer, dropdown, number, slider, tie, toggle
-from fbkit.measure.metrics import metrics
+from fbkit.explorers import slice_texts as words
+from fbkit.explorers.base import Explorer, begin, dropdown, number, slider, tie, toggle
+from fbkit.explorers.filters import metric_choices
+from fbkit.explorers.slice_data import SliceData
+from fbkit.explorers.state import Shared
+from fbkit.measure.slice_changes import SliceTable
 from fbkit.schema.period import Comparison
-from fbkit.schema.protocols import JoinedLike
 
-SORTS = {"biggest drop": "drop", "lowest now": "low", "most predictions": "n", "name": "name"}
-METRICS = (
-    "recall",
-    "precision",
-    "f1",
-    "specificity",
-    "accuracy",
-    "flag_rate",
-    "base_rate",
-    "brier",
-    "roc_auc",
-    "availability",
-)
-_SHOWN = 30
-_ROLE = "\0role"  # no log has a column of this name
-_WHAT_IF = "make the decisions anew at this threshold, instead of those that were logged"
-
-
-class SlicesModel:
-    """The table behind the picture; a call of :meth:`table` is a pure function of its arguments."""
-
-    def __init__(self, joined: JoinedLike, comparison: Comparison | None, *, by: str | None = None) -> None:
-        self.joined = joined
-        found = model.slice_columns(joined)
-        self.columns = found if by is None else [by, *(name for name in found if name != by)]
-        self.reference, self.current = model.fix_periods(joined, comparison)
-        periods = {"reference": self.reference, "current": self.current}
-        frames = [
-            model.within(joined, period, self.columns).with_columns(pl.lit(role).alias(_ROLE))
-            for role, period in periods.items()
-        ]
-        self.rows = model.part(joined, pl.concat(frames))
-        thresholds = joined.frame["threshold"].drop_nulls()
-        median = thresholds.median() if len(thresholds) else 0.5
-        self.threshold = float(median) if isinstance(median, (int, float)) else 0.5
-        self.step, self.limits = _grid(joined.frame["score"])
-        steps = round((self.threshold - self.limits[0]) / self.step)
-        self.threshold = min(max(round(self.limits[0] + steps * self.step, 9), self.limits[0]), self.limits[1])
-
-    def table(self, *, metric: str, by: str | None, stage: str, threshold: float | None = None) -> pl.DataFrame:
-        """Both periods' estimates, the whole first, then the slices; ``threshold`` replaces the logged decisions."""
-        rows = self.rows
-        if threshold is not None:
-            rows = model.part(rows, rows.frame.with_columns(flagged=pl.col("score") >= threshold))
-        whole = metrics(rows, metric, by=_ROLE, stage=stage)
-        parts = [
-            whole.rename({_ROLE: "role"}).with_columns(
-                pl.lit(model.ALL).alias("slice"), pl.lit(value=True).alias("whole")
-            )
-        ]
-        if by is not None:
-            sliced = metrics(rows, metric, by=[by, _ROLE], stage=stage).rename({by: "slice", _ROLE: "role"})
-            parts.append(sliced.with_columns(pl.lit(value=False).alias("whole")))
-        return pl.concat(parts, how="diagonal").sort("role", descending=True, maintain_order=True)
-
-
-def _grid(scores: pl.Series) -> tuple[float, tuple[float, float]]:
-    """A round step that cuts the range of the scores into about 200, and limits on its grid."""
-    low, high = scores.min(), scores.max()
-    if not isinstance(low, float) or not isinstance(high, float) or low == high:
-        return 0.005, (0.0, 1.0)
-    power = 10.0 ** math.floor(math.log10((high - low) / 200))
-    step = next(power * unit for unit in (1, 2, 5, 10) if (high - low) / 200 <= power * unit * (1 + 1e-9))
-    return step, (round(math.floor(low / step) * step, 9), round(math.ceil(high / step) * step, 9))
-
-
-def arrange(table: pl.DataFrame, *, sort: str, minimum: int, limit: int = _SHOWN) -> tuple[pl.DataFrame, int]:
-    """Order the slices, the whole first; slices below ``minimum`` predictions in both periods, and those past
-    ``limit``, are left out. Returns the table and how many slices are hidden.
-    """
-    pairs = (
-        table.filter(~pl.col("whole"))
-        .group_by("slice")
-        .agg(
-            pl.col("n").max().alias("n"),
-            pl.col("value").filter(pl.col("role") == "current").first().alias("now"),
-            pl.col("value").filter(pl.col("role") == "reference").first().alias("then"),
-        )
-        .with_columns((pl.col("now") - pl.col("then")).alias("drop"))
-    )
-    kept = pairs.filter(pl.col("n") >= minimum)
-    keys = {"drop": ["drop", "slice"], "low": ["now", "slice"], "n": ["n", "slice"], "name": ["slice"]}[sort]
-    ordered = kept.sort(keys, descending=[key == "n" for key in keys], nulls_last=True).head(limit)
-    order = ordered.select("slice").with_row_index("order")
-    whole = table.filter(pl.col("whole"))
-    sliced = table.filter(~pl.col("whole")).join(order, on="slice", how="inner", nulls_equal=True)
-    arranged = sliced.sort("order", "role", descending=[False, True]).drop("order")
-    return pl.concat([whole, arranged]), pairs.height - ordered.height
+SORTS: Final = {
+    "adds most to the change": "contribution",
+    "fell furthest": "drop",
+    "lowest now": "low",
+    "most predictions": "n",
+    "name": "name",
+}
+VIEWS: Final = [("now and before", "slices"), ("over time", "time"), ("search wide slices", "search")]
+_SHOWN: Final = 30
+_WHAT_IF: Final = "make the decisions anew at this threshold, instead of those that were logged"
+_DEEPEST: Final = 3
 
 
 class SlicesExplorer(Explorer):
-    """Metric by slice with interval and worst case, reference against current.
+    """Metric by slice with interval and worst case, reference against current, and what each adds to the change.
 
     Attributes
     ----------
-    metric, by, stage, sort, minimum
-        What is shown; ``by`` is a slice column, ``minimum`` the fewest predictions of a slice.
+    show
+        "slices", "time" (small multiples by week) or "search" (conjunctions of slices, looked for by a button).
+    metric, by, stage
+        What is shown; ``by`` is a slice column. Shared with the other explorers of a page.
+    sort, minimum
+        Which slice comes first, and the fewest predictions of a slice.
     what_if, threshold
         With ``what_if`` the decisions are made anew as ``score >= threshold``; moving the threshold sets it.
     """
 
+    FOLLOWS: ClassVar = Shared.NAMES
+    show = traitlets.Unicode("slices")
     metric = traitlets.Unicode("recall")
     by = traitlets.Unicode(allow_none=True)
     stage = traitlets.Unicode("final")
-    sort = traitlets.Unicode("drop")
+    sort = traitlets.Unicode("contribution")
     minimum = traitlets.Int(20)
     what_if = traitlets.Bool(default_value=False)
     threshold = traitlets.Float(0.5)
 
     def __init__(
         self,
-        joined: JoinedLike,
+        thing: Any,
         comparison: Comparison | None = None,
         *,
+        shared: Shared | None = None,
         metric: str | None = None,
         by: str | None = None,
+        show: str = "slices",
     ) -> None:
-        self.model = SlicesModel(joined, comparison, by=by)
-        names = [metric] if metric and metric not in METRICS else []
+        source, state = begin(thing, comparison, shared, metric=metric, by=by)
+        self.data = SliceData(source)
+        self._found: tuple[object, pl.DataFrame] | None = None
         super().__init__(
-            metric=metric or joined.contract.metrics.primary,
-            by=self.model.columns[0] if self.model.columns else None,
-            minimum=joined.contract.slices.minimum,
-            threshold=self.model.threshold,
+            source,
+            shared=state,
+            show=show,
+            metric=state.metric,
+            by=state.by,
+            stage=state.stage,
+            minimum=source.contract.slices.minimum,
+            what_if=state.threshold is not None,
+            threshold=self.data.nearest(self.data.own if state.threshold is None else state.threshold),
         )
+        for name in ("metric", "by", "stage"):
+            traitlets.link((self, name), (state, name))
         self.observe(self._try_threshold, names="threshold")
-        metrics_offered = [(metric_name(name), name) for name in (*names, *METRICS)]
-        by_tip = "the column whose values are compared"
-        columns = model.choices(self.model.columns) or [("(no slice column)", None)]
-        self.assemble(
-            [
-                tie(self, "metric", dropdown("Metric", metrics_offered, value=self.metric, tip="what is measured")),
-                tie(self, "by", dropdown("by", columns, value=self.by, tip=by_tip)),
-                tie(self, "stage", dropdown("Labels", model.STAGES, value=self.stage, tip=model.STAGE_TIP)),
-            ],
-            [
-                tie(
-                    self, "sort", dropdown("Order", list(SORTS.items()), value=self.sort, tip="which slice comes first")
-                ),
-                tie(
-                    self, "minimum", number("At least n", value=self.minimum, tip="hide slices with fewer predictions")
-                ),
-            ],
-            [
-                tie(self, "what_if", toggle("What if the threshold were", value=False, tip=_WHAT_IF)),
-                tie(self, "threshold", self._slider()),
-            ],
-            watched=["metric", "by", "stage", "sort", "minimum", "what_if", "threshold"],
-        )
+        self.observe(self._toggled, names="what_if")
+        state.observe(self._threshold_came, names="threshold")
+        self.picked(self._clicked)
+        bars = self._bars()
+        self.observe(self._offer, names="show")
+        self.assemble(*bars, watched=["show", "sort", "minimum"])
+        self._offer(None)
 
-    def _slider(self) -> Any:
-        form = ".3f" if self.model.step < 0.1 else ".4g"
-        return slider(
-            "score ≥", value=self.threshold, limits=self.model.limits, step=self.model.step, tip=_WHAT_IF, form=form
+    # Controls ---------------------------------------------------------------------------------------------------
+    def _bars(self) -> list[list[ipywidgets.Widget]]:
+        columns = model.choices(self.data.columns(self.by)) or [("(no slice column)", None)]
+        shown = dropdown("Slices", VIEWS, value=self.show, tip="what the picture shows")
+        metric = dropdown("Metric", metric_choices(self.source, self.metric), value=self.metric, tip="what is measured")
+        by = dropdown("by", columns, value=self.by, tip="the column whose values are compared")
+        stage = dropdown("Labels", self._stages(), value=self.stage, tip=model.STAGE_TIP)
+        sort = dropdown("Order", list(SORTS.items()), value=self.sort, tip="which slice comes first")
+        least = number("At least n", value=self.minimum, tip="hide slices with fewer predictions")
+        self._switch = toggle("What if the threshold were", value=self.what_if, tip=_WHAT_IF)
+        self._slider = self._threshold_control()
+        self._search = ipywidgets.Button(
+            description="Search", icon="search", tooltip="look for conjunctions of up to three conditions"
         )
+        self._search.on_click(lambda _: self.search())
+        pairs = {"show": shown, "metric": metric, "by": by, "stage": stage, "sort": sort, "minimum": least}
+        for name, control in pairs.items():
+            tie(self, name, control)
+        tie(self, "what_if", self._switch)
+        tie(self, "threshold", self._slider)
+        self._ordering = ipywidgets.HBox([sort, least])
+        self._trying = ipywidgets.HBox([self._switch, self._slider])
+        return [[shown, metric, by, stage], [self._ordering, self._search], [self._trying]]
+
+    def _stages(self) -> list[tuple[str, str]]:
+        known = [name for _, name in model.STAGES]
+        return [*model.STAGES, *([] if self.stage in known else [(stage_name(self.stage), self.stage)])]
+
+    def _threshold_control(self) -> Any:
+        places = self.data.places
+        if places:
+            return ipywidgets.SelectionSlider(
+                options=[(f"{place:.4g}", place) for place in places],
+                value=self.threshold,
+                description="score ≥",
+                tooltip=_WHAT_IF,
+                layout=ipywidgets.Layout(width="390px"),
+                style={"description_width": "initial"},
+            )
+        form = ".3f" if self.data.step < 0.1 else ".4g"
+        limits = self.data.limits
+        return slider("score ≥", value=self.threshold, limits=limits, step=self.data.step, tip=_WHAT_IF, form=form)
+
+    def _offer(self, _: object) -> None:
+        # A control that would change nothing is not shown.
+        here = {"slices": [self._ordering, self._trying], "time": [self._ordering], "search": [self._search]}
+        for control in (self._ordering, self._trying, self._search):
+            control.layout.display = "" if control in here[self.show] else "none"
 
     def _try_threshold(self, change: dict[str, Any]) -> None:
         # A browser may hand a value back rounded to its step; that is nobody's move.
-        if abs(change["new"] - change["old"]) > self.model.step / 2:
-            with self.quietly():
-                self.what_if = True
+        if abs(change["new"] - change["old"]) > self.data.step / 2 and not self._quiet:
+            self.shared.threshold = change["new"]
 
-    def answer(self) -> pl.DataFrame:
-        threshold = self.threshold if self.what_if else None
-        self.table = self.model.table(metric=self.metric, by=self.by, stage=self.stage, threshold=threshold)
-        arranged, self._hidden = arrange(self.table, sort=self.sort, minimum=self.minimum)
-        return arranged
+    def _toggled(self, change: dict[str, Any]) -> None:
+        if not self._quiet:
+            self.shared.threshold = self.threshold if change["new"] else None
 
+    def _threshold_came(self, change: dict[str, Any]) -> None:
+        """The page's threshold is shown in the controls here."""
+        wanted = change["new"]
+        with self.quietly():
+            self.what_if = wanted is not None
+            if wanted is not None:
+                self.threshold = self.data.nearest(wanted)
+
+    def _clicked(self, slot: int) -> None:
+        if self.show != "search" and self.by is not None and 0 <= slot < len(self._slots):
+            self.shared.focus_on(self.by, self._slots[slot])
+
+    # Answers ----------------------------------------------------------------------------------------------------
+    @property
+    def result(self) -> pl.DataFrame:
+        """The frame that is shown: made when it is asked for, a moved threshold needs none."""
+        held = self._answer
+        return held.frame(self._order) if isinstance(held, SliceTable) else held
+
+    @result.setter
+    def result(self, answer: Any) -> None:
+        self._answer = answer
+
+    def answer(self) -> Any:
+        view = self.shared.view()
+        wanted = view.threshold if self.show == "slices" else None
+        self._fixed = self.data.unmoved(view) if wanted is not None else None
+        self._table, self._lacking = self.data.table(view.but(threshold=None if self._fixed else wanted))
+        self._offered(view)
+        limit = _SHOWN if self.show == "slices" else slice_panels.MOST
+        order = self._table.order(sort=self.sort, minimum=self.minimum)
+        self._order = order[:limit].tolist()
+        self._hidden = int(self._table.there[:, 1:].any(axis=0).sum()) - len(self._order)
+        self._slots = list(self._table.slices)
+        if self.show == "time":
+            self._slots = [self._table.slices[slot] for slot in self._order]
+            return self.data.over_time(view)
+        if self.show == "search":
+            return self._searched(view)
+        return self._table
+
+    def _offered(self, view: Any) -> None:
+        why = self.data.unmoved(view)
+        for control in (self._switch, self._slider):
+            control.disabled = why is not None
+
+    def search(self) -> None:
+        """Look for the slices that a change comes from; the picture follows when the search has ended."""
+        view = self.shared.view()
+
+        def job(step: Any) -> pl.DataFrame | FbkitError:
+            frame = pl.DataFrame()
+            try:
+                rows = self.data.searched(view)
+                for depth in range(1, _DEEPEST + 1):
+                    step((depth - 1) / _DEEPEST, "conditions alone" if depth == 1 else f"{depth} conditions together")
+                    frame = self.data.find(rows, view, depth=depth)
+            except FbkitError as error:
+                return error
+            return frame
+
+        def done(found: pl.DataFrame | FbkitError) -> None:
+            if isinstance(found, FbkitError):
+                self._tell(f"{found.what}. {found.next_step or ''}".strip())
+                return
+            self._found = (self.data.question(view), found)
+            self.refresh()
+
+        self.work.run(job, done, saying="searching")
+
+    def _searched(self, view: Any) -> pl.DataFrame:
+        if self._found is None or self._found[0] != self.data.question(view):
+            return pl.DataFrame()
+        return self._found[1]
+
+    # Pictures ---------------------------------------------------------------------------------------------------
     def drawing(self) -> object:
-        return number_format(self.metric)
+        form = number_format(self.metric)
+        if self.show == "search":
+            frame = self._answer
+            drop = not frame.is_empty() and frame["reference"].null_count() < frame.height
+            return (self.show, self.metric, self.stage, frame.is_empty(), drop)
+        split = self.show == "slices" and not isinstance(self._table.split, str)
+        return (self.show, form, split and self.by is not None, is_share(self.metric))
+
+    def _focused(self) -> tuple[str | None, ...]:
+        return () if self.by is None or self.by not in self.shared.focus else (self.shared.focus[self.by],)
 
     def rows(self) -> list[dict[str, Any]]:
-        return charts.slices_rows(self.result, by="slice", metric=self.metric)
+        if self.show == "search":
+            if self._answer.is_empty():
+                return slice_search.waiting_rows(self.texts()["summary"])
+            return slice_search.found_slices_rows(self._answer)
+        labels = self.data.labels(self._table.slices)
+        if self.show == "time":
+            view = self.shared.view()
+            windows = [
+                (view.reference.start, view.reference.end, "reference"),
+                (view.now.start, view.now.end, "current"),
+            ]
+            return slice_panels.panel_rows(
+                self._answer,
+                by=self.by or "",
+                metric=self.metric,
+                slices=self._slots,
+                windows=windows,
+                changes=self.source.changes,
+                labels=labels,
+            )
+        lines = self._table.records(self._order)
+        return charts.slices_rows(lines, by="slice", metric=self.metric, focused=self._focused(), labels=labels)
 
     def chart(self) -> Any:
         texts = self.texts()
+        titles: dict[str, Any] = {"title": texts["headline"], "subtitle": texts["smallprint"]}
+        if self.show == "search":
+            if self._answer.is_empty():
+                return slice_search.waiting_chart(texts["summary"], **titles)
+            return slice_search.found_slices_chart(self._answer, **titles)
+        if self.show == "time":
+            return slice_panels.panels_chart(self.rows(), metric=self.metric, stage=self._stage(), **titles)
+        lines = self._table.records(self._order)
         return charts.slices_chart(
-            self.result,
-            by="slice",
-            metric=self.metric,
-            stage=self._stage(),
-            title=texts["headline"],
-            subtitle=texts["smallprint"],
+            lines, by="slice", metric=self.metric, stage=self._stage(), focused=self._focused(), **titles
         )
-
-    def texts(self) -> dict[str, str]:
-        name, stage = metric_name(self.metric), stage_name(self._stage())
-        title = name[:1].upper() + name[1:]
-        decided = f", if flagged at score ≥ {self.threshold:.3g}" if self.what_if else ""
-        spans = f"{model.span_text(self.model.reference)} against {model.span_text(self.model.current)}"
-        then, now = (self._whole(role) for role in ("reference", "current"))
-        counts = f"n {count_text(then['n'])} and {count_text(now['n'])}"
-        return {
-            "headline": f"{title}{f' by {clean(self.by)}' if self.by else ''}{decided}",
-            "axis": charts.value_title(self.metric, self._stage()),
-            "smallprint": model.smallprint(self.model.joined, spans, stage, counts),
-            "summary": f"{title}{decided}: {self._moved(then, now)}, {stage}.{self._biggest()}{self._unshown()}",
-        }
-
-    def _moved(self, then: dict[str, Any], now: dict[str, Any]) -> str:
-        before, after = (value_text(line["value"], metric=self.metric) for line in (then, now))
-        moved = None if then["value"] is None or now["value"] is None else now["value"] - then["value"]
-        change = "" if moved is None else f" ({change_text(moved, metric=self.metric)})"
-        return f"{before} in the reference, {after} now{change}"
-
-    def _unshown(self) -> str:
-        if not self._hidden:
-            return ""
-        several = f"{self._hidden} slices are" if self._hidden > 1 else "One slice is"
-        return f" {several} not shown (fewer than {self.minimum} predictions, or past the first {_SHOWN})."
 
     def _stage(self) -> str:
         return "any" if self.metric == "availability" else self.stage
 
-    def _whole(self, role: str) -> dict[str, Any]:
-        found = self.table.filter(pl.col("whole") & (pl.col("role") == role))
-        return found.row(0, named=True) if found.height else {"value": None, "n": None}
+    def texts(self) -> dict[str, str]:
+        view, stage = self.shared.view(), self._stage()
+        view = view.but(threshold=None if self._fixed else view.threshold)
+        shown = _SHOWN if self.show == "slices" else slice_panels.MOST
+        hidden = words.unshown(self._hidden, minimum=self.minimum, shown=shown)
+        told = "".join(f" {text}." for text in (self._fixed, self._lacking) if text)
+        if self.show == "slices":
+            texts = words.table_texts(
+                self._table, self._order, view, stage=stage, sort=self.sort, hidden=hidden, said=told
+            )
+            how = [texts.pop("counts"), charts.HOW]
+        elif self.show == "time":
+            texts = words.week_texts(len(self._slots), view, stage=stage, hidden=hidden)
+            how = [slice_panels.HOW]
+        else:
+            texts = words.search_texts(self._answer, view)
+            how = []
+        small = self.source.smallprint(view, words.spans(view), stage_name(stage), *how)
+        return texts | {"axis": charts.value_title(self.metric, stage), "smallprint": small}
 
-    def _biggest(self) -> str:
-        sliced = self.result.filter(~pl.col("whole"))
-        if self.sort != "drop" or sliced.is_empty():
-            return ""
-        first = sliced.head(2)
-        pair = {row["role"]: row["value"] for row in first.to_dicts()}
-        then, now = pair.get("reference"), pair.get("current")
-        if then is None or now is None or now >= then:
-            return ""
-        fell = change_text(now - then, metric=self.metric)
-        return f" Furthest down: {clean(first['slice'][0])} ({fell})."
+    def calls(self) -> list[str]:
+        view = self.shared.view()
+        data = "joined" if self.source.joined is not None else "ledger"
+        weeks = f"fb.Comparison(reference={str(view.reference)!a}, current={str(view.now)!a})"
+        if self.show == "search":
+            return [f"fb.find_slices({data}, {weeks}, metric={self.metric!a}, stage={self.stage!a}, keep_unclear=True)"]
+        if self.show == "time":
+            return [f"fb.metrics({data}, {self.metric!a}, by={self.by!a}, every='1w', stage={self.stage!a})"]
+        tried = "" if view.threshold is None else f", threshold={view.threshold!r}"
+        return [
+            f"fb.slice_changes({data}, {weeks}, metric={self.metric!a}, by={self.by!a}, stage={self.stage!a}{tried})"
+        ]

@@ -15,14 +15,14 @@ from fbkit.measure.metrics import check_level
 from fbkit.measure.only_ledger import not_of_rows
 from fbkit.measure.registry import Asked
 from fbkit.measure.scope import Stage
-from fbkit.measure.slicing.row_tables import RowTables
-from fbkit.measure.slicing.slice_table import ROLE, WHOLE, SliceTable
+from fbkit.measure.slicing.row_tables import RowTables, grid_of
+from fbkit.measure.slicing.slice_table import SliceTable
 from fbkit.measure.user import Metric
 from fbkit.schema import results
 from fbkit.schema.period import Comparison, Period, format_instant
 from fbkit.schema.protocols import JoinedLike, check_joined
 
-__all__ = ["ROLE", "WHOLE", "SliceTable", "slice_changes", "slice_tables"]
+__all__ = ["RowTables", "SliceTable", "grid_of", "slice_changes", "slice_tables"]
 
 
 @checked

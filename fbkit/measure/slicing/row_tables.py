@@ -49,7 +49,7 @@ class RowTables:
         parts: Kept | None = None,
     ) -> None:
         self.joined, self.periods, self.level = joined, periods, level
-        self.grid = _grid(joined) if grid is None else grid
+        self.grid = grid_of(joined) if grid is None else grid
         self._parts = Kept(_PERIODS) if parts is None else parts
         self.parts: tuple[PeriodRows, PeriodRows] = (self._part(periods[0]), self._part(periods[1]))
         self._swept, self._frames = Kept(_SWEPT), Kept(_FRAMES)
@@ -233,7 +233,7 @@ def _mark(joined: JoinedLike, period: Period) -> str | None:
     return mark_incomplete(line, joined, everything=False)[results.REASON].item()
 
 
-def _grid(joined: JoinedLike) -> Grid:
+def grid_of(joined: JoinedLike) -> Grid:
     """Thresholds to try over the range of all scores."""
     score = pl.col("score").cast(pl.Float64)
     low, high = lazy_rows(joined).select(score.min().alias("low"), score.max().alias("high")).collect().row(0)

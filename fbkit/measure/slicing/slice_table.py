@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fbkit.errors import ArgumentError
 from fbkit.measure.kinds import Total
 from fbkit.measure.scope import INSTANT, Stage
 from fbkit.measure.slicing.cell_rows import CellRows
@@ -18,7 +19,7 @@ from fbkit.schema import results
 from fbkit.schema.period import Period
 
 ROLES: Final = ("reference", "current")
-SLICE, ROLE, WHOLE = "slice", "role", "whole"
+SLICE, ROLE, WHOLE, SLOT = "slice", "role", "whole", "slot"
 CONTRIBUTION, MIX, RATE, UNSPLIT = "contribution", "mix_effect", "rate_effect", "unsplit"
 NUMBERS: Final = (results.VALUE, results.LOWER, results.UPPER, results.BOUND_LOWER, results.BOUND_UPPER)
 TEXTS: Final = (results.STAGE, results.METHOD, results.REASON)
@@ -29,7 +30,7 @@ COLUMNS: Final = (
 
 NO_RATIO: Final = "is no ratio of sums over rows, so that a slice's part in its change is not defined"
 
-Sort = Literal["contribution", "drop", "low", "n", "name"]
+SORTS: Final = ("contribution", "drop", "low", "n", "name")
 Slots = NDArray[np.int64]
 
 
@@ -71,19 +72,23 @@ class SliceTable:
         """What each slice adds to the change; NaN where that cannot be said."""
         return np.full(len(self.slices), np.nan) if isinstance(self.split, str) else self.split.total
 
-    def order(self, *, sort: Sort, minimum: int = 0, limit: int | None = None) -> Slots:
+    def order(self, *, sort: str, minimum: int = 0, limit: int | None = None) -> Slots:
         """Slices with at least ``minimum`` rows in one of the periods, the first ``limit`` of them by ``sort``.
 
         "contribution" puts those first that move the whole in the direction in which it went; where nothing can be
         said of contributions, and for "drop", those that fell furthest.
         """
-        n = self.n[:, 1:].max(axis=0) if len(self.slices) else np.zeros(0)
+        if sort not in SORTS:
+            raise ArgumentError(
+                "an unknown order", got=sort, allowed=", ".join(SORTS), next_step='use "contribution", for example'
+            )
+        n = self.n[:, 1:].max(axis=0)
         kept = np.flatnonzero((n >= minimum) & self.there[:, 1:].any(axis=0))
         key = self._key(sort)[kept]
         chosen = kept[np.argsort(np.where(np.isnan(key), np.inf, key), kind="stable")]
         return chosen if limit is None else chosen[:limit]
 
-    def _key(self, sort: Sort) -> Array:
+    def _key(self, sort: str) -> Array:
         """What rises along the order; equal keys and those that are not known stay in the order of names."""
         value = self.numbers[results.VALUE][:, 1:]
         added = self.added()
@@ -111,6 +116,7 @@ class SliceTable:
             {
                 SLICE: None if place == 0 else self.slices[place - 1],
                 WHOLE: place == 0,
+                SLOT: place - 1,
                 ROLE: role,
                 results.METRIC: self.metric,
                 results.PERIOD_START: self.periods[at].start,
@@ -146,7 +152,7 @@ class SliceTable:
     def frame(self, slots: Sequence[int] | None = None) -> pl.DataFrame:
         """The table as a frame, whole first: one line per slice and period that has rows."""
         rows = self.records(range(len(self.slices)) if slots is None else slots)
-        return pl.DataFrame(rows, schema=_schema()).select(COLUMNS)
+        return pl.DataFrame([{name: row[name] for name in COLUMNS} for row in rows], schema=_schema())
 
 
 def _schema() -> pl.Schema:

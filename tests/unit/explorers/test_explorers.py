@@ -11,12 +11,11 @@ from polars.testing import assert_frame_equal
 
 from fbkit import explorers
 from fbkit.errors import ArgumentError, InputError
-from fbkit.explorers import model, static
+from fbkit.explorers import static
 from fbkit.explorers.availability import NO_SLICE
 from fbkit.explorers.base import Explorer
 from fbkit.explorers.calibration import EVERYTHING
 from fbkit.explorers.drift import RANKING
-from fbkit.explorers.slices import arrange
 from fbkit.measure.availability import availability
 from fbkit.measure.calibration import calibration_summary
 from fbkit.measure.drift import drift
@@ -91,7 +90,7 @@ def test_the_threshold_slider_decides_anew(joined: FakeJoined) -> None:
 
 def test_a_value_rounded_by_the_browser_is_nobodys_move(joined: FakeJoined) -> None:
     explorer = explorers.slices(joined, WEEKS)
-    explorer.threshold += explorer.model.step / 10
+    explorer.threshold += explorer.data.step / 10
     assert not explorer.what_if
 
 
@@ -113,24 +112,6 @@ def test_every_answer_counts_up(joined: FakeJoined) -> None:
         explorer.sort = sort
         seen.append(explorer.view.frame["seq"])
     assert seen == sorted(set(seen))
-
-
-@pytest.mark.parametrize(("sort", "first"), [("name", "a"), ("n", "b"), ("low", "c"), ("drop", "a")])
-def test_slices_are_ordered_and_small_ones_counted(sort: str, first: str) -> None:
-    lines = [("a", 0.9, 0.5, 50), ("b", 0.6, 0.55, 90), ("c", 0.2, 0.1, 40), ("tiny", 0.9, 0.0, 3)]
-    table = pl.DataFrame(
-        [
-            {"slice": name, "role": role, "value": value, "n": n, "whole": False}
-            for name, then, now, n in lines
-            for role, value in (("reference", then), ("current", now))
-        ]
-    )
-    whole = table.head(1).with_columns(whole=pl.lit(value=True), slice=pl.lit(model.ALL))
-    arranged, hidden = arrange(pl.concat([table, whole]), sort=sort, minimum=10)
-    assert hidden == 1
-    assert arranged["slice"][0] == model.ALL
-    assert arranged["slice"][1] == first
-    assert arranged["role"].to_list()[1:3] == ["reference", "current"]
 
 
 def test_calibration_answers_for_slice_and_period(joined: FakeJoined) -> None:
