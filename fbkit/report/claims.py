@@ -9,6 +9,7 @@ import polars as pl
 from fbkit.report import card, sentences
 from fbkit.report.cells import Cell, Cells, Frames
 from fbkit.report.document import Block, Bullets, Details, Document, Fields, Figure, Paragraph, Section, Table
+from fbkit.report.escape import SENTENCE
 from fbkit.report.formats import ways
 from fbkit.report.tokens import Token, tokens
 from fbkit.schema.contract import Contract
@@ -61,7 +62,7 @@ def claims(
     rows: list[tuple[object, ...]] = []
     others = cells.everything()
     for key, text in said(diagnosis, document):
-        found = tokens(text, names=names)
+        found = tokens(text[:SENTENCE], names=names)
         bound = bind(found, topic(cells, key), metric=diagnosis.metric, others=others)
         rows += [_row(key, text, token, pair) for token, pair in zip(found, bound, strict=True)]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
@@ -71,7 +72,7 @@ def rows_of(texts: Sequence[Said], *, cells: Sequence[Cell], metric: str, names:
     """The same frame for sentences (key, text) that speak of these cells, in this order."""
     rows: list[tuple[object, ...]] = []
     for key, text in texts:
-        found = tokens(text, names=names)
+        found = tokens(text[:SENTENCE], names=names)
         rows += [
             _row(key, text, token, pair) for token, pair in zip(found, bind(found, cells, metric=metric), strict=True)
         ]
@@ -152,6 +153,7 @@ def topic(cells: Cells, key: str) -> list[Cell]:
         "next": lambda: cells.vanish() + cells.audit(),
         "world": lambda: cells.key("tipping_ratio") + cells.audit(),
         "do": cells.audit,
+        "ladder": lambda: cells.key("tipping_ratio") + cells.audit(),
         "impact": cells.impact,
         "known": lambda: _of_known(cells, rest),
         "tile": lambda: cells.observed() + cells.levels() + cells.true() + cells.availability(),
@@ -186,6 +188,7 @@ def _of_known(cells: Cells, name: str) -> list[Cell]:
         "tipping ratio": lambda: cells.key("tipping_ratio"),
         "smallest change": lambda: cells.key("minimum_detectable_change"),
         "labels alone": lambda: cells.key("tipping_ratio"),
+        "warning": lambda: cells.key("open_share_current"),
     }
     return next((made() for start, made in about.items() if name.lower().startswith(start)), [])
 

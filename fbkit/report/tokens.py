@@ -8,7 +8,10 @@ from typing import Final
 _INSTANT: Final = r"\d{4}-\d{2}-\d{2}(?:[T ]\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?: ?UTC|Z|[+-]\d{2}:\d{2})?)?"
 _DIGEST: Final = r"\b(?=[0-9a-f]*\d)[0-9a-f]{12,64}\b"
 _CLOCK: Final = r"\b\d{2}:\d{2}(?::\d{2})?\b"
-_NO_NUMBERS: Final = re.compile(f"{_INSTANT}|{_DIGEST}|{_CLOCK}")
+# Only from the start of a word on: a long word without letters would be tried at every sign of it.
+_POWER: Final = r"[+-]?\d[\d.,]*[eE][+-]?\d+[).,;:\]]*(?:\s|$)"
+_WORDY: Final = rf"(?:(?<=[\s(\[])|^)(?!{_POWER})[^\s(\[]*[^\W\d][^\s)\]]*"
+_NO_NUMBERS: Final = re.compile(f"{_INSTANT}|{_DIGEST}|{_CLOCK}|{_WORDY}")
 _NUMBER: Final = re.compile(r"(?<![\w.])[+-]?\d+(?:,\d{3})*(?:\.\d+)?(?:[eE][+-]?\d+)?(?!\w)(?!\.\d)")
 _UNIT: Final = re.compile(r"\s?(%|points?\b)")
 _DIGITS: Final = re.compile(r"[\d.,+\-\s]+")
@@ -29,7 +32,7 @@ def tokens(text: str, *, names: Sequence[str] = ()) -> list[Token]:
     Parameters
     ----------
     text
-        A sentence. Dates, times, hashes and digits inside of a word are no numbers.
+        A sentence. Dates, times, hashes, and digits of a word that has letters too are no numbers.
     names
         Names of a user's things (slice values, versions, owners): digits in them are no numbers either. A name
         that is a number itself is only taken for a name after ``version``.
@@ -42,7 +45,7 @@ def tokens(text: str, *, names: Sequence[str] = ()) -> list[Token]:
     left = blanked(text, names=names)
     found: list[Token] = []
     for match in _NUMBER.finditer(left):
-        unit = _UNIT.match(left, match.end())
+        unit = _UNIT.match(text, match.end())
         said = "" if unit is None else "%" if unit.group(1) == "%" else "points"
         found.append(Token(text=match.group(), start=match.start(), unit=said))
     return found
