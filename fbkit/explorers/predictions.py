@@ -195,6 +195,16 @@ class PredictionsExplorer(Explorer):
         texts = self.texts()
         return charts.funnel_chart(self.result, title=texts["headline"], subtitle=texts["smallprint"])
 
+    def calls(self) -> list[str]:
+        view, limits = self.shared.view(), self._limits(self.shared.view())
+        if self.source.joined is None:
+            return ["ledger"]
+        # The id that was typed is left out: code that is copied goes where no id may go.
+        given = [f"period='{limits}'"] if limits is not None else []
+        given += [f"stage={view.stage!a}", *([] if view.threshold is None else [f"threshold={view.threshold!r}"])]
+        call = f"find_rows(joined, {self.question!a}, {', '.join(given)})"
+        return ["from fbkit.measure.find_rows import find_rows", call]
+
     def texts(self) -> dict[str, str]:
         view = self.shared.view()
         limits = self._limits(view)

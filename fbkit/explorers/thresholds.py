@@ -181,6 +181,22 @@ class ThresholdsExplorer(Explorer):
             currency=self._currency(),
         )
 
+    def calls(self) -> list[str]:
+        view = self.shared.view()
+        data = "ledger" if self.source.joined is None else "joined.ledger()"
+        how = f"stage={view.stage!a}"
+        aim = f"target={self.target!a}, at_least={self.at_least!r}, {how}"
+        moves = f"threshold_moves({data}, before={self._found.own!r}, period='{view.now}', {how})"
+        return [
+            *(f"fb.threshold_curve({data}, period='{period}', {how})" for period in (view.reference, view.now)),
+            f"fb.choose_threshold({data}, fit='{view.reference}', judge='{view.now}', {aim})",
+            *(
+                []
+                if self._found.moves is None
+                else ["from fbkit.measure.threshold_moves import threshold_moves", moves]
+            ),
+        ]
+
     def texts(self) -> dict[str, str]:
         view = self.shared.view()
         spans = f"{model.span_text(view.reference)} against {model.span_text(view.now)}"

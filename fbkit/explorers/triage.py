@@ -17,6 +17,7 @@ from fbkit.explorers.evidence import EVIDENCE, EvidenceView, offered
 from fbkit.explorers.model import span_text
 from fbkit.explorers.work import Step, Work
 from fbkit.schema.diagnosis import Contribution, Diagnosis
+from fbkit.schema.period import format_instant
 from fbkit.schema.words import FAMILY_COLOURS, cause, verdict
 
 Exporter = Callable[[Path], Any]
@@ -140,6 +141,15 @@ class TriageCard(Explorer):
             "smallprint": f"{spans}, as of {instant_text(self.diagnosis.as_of)}",
             "summary": self.diagnosis.headline,
         }
+
+    def code(self) -> str:
+        """Python that diagnoses the same and shows this card."""
+        facts = self.diagnosis
+        weeks = f"fb.Comparison(reference='{facts.reference}', current='{facts.current}')"
+        call = f"fb.triage(loop.join(as_of='{format_instant(facts.as_of)}'), {weeks}, metric={facts.metric!a})"
+        made = getattr(facts, "call", "") or call
+        lines = ["import fbkit as fb", "", 'loop = fb.open_loop("FOLDER")', f"diagnosis = {made}"]
+        return "\n".join([*lines, "fb.explore.triage(diagnosis)", ""])
 
     def _show(self) -> None:
         super()._show()
