@@ -15,7 +15,7 @@ from fbkit.errors import ArgumentError, InputError
 from fbkit.ledger.ledger import Ledger
 from fbkit.ledger.store import files_of, of_files, read_manifest
 from fbkit.ledger.thin import portable
-from fbkit.schema.archive import pack, unpack
+from fbkit.schema.archive import MOST_BYTES, pack, unpack
 from fbkit.schema.contract import Contract
 from fbkit.schema.files import MANIFEST, sha256, write_file
 from fbkit.schema.mask import export_frame, export_result
@@ -88,7 +88,8 @@ def save_snapshot(
     Raises
     ------
     ArgumentError
-        A name that is not allowed, a frame with more than 2 million cells, facts that JSON cannot carry.
+        A name that is not allowed, a frame with more than 2 million cells, facts that JSON cannot carry, or a
+        snapshot of more than 64 MB.
     OutputError
         The file cannot be written; what stood there before is untouched.
     """
@@ -111,7 +112,15 @@ def save_snapshot(
     files |= {f"frames/{name}.parquet": _parquet(name, frame, contract) for name, frame in (frames or {}).items()}
     files |= {f"facts/{name}.json": _json(name, fact) for name, fact in (facts or {}).items()}
     files["view.json"] = _json("view", dict(view or {}))
-    return write_file(path, pack({MANIFEST: _manifest(files, dict.fromkeys(notes)), **files}))
+    packed = pack({MANIFEST: _manifest(files, dict.fromkeys(notes)), **files})
+    if len(packed) > MOST_BYTES:
+        raise ArgumentError(
+            "the snapshot would be larger than one that can be read",
+            got=f"{len(packed):,} bytes",
+            allowed=f"{MOST_BYTES:,} bytes",
+            next_step="hand in a ledger of fewer slice columns, without pairs, or of a shorter time",
+        )
+    return write_file(path, packed)
 
 
 def _check_names(names: list[str]) -> None:

@@ -2,7 +2,7 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fbkit.schema.mask import MASKED, export_frame
+from fbkit.schema.mask import MASKED, export_frame, export_result
 
 
 def table(cells: dict[str, tuple[int, int]], *, window: str = "current") -> pl.DataFrame:
@@ -81,3 +81,54 @@ def test_no_masked_cell_is_the_difference_of_shown_ones(cells: dict[str, tuple[i
 def test_what_people_said_leaves_the_machine_in_no_contract() -> None:
     frame = pl.DataFrame({"fate": ["linked"], "comment": ["my account is 4711"], "rater": ["bob"], "rating": [1.0]})
     assert export_frame(frame, minimum=20).columns == ["fate", "rating"]
+
+
+def result(**sizes: int) -> pl.DataFrame:
+    return pl.DataFrame(
+        [
+            {"region": None if name == "none" else name, "metric": metric, "value": 0.5, "n": n, "reason": None}
+            for name, n in sizes.items()
+            for metric in ("recall", "brier")
+        ],
+        schema_overrides={"region": pl.String, "reason": pl.String},
+    )
+
+
+def said(frame: pl.DataFrame) -> dict[str | None, str | None]:
+    return dict(frame.filter(metric="recall").select("region", MASKED).iter_rows())
+
+
+def test_a_result_by_slice_loses_the_numbers_of_thin_slices_and_of_the_one_beside_a_single_one() -> None:
+    masked = export_result(result(EU=100, US=3, none=50), slices=["region"], minimum=20)
+    assert said(masked) == {"EU": None, "US": "fewer than 20", None: "hidden beside a thin slice"}
+    hidden = masked.filter(pl.col(MASKED).is_not_null())
+    assert hidden.height == 4
+    assert hidden["value"].null_count() == hidden["n"].null_count() == 4
+    assert masked.filter(region="EU")["n"].to_list() == [100, 100]
+
+
+def test_two_thin_slices_hide_each_other_and_a_slice_alone_has_nobody_beside_it() -> None:
+    both = export_result(result(EU=100, US=3, UK=19), slices=["region"], minimum=20)
+    assert said(both) == {"EU": None, "US": "fewer than 20", "UK": "fewer than 20"}
+    assert said(export_result(result(US=3), slices=["region"], minimum=20)) == {"US": "fewer than 20"}
+
+
+def test_results_without_slices_or_counts_stay_as_they_are() -> None:
+    frame = result(EU=3)
+    for same in (frame.drop("region"), frame.drop("n"), frame.with_columns(pl.lit("x").alias(MASKED))):
+        assert export_result(same, slices=["region"], minimum=20).equals(same)
+    assert said(export_result(result(EU=20, US=20), slices=["region"], minimum=20)) == {"EU": None, "US": None}
+
+
+@settings(max_examples=60)
+@given(
+    st.lists(st.integers(0, 60), min_size=1, max_size=6),
+    st.integers(0, 30),
+)
+def test_no_total_gives_a_masked_slice_away(sizes: list[int], minimum: int) -> None:
+    frame = pl.DataFrame({"region": [f"r{i}" for i in range(len(sizes))], "n": sizes, "value": [1.0] * len(sizes)})
+    masked = export_result(frame, slices=["region"], minimum=minimum)
+    assert [n for n in masked["n"] if n is not None and n < minimum] == []
+    hidden = masked["n"].null_count()
+    assert hidden != 1 or len(sizes) == 1
+    assert hidden <= sum(n < minimum for n in sizes) + 1
