@@ -23,9 +23,25 @@ def test_no_word_is_cut_where_there_is_room() -> None:
     for size, words in zip(sizes, zip(head, row, strict=True), strict=True):
         longest = max(len(word) for text in words for word in text.split())
         assert size >= longest * 0.15, words
-    assert sizes[-1] == max(sizes)
+
+
+def test_short_columns_are_whole_before_a_long_one_gets_more() -> None:
+    week, part, text = widths(
+        [["week", "part", "what"], ["2026-08-31 to 2026-09-07", "reference", "word " * 99]], total=17
+    )
+    assert week >= len("2026-08-31 to 2026-09-07") * 0.15
+    assert part < week < text
+
+
+def test_a_hash_stands_on_one_line() -> None:
+    name, rows, digest = widths(
+        [["source", "rows", "SHA-256"], ["outcomes.parquet", "4,601", "0df9de73" * 8]], total=17
+    )
+    assert digest >= 64 * 0.167
+    assert name >= len("outcomes.parquet") * 0.15
+    assert rows > 1
 
 
 def test_one_very_long_word_does_not_take_the_page() -> None:
     sizes = widths([["a", "b"], ["x" * 100_000, "two words"]], total=17.0)
-    assert sizes[1] >= len("words") * 0.162 + 0.3
+    assert sizes[1] >= len("words") * 0.15 + 0.3
