@@ -6,7 +6,7 @@ from typing import Final
 
 import polars as pl
 
-from fbkit.report import card, sentences
+from fbkit.report import card, numbers, sentences, words
 from fbkit.report.cells import Cell, Cells, Frames
 from fbkit.report.document import Block, Bullets, Details, Document, Fields, Figure, Paragraph, Section, Table
 from fbkit.report.escape import SENTENCE
@@ -147,6 +147,7 @@ def topic(cells: Cells, key: str) -> list[Cell]:
         "happened": lambda: cells.levels() + cells.key("observed_change", "observed_lower", "observed_upper"),
         "why": lambda: cells.steps() + smallest,
         "warning": lambda: cells.key("open_share_current"),
+        "rung": lambda: cells.step(rest),
         "check": lambda: _of_check(cells, rest),
         "evidence": lambda: _of_evidence(cells, rest),
         "overturn": lambda: cells.tipping() + cells.audit(),
@@ -210,6 +211,8 @@ def _of_diagnosis(diagnosis: Diagnosis) -> Iterable[Said]:
     yield from (("tile", f"{name}: {value}") for name, value in card.tiles_of(diagnosis))
     yield from (("warning", text) for text in diagnosis.warnings)
     for part in diagnosis.contributions:
+        amount = numbers.change_interval(part.value, part.lower, part.upper, metric=diagnosis.metric)
+        yield f"rung:{part.cause}", f"{words.cause(part.cause)}: {amount}"
         yield f"evidence:{part.cause}", part.evidence
         yield f"next:{part.cause}", part.next_evidence
         yield f"evidence:{part.cause}", part.reason or ""

@@ -1,15 +1,19 @@
 """One hand-made diagnosis, complete in every field, that the report tests share."""
 
 import dataclasses
+import shutil
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import SimpleNamespace
 
 import polars as pl
 import pytest
 
+import fbkit as fb
 from fbkit.schema.contract import Contract
 from fbkit.schema.diagnosis import Change, Check, Contribution, Diagnosis, Interval
 from fbkit.schema.period import Period
+from fbkit.session import Diagnosis as Held
 
 START = datetime(2026, 8, 3, tzinfo=UTC)
 
@@ -271,3 +275,28 @@ def make() -> SimpleNamespace:
         remainder=remainder,
         without_pictures=without_pictures,
     )
+
+
+@pytest.fixture(scope="session")
+def variant_b() -> fb.Loop:
+    """A shipped loop in which labels are lost; its last label windows close on 2026-10-19."""
+    return fb.open_loop(fb.samples.path("recall_drop") / "variant_b")
+
+
+@pytest.fixture(scope="session")
+def early(variant_b: fb.Loop) -> Held:
+    """A diagnosis while labels are still to come."""
+    weeks = fb.Comparison(reference="2026-08-31..2026-09-28", current="2026-09-28..2026-10-05")
+    return fb.triage(variant_b.join(as_of="2026-10-12"), weeks, draws=20)
+
+
+@pytest.fixture(scope="session")
+def _shelf(tmp_path_factory: pytest.TempPathFactory, early: Held) -> Path:
+    noted = early.annotate("I wait for 3 more days.", author="Ada")
+    return noted.incident(tmp_path_factory.mktemp("shelf") / "incident", clock=datetime(2026, 10, 12, 6, tzinfo=UTC))
+
+
+@pytest.fixture
+def folder(_shelf: Path, tmp_path: Path) -> Path:
+    """A copy of a real bundle, for one test to spoil."""
+    return Path(shutil.copytree(_shelf, tmp_path / "incident"))
