@@ -107,6 +107,7 @@ def availability_chart(
                 gradientLength=160,
                 titleFontWeight="normal",
                 titleColor=theme.FAINT,
+                offset=18,
             ),
         ),
         tooltip=tooltip,
