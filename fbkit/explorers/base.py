@@ -74,7 +74,8 @@ class Explorer(ipywidgets.VBox):
         boxes = [ipywidgets.HBox(bar, layout=_wrapping()) for bar in bars if bar]
         self.bars = ipywidgets.VBox(boxes)
         self.bars.add_class("fbkit-bars")
-        self.children = (self.bars, self._line, self.work, self.view, self._note, Sharing(self))
+        self.sharing = Sharing(self)
+        self.children = (self.bars, self._line, self.work, self.view, self._note, self.sharing)
         self.observe(self._follow, names=watched)
         self.refresh()
 
@@ -200,7 +201,7 @@ class Explorer(ipywidgets.VBox):
         self._note.value = f'<div class="fbkit-trouble" role="alert">{said}</div>' if said else ""
 
     def _ipython_display_(self) -> None:
-        static.show_with_twin(self, chart=self.chart(), summary=self.summary)
+        static.show_with_twin(self, chart=self.chart, summary=self.summary)
 
 
 def opening(view: View, source: Source) -> list[str]:

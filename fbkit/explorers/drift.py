@@ -1,102 +1,181 @@
-"""Did the scores or the inputs move: a ranking, and the two distributions of a chosen column."""
+"""Did the scores or the inputs move: a ranked table, the two distributions of a chosen column, the day it changed."""
 
-from functools import cache
-from typing import Any
+from datetime import datetime, timedelta
+from typing import Any, ClassVar
 
 import polars as pl
 import traitlets
 
 from fbkit.charts import drift as charts
-from fbkit.charts.text import clean
+from fbkit.charts.drift_column import axis_title, day_rows, distribution_rows, psi_text, since_text
+from fbkit.charts.text import clean, count_text
 from fbkit.explorers import model
-from fbkit.explorers.base import Explorer, dropdown, tie
-from fbkit.measure.drift import drift, drift_bins
-from fbkit.schema.period import Comparison
-from fbkit.schema.protocols import JoinedLike
+from fbkit.explorers.base import Explorer, begin, dropdown, tie
+from fbkit.explorers.drift_model import DriftModel
+from fbkit.explorers.state import Shared
+from fbkit.measure.drift_days import DriftDays
+from fbkit.schema.period import Comparison, Period, floor_day
 
 RANKING = "\0ranking"
-
-
-class DriftModel:
-    """The ranking, and the bins of each column that was asked for."""
-
-    def __init__(self, joined: JoinedLike, comparison: Comparison | None) -> None:
-        self.joined = joined
-        self.reference, self.current = model.fix_periods(joined, comparison)
-        self.comparison = Comparison(reference=self.reference, current=self.current)
-        self.ranking = drift(joined, self.comparison).sort("psi", descending=True, nulls_last=True)
-        self.bins = cache(self._bins)
-
-    def _bins(self, column: str) -> pl.DataFrame:
-        return drift_bins(self.joined, self.comparison, column=column)
+FURTHEST = ("the one that moved furthest", RANKING)
 
 
 class DriftExplorer(Explorer):
-    """Ranked PSI bars, or the two distributions of ``column`` (``drift.RANKING`` is the ranking)."""
+    """The score, the features and the slices by how far they moved, and one of them in full.
 
+    Attributes
+    ----------
+    column
+        Whose distributions and days are shown; ``drift.RANKING`` is the one that moved furthest.
+    """
+
+    FOLLOWS: ClassVar = ("reference", "current", "as_of", "version", "focus", "days")
     column = traitlets.Unicode(RANKING)
+    result: pl.DataFrame
 
-    def __init__(self, joined: JoinedLike, comparison: Comparison | None = None) -> None:
-        self.model = DriftModel(joined, comparison)
-        super().__init__()
-        names = self.model.ranking["column"].to_list()
-        offered = [("all columns, ranked", RANKING), *model.choices(names)]
-        self.assemble(
-            [
-                tie(
-                    self,
-                    "column",
-                    dropdown(
-                        "Show", offered, value=self.column, tip="a column shows its two distributions", width="340px"
-                    ),
-                )
-            ],
-            watched=["column"],
+    def __init__(
+        self,
+        thing: Any,
+        comparison: Comparison | None = None,
+        *,
+        shared: Shared | None = None,
+        column: str | None = None,
+    ) -> None:
+        source, state = begin(thing, comparison, shared)
+        self.model = DriftModel(source)
+        self.days = DriftDays(pl.DataFrame(), pl.DataFrame())
+        self.bars = pl.DataFrame()
+        self.shown = self.note = ""
+        super().__init__(source, shared=state)
+        self._columns = dropdown(
+            "Show",
+            [FURTHEST],
+            value=RANKING,
+            tip="whose distributions and days are shown; a click on a line of the table does the same",
+            width="340px",
         )
+        self.picked(self._clicked)
+        self.brushed(self._brushed)
+        if column is not None:
+            self._offer([column])
+            self.column = column
+        self.assemble([tie(self, "column", self._columns)], watched=["column"])
 
+    def _offer(self, names: list[str]) -> None:
+        """Offer these columns; the control keeps what is chosen, also if a filter took it away for now."""
+        kept = [] if self.column in (RANKING, *names) else [self.column]
+        options = [FURTHEST, *model.choices([*names, *kept])]
+        if list(self._columns.options) != options:
+            with self.quietly(), self._columns.hold_trait_notifications():
+                self._columns.options = options
+                self._columns.value = self.column
+
+    def _clicked(self, place: int) -> None:
+        lines = charts.ranked(self.result)
+        if 0 <= place < lines.height:
+            self.column = lines.item(place, "column")
+
+    def _brushed(self, start: datetime | None, end: datetime | None) -> None:
+        """Whole days take the place of the current period; without a brush it is back."""
+        if start is None or end is None:
+            self.shared.days = None
+            return
+        first, last = floor_day(start), floor_day(end - timedelta(microseconds=1)) + timedelta(days=1)
+        self.shared.days = Period(start=first, end=max(last, first + timedelta(days=1)))
+
+    # What is shown ----------------------------------------------------------------------------------------------
     def answer(self) -> pl.DataFrame:
-        return self.model.ranking if self.column == RANKING else self.model.bins(self.column)
+        view = self.shared.view()
+        ranking = self.model.ranking(view)
+        self._offer(ranking.get_column("column").to_list())
+        self.shown = _shown(ranking, self.column)
+        self.days = self.model.days(view)
+        self.bars = self.model.bars(view, self.shown)
+        self.note = self.model.looked(view).note
+        return ranking
 
     def drawing(self) -> object:
-        return "ranking" if self.column == RANKING else "bins"
+        return ("drift", min(self.result.height, charts.LINES))
 
     def rows(self) -> list[dict[str, Any]]:
-        return charts.drift_rows(self.result) if self.column == RANKING else charts.drift_bins_rows(self.result)
+        days = self.days
+        table = charts.drift_rows(self.result, series=days.series, changed=days.changed, chosen=self.shown)
+        own = self._since()
+        below = day_rows(
+            days.series, column=self.shown, since=own, windows=self._windows(), changes=self.source.changes
+        )
+        return table + distribution_rows(self.bars) + below
+
+    def _since(self) -> dict[str, Any] | None:
+        found = self.days.changed.filter(pl.col("column") == self.shown)
+        return found.row(0, named=True) if found.height else None
+
+    def _windows(self) -> list[tuple[datetime, datetime, str]]:
+        view = self.shared.view()
+        reference = model.before(view.reference, view.now)
+        return [(reference.start, reference.end, "reference"), (view.now.start, view.now.end, "current")]
 
     def chart(self) -> Any:
-        texts = self.texts()
-        titles: dict[str, Any] = {"title": texts["headline"], "subtitle": texts["smallprint"]}
-        if self.column == RANKING:
-            return charts.drift_chart(self.result, **titles)
-        return charts.drift_bins_chart(self.result, column=self.column, **titles)
+        texts, days = self.texts(), self.days
+        return charts.drift_chart(
+            self.result,
+            series=days.series,
+            changed=days.changed,
+            bars=self.bars,
+            column=self.shown,
+            windows=self._windows(),
+            changes=self.source.changes,
+            title=texts["headline"],
+            subtitle=texts["smallprint"],
+        )
 
+    def calls(self) -> list[str]:
+        data = "joined" if self.source.joined is not None else "ledger"
+        reference, current = self.model.looked(self.shared.view()).periods
+        column = f"column={self.shown!a}"
+        return [
+            f'weeks = fb.Comparison(reference="{reference}", current="{current}")',
+            f"fb.drift({data}, weeks)",
+            "from fbkit.measure.distribution import distribution",
+            "from fbkit.measure.drift_days import drift_days",
+            f"drift_days({data}, weeks).changed",
+            f"distribution({data}, weeks, {column})",
+        ]
+
+    # What is said -----------------------------------------------------------------------------------------------
     def texts(self) -> dict[str, str]:
-        spans = f"{model.span_text(self.model.reference)} against {model.span_text(self.model.current)}"
-        ranked = self.column == RANKING
-        headline = "What moved between the periods" if ranked else f"{clean(self.column)}: reference and current"
-        note = "black tick: 95 % of the PSI that chance alone gives" if ranked else "bins of the reference"
+        view = self.shared.view()
+        reference, current = self.model.looked(view).periods
+        hidden = self.result.height - charts.LINES
+        more = f"{hidden} that moved less not shown" if hidden > 0 else ""
+        spans = f"{model.span_text(reference)} against {model.span_text(current)}"
         return {
-            "headline": headline,
-            "axis": charts.bins_title(self.column),
-            "smallprint": model.smallprint(self.model.joined, spans, note),
-            "summary": self._said_ranking() if ranked else self._said_column(),
+            "headline": "What moved between the periods",
+            "axis": axis_title(self.shown, self.bars),
+            "smallprint": self.source.smallprint(view, spans, charts.NOTE, more, self.note),
+            "summary": f"{self._said_ranking()} {self._said_column()}",
         }
 
     def _said_ranking(self) -> str:
-        beyond = charts.beyond_chance(self.model.ranking)
-        of = self.model.ranking.height
+        beyond, of = charts.beyond_chance(self.result), self.result.height
         if not beyond:
             return f"None of {of} columns moved beyond chance."
-        named = ", ".join(clean(name) for name in beyond[:4])
+        named = ", ".join(clean(name) for name in beyond[:3])
         return f"{len(beyond)} of {of} columns moved beyond chance, furthest {named}."
 
     def _said_column(self) -> str:
-        row = self.model.ranking.filter(pl.col("column") == self.column).row(0, named=True)
+        row = self.result.filter(pl.col("column") == self.shown).row(0, named=True)
+        name = clean(self.shown)
         if row["psi"] is None:
-            return f"{clean(self.column)}: not estimable, because {row['reason']}."
-        null = (
-            ""
-            if row["psi_null_95"] is None
-            else f"; chance alone stays below {row['psi_null_95']:.3f} in 95 % of cases"
-        )
-        return f"{clean(self.column)}: PSI {row['psi']:.3f}{null}. n {row['n_reference']:,} and {row['n_current']:,}."
+            return f"{name}: not estimable, because {row['reason']}."
+        null = "" if row["psi_null_95"] is None else f" (chance alone up to {psi_text(row['psi_null_95'])})"
+        n = f"n {count_text(row['n_reference'])} and {count_text(row['n_current'])}"
+        since = self._since()
+        day = "" if since is None else f"; {'changed on ' if since['day'] else ''}{since_text(since, long=True)}"
+        return f"{name}: PSI {psi_text(row['psi'])}{null}, {n}{day}."
+
+
+def _shown(ranking: pl.DataFrame, column: str) -> str:
+    """The column that is asked for, or the one that moved furthest."""
+    names = charts.ranked(ranking).get_column("column").to_list()
+    return column if column in names else names[0]

@@ -125,17 +125,9 @@ class Page(ipywidgets.VBox):
         except FbkitError as error:
             return _sentence(name, f"{error.what}. {error.next_step or ''}")
         self.explorers[name] = made
-        bars = getattr(made, "bars", None)
-        if bars is None or name not in SEEN:
-            return made
-        bars.layout.display = "none"
-        toggle = ipywidgets.ToggleButton(
-            description="Controls",
-            tooltip=f"controls of this picture: {_TITLES[name]}",
-            layout=ipywidgets.Layout(width="auto"),
-        )
-        toggle.observe(lambda change: setattr(bars.layout, "display", "" if change["new"] else "none"), names="value")
-        return ipywidgets.VBox([toggle, made])
+        if name in SEEN:
+            _fold(made, name)
+        return made
 
     def _checked(self, frame: pl.DataFrame) -> None:
         self.strip.tell(frame)
@@ -208,6 +200,20 @@ class Page(ipywidgets.VBox):
     def _ipython_display_(self) -> None:
         first = self.explorers.get("timeline")
         static.show_with_twin(self, chart=None if first is None else first.chart(), summary=self.summary)
+
+
+def _fold(explorer: Explorer, name: str) -> None:
+    """Put an explorer's own controls behind a button: on a page the shared ones come first."""
+    bars = explorer.bars
+    bars.layout.display = "none"
+    toggle = ipywidgets.ToggleButton(
+        description="Controls",
+        icon="sliders",
+        tooltip=f"controls of this picture: {_TITLES[name]}",
+        layout=ipywidgets.Layout(width="auto"),
+    )
+    toggle.observe(lambda change: setattr(bars.layout, "display", "" if change["new"] else "none"), names="value")
+    explorer.sharing.bar.children = (toggle, *explorer.sharing.bar.children)
 
 
 def _coded(explorer: Any) -> bool:

@@ -46,7 +46,7 @@ def _html(summary: str, frame: pl.DataFrame) -> str:
 
 
 class Sharing(ipywidgets.VBox):
-    """A closed line "Copy or save"; what is in it is made when it is first opened."""
+    """A closed line "Copy or save"; what is in it is made when it is first opened. ``bar`` takes more buttons."""
 
     def __init__(self, explorer: Shareable) -> None:
         self._explorer = explorer
@@ -58,13 +58,14 @@ class Sharing(ipywidgets.VBox):
         )
         self._open.observe(self._opened, names="value")
         self._panel: ipywidgets.Widget | None = None
-        super().__init__(children=[self._open], layout=ipywidgets.Layout(align_items="flex-start"))
+        self.bar = ipywidgets.HBox([self._open])
+        super().__init__(children=[self.bar])
         self.add_class("fbkit-sharing")
 
     def _opened(self, change: dict[str, Any]) -> None:
         if self._panel is None:
             self._panel = self._make()
-        self.children = (self._open, self._panel) if change["new"] else (self._open,)
+        self.children = (self.bar, self._panel) if change["new"] else (self.bar,)
 
     def _make(self) -> ipywidgets.Widget:
         code = CopyButton("Copy as code", self._code, tip="Python that computes what is shown, without the widget")

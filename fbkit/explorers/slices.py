@@ -79,7 +79,7 @@ class SlicesExplorer(Explorer):
             stage=state.stage,
             minimum=source.contract.slices.minimum,
             what_if=state.threshold is not None,
-            threshold=self.data.nearest(self.data.own if state.threshold is None else state.threshold),
+            threshold=self.data.shown(self.data.own if state.threshold is None else state.threshold),
         )
         for name in ("metric", "by", "stage"):
             traitlets.link((self, name), (state, name))
@@ -155,8 +155,8 @@ class SlicesExplorer(Explorer):
         wanted = change["new"]
         with self.quietly():
             self.what_if = wanted is not None
-            if wanted is not None:
-                self.threshold = self.data.nearest(wanted)
+            if wanted is not None and wanted != self.threshold:
+                self.threshold = self.data.shown(wanted)
 
     def _clicked(self, slot: int) -> None:
         if self.show != "search" and self.by is not None and 0 <= slot < len(self._slots):
@@ -284,7 +284,8 @@ class SlicesExplorer(Explorer):
         view = view.but(threshold=None if self._fixed else view.threshold)
         shown = _SHOWN if self.show == "slices" else slice_panels.MOST
         hidden = words.unshown(self._hidden, minimum=self.minimum, shown=shown)
-        told = "".join(f" {text}." for text in (self._fixed, self._lacking) if text)
+        unsplit = self._table.split if isinstance(self._table.split, str) and self.by is not None else None
+        told = "".join(f" {text}." for text in (self._fixed, self._lacking, unsplit) if text)
         if self.show == "slices":
             texts = words.table_texts(
                 self._table, self._order, view, stage=stage, sort=self.sort, hidden=hidden, said=told
@@ -295,7 +296,8 @@ class SlicesExplorer(Explorer):
             how = [slice_panels.HOW]
         else:
             texts = words.search_texts(self._answer, view)
-            how = []
+            found = self._answer
+            how = [] if found.is_empty() else [slice_search.found_note(found, slice_search.found_slices_rows(found))]
         small = self.source.smallprint(view, words.spans(view), stage_name(stage), *how)
         return texts | {"axis": charts.value_title(self.metric, stage), "smallprint": small}
 
@@ -309,5 +311,6 @@ class SlicesExplorer(Explorer):
             return [f"fb.metrics({data}, {self.metric!a}, by={self.by!a}, every='1w', stage={self.stage!a})"]
         tried = "" if view.threshold is None else f", threshold={view.threshold!r}"
         return [
-            f"fb.slice_changes({data}, {weeks}, metric={self.metric!a}, by={self.by!a}, stage={self.stage!a}{tried})"
+            "from fbkit.measure.slice_changes import slice_changes",
+            f"slice_changes({data}, {weeks}, metric={self.metric!a}, by={self.by!a}, stage={self.stage!a}{tried})",
         ]
