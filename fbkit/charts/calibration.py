@@ -33,7 +33,7 @@ def calibration_rows(frame: pl.DataFrame, *, minimum: int = THIN) -> list[theme.
 
     ``frame`` has curve ("corp" or "bins"), score_lower, score_upper, score_mean, observed, n and, where known, lower,
     upper (interval of a bin), band_lower, band_upper (where the curve of a calibrated score would lie), role
-    ("reference" or "current") and panel (a slice). Bins of fewer than ``minimum`` rows are marked thin.
+    ("reference" or "current") and panel (a slice; ``pick`` is its place). Bins of fewer than ``minimum`` rows are thin.
     """
     panels = distinct(frame["panel"].to_list()) if "panel" in frame.columns else {}
     totals: dict[object, int] = {}
@@ -49,8 +49,11 @@ def calibration_rows(frame: pl.DataFrame, *, minimum: int = THIN) -> list[theme.
     for row in rows:
         row["said_note"] = f"fewer than {minimum} labelled: pale" if row["thin"] else "—"
     order = {name: place for place, name in enumerate(panels.values())}
-    rows.sort(key=lambda row: (order.get(str(row.get("panel")), 0), row["role"], row["part"], row["from"] or -1.0))
-    return [*rows, *_diagonals(list(panels.values()))]
+    for row in rows:
+        if order:
+            row["pick"] = order[str(row["panel"])]
+    rows.sort(key=lambda row: (row.get("pick", 0), row["role"], row["part"], row["from"] or -1.0))
+    return [*rows, *_diagonals(order)]
 
 
 def _row(row: Mapping[str, Any], *, panel: str | None, total: int) -> theme.Row:
@@ -77,9 +80,9 @@ def _row(row: Mapping[str, Any], *, panel: str | None, total: int) -> theme.Row:
     return made if panel is None else made | {"panel": panel}
 
 
-def _diagonals(panels: list[str]) -> list[theme.Row]:
+def _diagonals(panels: Mapping[str, int]) -> list[theme.Row]:
     ends = [{"part": "diagonal", "score": place, "observed": place} for place in (0.0, 1.0)]
-    return [end | {"panel": name} for name in panels for end in ends] if panels else ends
+    return [end | {"panel": name, "pick": pick} for name, pick in panels.items() for end in ends] if panels else ends
 
 
 def number_rows(summary: pl.DataFrame, *, roles: tuple[str, ...] = theme.ROLE_NAMES) -> list[theme.Row]:
@@ -129,16 +132,15 @@ def calibration_chart(
     """
     numbers = [] if summary is None else number_rows(summary)
     rows = calibration_rows(frame, minimum=minimum) + numbers
-    top = alt.layer(*curve_layers(observed_title(stage))).properties(width=_WIDE, height=330)
+    top = alt.layer(*curve_layers(observed_title(stage)), width=_WIDE, height=330)
     bottom = _histogram().properties(width=_WIDE, height=74)
     chart: Any = alt.vconcat(top, bottom, spacing=10)
     if summary is not None:
         chart = alt.hconcat(
             chart, number_table(dict(zip(theme.ROLE_NAMES, theme.ROLE_COLOURS, strict=True))), spacing=26
         )
-    chart = chart.properties(data=theme.data(rows))
     note = "steps: isotonic fit; dots: bins; shade: where a calibrated score would lie"
-    return theme.finish(chart, title=title, subtitle=subtitle or note)
+    return theme.finish(chart, title=title, subtitle=subtitle or note, rows=rows)
 
 
 def observed_title(stage: str | None) -> str:
@@ -189,13 +191,13 @@ def curve_layers(
     return [
         corp.transform_filter("isValid(datum.band_lower)")
         .mark_area(interpolate="linear", opacity=0.16)
-        .encode(x=x, y=band, y2="band_upper:Q", color=colour),
+        .encode(x=x, y=band, y2=alt.Y2("band_upper:Q"), color=colour),
         part("diagonal").mark_line(color=theme.OTHER, strokeDash=[5, 4]).encode(x=x, y=y),
-        corp.mark_rule(strokeWidth=1.5 if small else 2.5).encode(x=steps, x2="to:Q", y=y, color=colour),
+        corp.mark_rule(strokeWidth=1.5 if small else 2.5).encode(x=steps, x2=alt.X2("to:Q"), y=y, color=colour),
         corp.mark_line(strokeWidth=1, opacity=0.5, interpolate="linear").encode(x=x, y=y, color=colour),
         bins.transform_filter("isValid(datum.lower)")
         .mark_rule(strokeWidth=1.2)
-        .encode(x=x, y=alt.Y("lower:Q", scale=tall, axis=y_axis), y2="upper:Q", color=colour, opacity=pale),
+        .encode(x=x, y=alt.Y("lower:Q", scale=tall, axis=y_axis), y2=alt.Y2("upper:Q"), color=colour, opacity=pale),
         bins.mark_point(filled=True, size=22 if small else 46).encode(
             x=x, y=y, color=colour, opacity=pale, tooltip=tooltip
         ),
@@ -216,7 +218,7 @@ def _histogram() -> alt.Chart:
                 scale=alt.Scale(domain=[0, 1], nice=False),
                 axis=alt.Axis(format=_SHARE, title=SCORE, tickCount=5),
             ),
-            x2="right:Q",
+            x2=alt.X2("right:Q"),
             y=alt.Y("share:Q", axis=alt.Axis(title=["share of", "predictions"], tickCount=2, format=_SHARE)),
             y2=alt.datum(0),
             color=_role_colour(),
@@ -229,20 +231,22 @@ def number_table(heads: Mapping[str, str], *, change: bool = False) -> Any:
     """Numbers as text in columns; ``heads`` are the columns' names and their colours."""
     y = alt.Y("line:O", axis=None, scale=alt.Scale(paddingInner=0.1))
     layers = [
-        part("number").mark_text(align="left", fontSize=11).encode(x=alt.value(0), y=y, text="said_name:N"),
+        part("number").mark_text(align="left", fontSize=11).encode(x=alt.value(0), y=y, text=alt.Text("said_name:N")),
     ]
     names = [*heads, *(["change"] if change else [])]
     for place, name in enumerate(names):
         left = 142 + 150 * place
         told = part("number").mark_text(align="left", fontSize=11, color=theme.INK)
         layers += [
-            told.encode(x=alt.value(left), y=y, text=f"said_{name}:N", tooltip=theme.tips(("said_note", "beside it"))),
+            told.encode(
+                x=alt.value(left), y=y, text=alt.Text(f"said_{name}:N"), tooltip=theme.tips(("said_note", "beside it"))
+            ),
             alt.Chart()
             .transform_filter("datum.part === 'number' && datum.line === 0")
             .mark_text(align="left", fontSize=11, fontWeight=600, color=heads.get(name, theme.INK), dy=-26)
             .encode(x=alt.value(left), y=y, text=alt.value(name)),
         ]
-    return alt.layer(*layers).properties(width=142 + 150 * len(names), height=alt.Step(26))
+    return alt.layer(*layers, width=142 + 150 * len(names), height=alt.Step(26))
 
 
 def panels_chart(
@@ -260,18 +264,25 @@ def panels_chart(
     said = (
         part("note")
         .mark_text(align="left", baseline="top", fontSize=10.5, color=theme.FAINT, dx=1, lineBreak="\n")
-        .encode(x=alt.datum(0), y=alt.datum(_CEILING), text="said:N")
+        .encode(x=alt.datum(0), y=alt.datum(_CEILING), text=alt.Text("said:N"))
     )
-    layers = [_floors(), *curve_layers(observed_title(stage), small=True), said]
+    back = part("note").mark_rect(opacity=0.001, color=theme.CURRENT, cursor="pointer")
+    back = back.encode(x=alt.datum(0), x2=alt.datum(1), y=alt.datum(_FLOOR - _DEEP), y2=alt.datum(_CEILING))
+    layers = [back, _floors(), *curve_layers(observed_title(stage), small=True), said]
     chart = (
-        alt.layer(*layers, data=theme.data(rows))
+        alt.layer(*layers, data=theme.data([]))
         .properties(width=210, height=240)
         .facet(
-            facet=alt.Facet("panel:N", sort=None, header=alt.Header(title=None, labelFontWeight=600)), columns=columns
+            facet=alt.Facet(
+                "panel:N",
+                sort=alt.EncodingSortField(field="pick", op="min"),
+                header=alt.Header(title=None, labelFontWeight=600),
+            ),
+            columns=columns,
         )
     )
     note = "steps: isotonic fit; dots: bins; shade: if calibrated; * beyond chance"
-    return theme.finish(chart, title=title, subtitle=subtitle or note)
+    return theme.finish(chart, title=title, subtitle=subtitle or note, rows=rows)
 
 
 def panel_rows(frame: pl.DataFrame, summary: pl.DataFrame | None, *, minimum: int = THIN) -> list[theme.Row]:
@@ -287,10 +298,10 @@ def panel_rows(frame: pl.DataFrame, summary: pl.DataFrame | None, *, minimum: in
         return rows
     # The same labels as the curves': those of the panels in the order of the curves.
     labels = distinct(frame["panel"].to_list())
-    for value, label in labels.items():
+    for pick, (value, label) in enumerate(labels.items()):
         own = summary.filter(pl.col("panel").eq_missing(pl.lit(value, dtype=pl.String)))
         found = {row["role"]: row for row in own.iter_rows(named=True)}
-        rows.append({"part": "note", "panel": label, "said": "\n".join(_panel_text(found))})
+        rows.append({"part": "note", "panel": label, "pick": pick, "said": "\n".join(_panel_text(found))})
     return rows
 
 
@@ -311,10 +322,10 @@ def _floors() -> alt.Chart:
         part("bins")
         .mark_rect(opacity=0.7)
         .encode(
-            x="left:Q",
-            x2="right:Q",
-            y="floor:Q",
-            y2="top:Q",
+            x=alt.X("left:Q"),
+            x2=alt.X2("right:Q"),
+            y=alt.Y("floor:Q"),
+            y2=alt.Y2("top:Q"),
             color=_role_colour(),
             tooltip=theme.tips(("role", "period"), ("said_score", "scores"), ("said_n", "labelled predictions")),
         )

@@ -29,13 +29,13 @@ _COLOURS: Final = {_BEYOND: ALARM, _WITHIN: theme.OTHER}
 _STEP, _WIDE = 25, 970
 # Where the columns of the table begin, in pixels.
 _BAR, _PSI, _KS, _P, _N, _SPARK, _SINCE = (178, 238), 246, 352, 486, 544, (682, 810), 824
-_HEADS: Final = (
-    (0, "column"),
-    (_BAR[0], "PSI (by chance up to)"),
-    (_KS, "KS distance"),
-    (_P, "adj. p"),
-    (_N, "n, reference → now"),
-    (_SINCE, "changed on"),
+_CELLS: Final = (
+    (0, "column", "column"),
+    (_PSI, "said_psi", "PSI (by chance up to)"),
+    (_KS, "said_ks", "KS distance"),
+    (_P, "said_p", "adj. p"),
+    (_N, "said_n", "n, reference → now"),
+    (_SINCE, "said_since", "changed on"),
 )
 
 
@@ -76,7 +76,11 @@ def drift_rows(
         rows.append(_line(row, place, labels[row["column"]], most=most, since=since.get(row["column"])))
         rows[-1]["chosen"] = row["column"] == chosen
         rows += _spark(series, row["column"], place, since.get(row["column"]))
-    return rows
+    # The head of the PSI column stands over its bars.
+    heads = [
+        {"part": "head", "at": _BAR[0] if left == _PSI else left, "mid": 0.5, "said": said} for left, _, said in _CELLS
+    ]
+    return rows + heads
 
 
 def _line(row: Mapping[str, Any], place: int, label: str, *, most: float, since: Mapping[str, Any] | None) -> theme.Row:
@@ -181,7 +185,7 @@ def table_part(lines: int) -> Any:
         ("whole", "column"), ("verdict", "PSI"), ("said_nulls", "null rate"), ("said_n", "n"), ("said_reason", "note")
     )
     back = row.mark_rect(cursor="pointer", color=theme.CURRENT).encode(
-        x=alt.value(-6), x2=alt.value(_WIDE), y=y("y"), y2="to:Q", tooltip=tooltip,
+        x=alt.value(-6), x2=alt.value(_WIDE), y=y("y"), y2=alt.Y2("to:Q"), tooltip=tooltip,
         opacity=alt.condition("datum.chosen", alt.value(0.1), alt.value(0.001)),
     )  # fmt: skip
     bar = row.mark_bar(height=11, cornerRadiusEnd=2, cursor="pointer").encode(
@@ -190,21 +194,18 @@ def table_part(lines: int) -> Any:
         y=y("mid"),
         color=colour,
     )
-    told = row.mark_text(align="left", fontSize=12, cursor="pointer", color=theme.INK)
+    pixels = alt.Scale(domain=[0, _WIDE], range=[0, _WIDE], nice=False)
+    at = "{" + ", ".join(f"'{field}': {left}" for left, field, _ in _CELLS) + "}[datum.key]"
+    cells = row.transform_fold([field for _, field, _ in _CELLS]).transform_calculate(at=at)
+    told = cells.mark_text(align="left", fontSize=12, cursor="pointer", color=theme.INK)
+    heads = part("head").mark_text(align="left", fontSize=11, color=theme.FAINT, dy=-22)
+    x = alt.X("at:Q", scale=pixels, axis=None)
     texts = [
-        told.encode(x=alt.value(left), y=y("mid"), text=f"{field}:N", tooltip=tooltip)
-        for left, field in (
-            (0, "column"), (_PSI, "said_psi"), (_KS, "said_ks"), (_P, "said_p"), (_N, "said_n"), (_SINCE, "said_since"),
-        )
-    ]  # fmt: skip
-    heads = [
-        part("line").transform_filter("datum.y === 0")
-        .mark_text(align="left", fontSize=11, color=theme.FAINT, dy=-22)
-        .encode(x=alt.value(left), y=y("mid"), text=alt.value(said))
-        for left, said in _HEADS
-    ]  # fmt: skip
-    table = alt.layer(back, bar, *texts, *heads, *_spark_layers(y)).resolve_scale(x="independent")
-    return table.properties(width=_WIDE, height=_STEP * max(lines, 1))
+        told.encode(x=x, y=y("mid"), text=alt.Text("value:N"), tooltip=tooltip),
+        heads.encode(x=x, y=y("mid"), text=alt.Text("said:N")),
+    ]
+    size: dict[str, Any] = {"width": _WIDE, "height": _STEP * max(lines, 1)}
+    return alt.layer(back, bar, *texts, *_spark_layers(y), resolve=theme.apart("x"), **size)
 
 
 def _spark_layers(y: Any) -> list[alt.Chart]:
@@ -215,8 +216,10 @@ def _spark_layers(y: Any) -> list[alt.Chart]:
     x = alt.X("at:T", scale=alt.Scale(type="utc", range=list(_SPARK)), axis=axis)
     spark = part("spark")
     tips = theme.tips(("said_week", "week"), ("said_psi", "PSI"), ("said_null", "by chance up to"), ("said_n", "n"))
-    chance = spark.mark_area(opacity=0.55, color=theme.RULE).encode(x=x, y=y("null"), y2="foot:Q", detail="line:O")
-    line = spark.mark_line(color=theme.INK, strokeWidth=1.3).encode(x=x, y=y("y"), detail="line:O")
+    chance = spark.mark_area(opacity=0.55, color=theme.RULE).encode(
+        x=x, y=y("null"), y2=alt.Y2("foot:Q"), detail=alt.Detail("line:O")
+    )
+    line = spark.mark_line(color=theme.INK, strokeWidth=1.3).encode(x=x, y=y("y"), detail=alt.Detail("line:O"))
     dots = spark.mark_point(filled=True, size=14, color=theme.INK, opacity=1, cursor="pointer")
     since = part("since").mark_rule(color=ALARM, strokeWidth=2)
     drawn = alt.layer(
@@ -224,6 +227,6 @@ def _spark_layers(y: Any) -> list[alt.Chart]:
         chance,
         line,
         dots.encode(x=x, y=y("y"), tooltip=tips),
-        since.encode(x=x, y=y("y"), y2="to:Q"),
+        since.encode(x=x, y=y("y"), y2=alt.Y2("to:Q")),
     )
     return [drawn]  # pyright: ignore[reportReturnType]  # one layer inside the table's, with an axis of its own

@@ -155,12 +155,14 @@ def distribution_part(title: str) -> Any:
     y = alt.Y("share:Q", axis=alt.Axis(format="~%", title="share of predictions", tickCount=4))
     bars = part("bar").mark_rect(opacity=0.85)
     drawn = bars.encode(
-        x=x, x2="to:Q", y=y, y2=alt.datum(0), color=alt.Color("role:N", scale=theme.role_scale()),
+        x=x, x2=alt.X2("to:Q"), y=y, y2=alt.datum(0), color=alt.Color("role:N", scale=theme.role_scale()),
         tooltip=theme.tips(("said_label", "value"), ("role", "period"), ("said_share", "share"), ("said_n", "n")),
     )  # fmt: skip
     named = part("label").mark_text(align="right", baseline="middle", angle=325, fontSize=11, color=theme.FAINT)
-    told = named.encode(x=alt.X("at:Q", scale=alt.Scale(nice=False, zero=True)), y=alt.value(188), text="said:N")
-    return alt.layer(drawn, told).properties(width=430, height=180)
+    told = named.encode(
+        x=alt.X("at:Q", scale=alt.Scale(nice=False, zero=True)), y=alt.value(188), text=alt.Text("said:N")
+    )
+    return alt.layer(drawn, told, width=430, height=180)
 
 
 def days_part() -> Any:
@@ -177,9 +179,9 @@ def days_part() -> Any:
     )
     points = day.mark_point(filled=True, size=30, color=theme.INK, opacity=1).encode(x=x, y=y, tooltip=tips)
     layers = [
-        part("window").mark_rect(opacity=0.1).encode(x=wide, x2="to:T", color=colour),
+        part("window").mark_rect(opacity=0.1).encode(x=wide, x2=alt.X2("to:T"), color=colour),
         part("range").mark_rect(opacity=0.16, color=red)
-        .encode(x=wide, x2="to:T", tooltip=theme.tips(("said", "changed"))),
+        .encode(x=wide, x2=alt.X2("to:T"), tooltip=theme.tips(("said", "changed"))),
         day.mark_area(opacity=0.6, color=theme.RULE).encode(x=x, y=alt.Y("null:Q")),
         day.mark_line(color=theme.INK, strokeWidth=1.2).encode(x=x, y=y),
         points.add_params(brush),
@@ -188,10 +190,10 @@ def days_part() -> Any:
         _named("right", -4, "left").encode(x=x),
         *changes_layer(),
     ]  # fmt: skip
-    return alt.layer(*layers).properties(width=_DAYS, height=180)
+    return alt.layer(*layers, width=_DAYS, height=180)
 
 
 def _named(align: Literal["left", "right"], far: int, field: str) -> alt.Chart:
     """The day beside its rule, on the side that has room."""
     text = part("began").mark_text(align=align, baseline="bottom", dx=far, fontSize=11, color=ALARM)
-    return text.encode(y=alt.value(14), text=f"{field}:N")
+    return text.encode(y=alt.value(14), text=alt.Text(f"{field}:N"))

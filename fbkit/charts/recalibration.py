@@ -93,13 +93,13 @@ def recalibration_chart(
     """
     rows = recalibration_rows(frame, minimum=minimum) + ([] if table is None else change_rows(table))
     layers = curve_layers(observed_title(stage), colours=_COLOURS, field="when")
-    top = alt.layer(*layers).properties(width=370, height=330)
+    top = alt.layer(*layers, width=370, height=330)
     bottom = _histogram().properties(width=370, height=74)
     chart: Any = alt.vconcat(top, bottom, spacing=10)
     if table is not None:
         chart = alt.hconcat(chart, number_table(_COLOURS, change=True), spacing=26)
     note = "steps: isotonic fit; dots: bins; shade: where a calibrated score would lie"
-    return theme.finish(chart.properties(data=theme.data(rows)), title=title, subtitle=subtitle or note)
+    return theme.finish(chart, title=title, subtitle=subtitle or note, rows=rows)
 
 
 def _histogram() -> alt.Chart:

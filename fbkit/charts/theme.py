@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import altair as alt
 
@@ -133,13 +133,26 @@ def _not_finite(value: object) -> bool:
     return isinstance(value, float) and not math.isfinite(value)
 
 
-def finish(chart: Any, *, title: str, subtitle: str, description: str | None = None) -> Any:
-    """Give a chart its headline, its small print (as-of, n, stage) and the house look."""
-    finished = chart.properties(
-        title=alt.TitleParams(text=clean(title, limit=160), subtitle=lines(subtitle)),
-        description=clean(description or f"{title}. {subtitle}", limit=400),
-    )
-    return finished.configure(**CONFIG)
+def finish(
+    chart: Any, *, title: str, subtitle: str, description: str | None = None, rows: Sequence[Row] | None = None
+) -> Any:
+    """Give a chart its headline, its small print (as-of, n, stage) and the house look.
+
+    ``rows`` are put in last: Altair copies a chart, with all of its data, at every step of its making.
+    """
+    made = chart.copy(deep=False)
+    made.title = alt.TitleParams(text=clean(title, limit=160), subtitle=lines(subtitle))
+    made.description = clean(description or f"{title}. {subtitle}", limit=400)
+    made.config = alt.Config(**CONFIG)
+    if rows is not None:
+        made.data = data(rows)
+    return made
+
+
+def apart(channel: Literal["x", "y", "color"]) -> alt.Resolve:
+    """Every part of a chart with its own scale of a channel."""
+    own: dict[str, Any] = {channel: "independent"}
+    return alt.Resolve(scale=alt.ScaleResolveMap(**own))
 
 
 def role_scale(present: Sequence[str] = ROLE_NAMES) -> alt.Scale:
