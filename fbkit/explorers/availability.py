@@ -66,15 +66,14 @@ class AvailabilityExplorer(Explorer):
         source, state = begin(thing, comparison, shared, by=by)
         self.model = AvailabilityModel(source)
         super().__init__(source, shared=state, by=_shown(state.by), show=show)
-        self._controls = self._make_controls()
+        self.controls = self._make_controls()
         self.shared.observe(self._followed, names=["by", "as_of"])
         self.observe(self._other_column, names="by")
         self.observe(self._offer, names=["show", "value"])
         self.picked(self._clicked)
-        controls = self._controls
         self.assemble(
-            [controls["show"], controls["by"], controls["value"], controls["grain"], controls["cohort"]],
-            [controls["as_of"]],
+            [self.controls[name] for name in ("show", "by", "value", "grain", "cohort")],
+            [self.controls["as_of"]],
             watched=["show", "grain", "value", "cohort"],
         )
         self._offer(None)
@@ -116,7 +115,7 @@ class AvailabilityExplorer(Explorer):
 
     def _followed(self, change: dict[str, Any]) -> None:
         """What another explorer of the page set is shown in the controls here."""
-        control = self._controls[change["name"]]
+        control = self.controls[change["name"]]
         value = _shown(change["new"]) if change["name"] == "by" else change["new"]
         if value in [held for _, held in control.options]:
             control.value = value
@@ -129,9 +128,9 @@ class AvailabilityExplorer(Explorer):
     def _other_column(self, _: object) -> None:
         with self.quietly():
             self.value = NO_SLICE
-            self.shared.by = self._column
-            self._controls["value"].options = self._values()
-        self.refresh()
+        self.shared.by = None if self.by == NO_SLICE else self.by
+        with self.quietly():
+            self.controls["value"].options = self._values()
 
     def _offer(self, _: object) -> None:
         # A control that would change nothing is not shown.
@@ -141,7 +140,7 @@ class AvailabilityExplorer(Explorer):
             "cohort": self.show == "burn_down",
         }
         for name, wanted in shown.items():
-            self._controls[name].layout.display = "" if wanted else "none"
+            self.controls[name].layout.display = "" if wanted else "none"
 
     def _clicked(self, place: int) -> None:
         """A click on a slice looks at it everywhere; one on a cohort looks at its days."""
@@ -157,12 +156,13 @@ class AvailabilityExplorer(Explorer):
     # What is shown ----------------------------------------------------------------------------------------------
     @property
     def _column(self) -> str | None:
-        return None if self.by == NO_SLICE else self.by
+        """The column to slice by; the page's state is ahead of the control while a move is on its way."""
+        return self.shared.by
 
     def _view(self) -> View:
         """The page's view, narrowed to the slice that was chosen here."""
         view = self.shared.view()
-        if self.show == "time" or self._column is None or self.value == NO_SLICE:
+        if self.show == "time" or self._column is None or self._column != self.by or self.value == NO_SLICE:
             return view
         return view.but(focus={**view.focus, self._column: self.value})
 
@@ -219,7 +219,7 @@ class AvailabilityExplorer(Explorer):
 
     def texts(self) -> dict[str, str]:
         view = self._view()
-        narrowed = "" if view.focus == self.shared.focus else f" ({clean(self.by)} = {clean(self.value)})"
+        narrowed = "" if view.focus == self.shared.focus else f" ({clean(self._column)} = {clean(self.value)})"
         headline, small, summary = said.TEXTS[self.show](self.model, view, self.result, self._column)
         note = self.model.note
         return {
