@@ -49,10 +49,29 @@ def calibration(
 
 
 def availability(
-    joined: JoinedLike, comparison: Comparison | None = None, *, by: str | None = None
+    thing: Any,
+    comparison: Comparison | None = None,
+    *,
+    by: str | None = None,
+    show: str = "time",
+    shared: Shared | None = None,
 ) -> AvailabilityExplorer:
-    """Explore which labels are there: over time by slice, and how fast they arrive."""
-    return AvailabilityExplorer(joined, comparison, by=by)
+    """Explore which labels are there: over time by slice, by cohort and age, and what is missing to the promise.
+
+    Parameters
+    ----------
+    thing
+        A joined table, a ledger, or the source of another explorer.
+    comparison
+        Two periods; by default the last mature week against what came before it.
+    by
+        The column to slice by; by default the contract's first.
+    show
+        "time", "cohorts" (cohort by age), "burn_down" (labels missing to the promise) or "age" (how fast they arrive).
+    shared
+        The state of a page; by default one of its own.
+    """
+    return AvailabilityExplorer(thing, comparison, by=by, show=show, shared=shared)
 
 
 def drift(joined: JoinedLike, comparison: Comparison | None = None) -> DriftExplorer:
