@@ -32,7 +32,7 @@ def copied(explorer: Shareable) -> Copied:
     from fbkit.charts.export import markdown_table
     from fbkit.charts.render import to_png
 
-    frame = explorer.table().head(_MOST)
+    frame = explorer.table().head(_MOST).drop("evaluation_id", strict=False)
     text = f"{clean(explorer.summary, limit=600)}\n\n{markdown_table(frame)}"
     return Copied(text=text, html=_html(explorer.summary, frame), png=to_png(explorer.chart()))
 
