@@ -10,9 +10,9 @@ VEGA_LITE = "6.4"
 _COUNTED = re.compile(r'(id="|="url\(#)(clip|gradient_)(\d+)("|\))')
 
 
-def to_spec(chart: Any) -> dict[str, Any]:
+def to_spec(chart: Any, *, validate: bool = True) -> dict[str, Any]:
     """The Vega-Lite specification as a dictionary, without the names that Altair counts up from call to call."""
-    spec: dict[str, Any] = chart.to_dict()
+    spec: dict[str, Any] = chart.to_dict(validate=validate)
     renamed: dict[str, str] = {}
     _collect_view_names(spec, renamed)
     return _rename(spec, renamed) if renamed else spec

@@ -80,7 +80,7 @@ def panels_chart(rows: Sequence[theme.Row], *, metric: str, stage: str | None, t
     """Small multiples of :func:`panel_rows`."""
     panel = alt.layer(*_layers(metric, stage)).properties(width=_WIDTH, height=_HEIGHT)
     header = alt.Header(title=None, labelAnchor="start", labelFontWeight=600, labelLimit=_WIDTH, labelPadding=4)
-    facet = alt.Facet("slice:N", sort=None, header=header)
+    facet = alt.Facet("slice:N", sort=alt.EncodingSortField(field="pick", op="min"), header=header)
     chart = panel.facet(facet=facet, columns=_COLUMNS, data=theme.data(rows), spacing=22)
     return theme.finish(chart, title=title, subtitle=subtitle)
 
@@ -109,7 +109,7 @@ def _layers(metric: str, stage: str | None) -> list[alt.Chart]:
     points = _part("point").transform_filter("isValid(datum.value)").encode(x=x)
     size = alt.Size("n:Q", scale=alt.Scale(range=[8, 90], zero=True), legend=None)
     return [
-        _part("window").mark_rect(opacity=0.08).encode(x=alt.X("from:T", scale=utc), x2="to:T", color=colour),
+        _part("window").mark_rect(opacity=0.06).encode(x=alt.X("from:T", scale=utc), x2="to:T", color=colour),
         _part("change")
         .mark_rule(strokeDash=[4, 3], strokeWidth=1.2, color=theme.INK, opacity=0.7)
         .encode(x=x, tooltip=theme.tips(("said_change", "change"))),

@@ -1,5 +1,6 @@
 """Which slices a loss or a drop comes from: ranked, each with its value against the rest and what it adds, with n."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import altair as alt
@@ -54,6 +55,15 @@ def _row(row: dict[str, Any], label: str) -> theme.Row:
     }
 
 
+def found_note(frame: pl.DataFrame, rows: Sequence[theme.Row]) -> str:
+    """What the signs of the chart mean, or why there are none."""
+    if not rows:
+        return clean(frame[results.REASON][0], limit=160)
+    drop = any(row["reference"] is not None for row in rows)
+    note = "blue: the slice with its interval; grey bar: all other rows" + ("; ring: the slice before" if drop else "")
+    return note if all(row["clear"] for row in rows) else f"{note}; pale: does not stand out"
+
+
 def found_slices_chart(frame: pl.DataFrame, *, title: str | None = None, subtitle: str | None = None) -> Any:
     """Left the slice's value (dot, interval) against the rest (bar) and before (circle); right what it adds, and n."""
     rows = found_slices_rows(frame)
@@ -61,11 +71,7 @@ def found_slices_chart(frame: pl.DataFrame, *, title: str | None = None, subtitl
     drop = any(row["reference"] is not None for row in rows)
     name = metric_name(metric)
     head = f"Slices behind the {'drop' if drop else 'loss'} of {name}" if rows else f"Slices and {name}"
-    note = "blue: the slice with its interval; grey bar: all other rows" + ("; ring: the slice before" if drop else "")
-    if not all(row["clear"] for row in rows):
-        note += "; pale: does not stand out"
-    if not rows:
-        note = clean(frame[results.REASON][0], limit=160)
+    note = found_note(frame, rows)
     beside = "change" if drop else "value"
     plot = alt.layer(*_values(metric, stage)).properties(width=300, height=alt.Step(_STEP))
     added = alt.layer(*_added(metric, beside)).properties(width=180, height=alt.Step(_STEP))

@@ -23,7 +23,8 @@ from fbkit.charts.text import (
 ALL: Final = "all predictions"
 HOW: Final = "line: interval; pale bar: what missing labels could still hide"
 # Reference and current of a slice are drawn one above the other within its line.
-_OFFSET: Final = {"reference": -5, "current": 5}
+_BY_ROLE: Final = alt.ExprRef("datum.role === 'current' ? 5 : -5")
+_moved: Any = {"test": "datum.moved", "value": theme.INK}
 _STEP: Final = 30
 
 Lines = pl.DataFrame | Sequence[Mapping[str, Any]]
@@ -67,7 +68,10 @@ def slices_rows(
     """
     held = lines.to_dicts() if isinstance(lines, pl.DataFrame) else lines
     names = slice_labels([line[by] for line in held]) if labels is None else labels
-    return [_slice_row(line, names, by=by, metric=metric, focused=focused) for line in held]
+    made = [_slice_row(line, names, by=by, metric=metric, focused=focused) for line in held]
+    for at, row in enumerate(made):
+        row["first"] = at == 0 or made[at - 1]["slice"] != row["slice"]
+    return made
 
 
 def _slice_row(
@@ -143,18 +147,17 @@ def value_title(metric: str, stage: str | None) -> str:
 
 
 def _y(*, labels: bool) -> alt.Y:
-    axis = alt.Axis(labels=labels, labelColor=theme.INK, labelPadding=8, domain=False, grid=True)
+    axis = alt.Axis(labels=labels, labelColor=theme.INK, labelPadding=8, domain=False, grid=True, zindex=0)
     return alt.Y("slice:N", sort=None, title=None, axis=axis, scale=alt.Scale(paddingInner=0.2))
-
-
-def _in_role(role: str) -> alt.Chart:
-    return alt.Chart().transform_filter(f"datum.role === '{role}'")
 
 
 def _ground(*, labels: bool) -> alt.Chart:
     """The line of each slice: it takes clicks, and is tinted where the slice is focused."""
-    shade = alt.condition("datum.focused", alt.value(0.22), alt.value(0.001))
-    return alt.Chart().mark_rect(color=theme.CURRENT, cursor="pointer").encode(y=_y(labels=labels), opacity=shade)
+    # Channels are named in full: Altair takes ten times as long to guess them.
+    tint: Any = {"test": "datum.focused", "value": 0.15}
+    shade = alt.OpacityValue(0.001, condition=tint)
+    ground = alt.Chart().transform_filter("datum.first").mark_rect(color=theme.CURRENT, cursor="pointer")
+    return ground.encode(y=_y(labels=labels), opacity=shade)
 
 
 def _value_layers(metric: str, stage: str | None) -> list[alt.Chart]:
@@ -172,60 +175,54 @@ def _value_layers(metric: str, stage: str | None) -> list[alt.Chart]:
         ("said_availability", "availability"),
         ("said_reason", "note"),
     )
-    layers = [_ground(labels=True)]
-    for role, shift in _OFFSET.items():
-        chart = _in_role(role).encode(y=_y(labels=True), color=colour)
-        layers += [
-            chart.transform_filter("isValid(datum.bound_lower)")
-            .mark_rule(strokeWidth=8, opacity=0.18, yOffset=shift, cursor="pointer")
-            .encode(x=alt.X("bound_lower:Q", scale=scale, axis=axis), x2="bound_upper:Q", tooltip=tooltip),
-            chart.transform_filter("isValid(datum.lower)")
-            .mark_rule(strokeWidth=2, yOffset=shift, cursor="pointer")
-            .encode(x="lower:Q", x2="upper:Q", tooltip=tooltip),
-            chart.transform_filter("isValid(datum.value)")
-            .mark_point(filled=True, size=60, opacity=1, yOffset=shift, cursor="pointer")
-            .encode(x=alt.X("value:Q", scale=scale, axis=axis), tooltip=tooltip),
-        ]
-    return layers
+    chart = alt.Chart().encode(y=_y(labels=True), color=colour, tooltip=tooltip)
+    return [
+        _ground(labels=True),
+        chart.transform_filter("isValid(datum.bound_lower)")
+        .mark_rule(strokeWidth=8, opacity=0.18, yOffset=_BY_ROLE, cursor="pointer")
+        .encode(x=alt.X("bound_lower:Q", scale=scale, axis=axis), x2=alt.X2("bound_upper")),
+        chart.transform_filter("isValid(datum.lower)")
+        .mark_rule(strokeWidth=2, yOffset=_BY_ROLE, cursor="pointer")
+        .encode(x=alt.X("lower:Q"), x2=alt.X2("upper")),
+        chart.transform_filter("isValid(datum.value)")
+        .mark_point(filled=True, size=60, opacity=1, yOffset=_BY_ROLE, cursor="pointer")
+        .encode(x=alt.X("value:Q", scale=scale, axis=axis)),
+    ]
 
 
 def _added_layers(metric: str) -> list[alt.Chart]:
     unit = " (points)" if is_share(metric) else ""
-    axis = alt.Axis(title=f"adds to the change{unit}", tickCount=3, format="+~r", zindex=0)
+    axis = alt.Axis(title=f"adds to the change{unit}", tickCount=3, format="+~r")
     tooltip = theme.tips(
         ("slice", "slice"), ("said_added", "adds"), ("said_rate", "by its own rate"), ("said_mix", "by its share")
     )
     chart = alt.Chart().encode(y=_y(labels=False), tooltip=tooltip)
-    beside = chart.transform_filter("isValid(datum.said_added)").encode(x=alt.value(136), text="said_added:N")
     return [
         _ground(labels=False),
         chart.transform_filter("isValid(datum.added)")
         .mark_bar(height=13, color=theme.CURRENT, cursor="pointer")
-        .encode(x=alt.X("added:Q", axis=axis)),
-        beside.transform_filter("!datum.moved").mark_text(align="left", fontSize=10, color=theme.FAINT),
-        beside.transform_filter("datum.moved").mark_text(align="left", fontSize=11, fontWeight=600, color=theme.INK),
+        .encode(x=alt.X("added:Q", stack=None, axis=axis)),
+        chart.transform_filter("isValid(datum.said_added)")
+        .mark_text(align="left", fontSize=10, fontWeight=alt.ExprRef("datum.moved ? 700 : 400"))
+        .encode(x=alt.XValue(136), text=alt.Text("said_added:N"), color=alt.ColorValue(theme.FAINT, condition=_moved)),
     ]
 
 
 def _availability_layers() -> list[alt.Chart]:
     colour = alt.Color("role:N", scale=theme.role_scale())
-    layers = [_ground(labels=False)]
-    axis = alt.Axis(format=".0%", title="labels available, n", values=[0, 0.5, 1])
-    for role, shift in _OFFSET.items():
-        chart = _in_role(role).encode(y=_y(labels=False))
-        layers += [
-            chart.mark_bar(height=7, opacity=0.75, yOffset=shift, cursor="pointer").encode(
-                x=alt.X("availability:Q", scale=alt.Scale(domain=[0, 1]), axis=axis),
-                color=colour,
-                tooltip=theme.tips(
-                    ("slice", "slice"),
-                    ("role", "period"),
-                    ("said_availability", "availability"),
-                    ("said_n", "predictions"),
-                ),
-            ),
-            chart.mark_text(align="left", fontSize=10, color=theme.FAINT, yOffset=shift).encode(
-                x=alt.value(96), text="said_n:N"
-            ),
-        ]
-    return layers
+    axis = alt.Axis(format=".0%", title="labels available, n", values=[0, 1])
+    tooltip = theme.tips(
+        ("slice", "slice"), ("role", "period"), ("said_availability", "availability"), ("said_n", "predictions")
+    )
+    chart = alt.Chart().encode(y=_y(labels=False))
+    return [
+        _ground(labels=False),
+        chart.mark_bar(height=7, opacity=0.75, yOffset=_BY_ROLE, cursor="pointer").encode(
+            x=alt.X("availability:Q", stack=None, scale=alt.Scale(domain=[0, 1]), axis=axis),
+            color=colour,
+            tooltip=tooltip,
+        ),
+        chart.mark_text(align="left", fontSize=10, color=theme.FAINT, yOffset=_BY_ROLE).encode(
+            x=alt.XValue(96), text=alt.Text("said_n:N")
+        ),
+    ]

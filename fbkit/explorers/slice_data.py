@@ -54,9 +54,15 @@ class SliceData:
             self.own = self.nearest(source.contract.decision.threshold or 0.5)
 
     def nearest(self, threshold: float) -> float:
-        """The nearest threshold that the control can show."""
+        """The nearest threshold of the grid, or of the ledger's edges."""
         places = np.array(self.places) if self.grid is None else self.grid.thresholds
         return float(places[np.argmin(np.abs(places - threshold))])
+
+    def shown(self, threshold: float) -> float:
+        """What the control shows for a threshold."""
+        if self.places:
+            return self.nearest(threshold)
+        return min(max(threshold, self.limits[0]), self.limits[1])
 
     def columns(self, by: str | None) -> list[str]:
         """The columns to slice by, the one that was asked for among them."""

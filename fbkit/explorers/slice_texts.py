@@ -45,7 +45,7 @@ def _most(table: SliceTable, order: list[int], *, sort: str) -> str:
     if sort == "contribution" and added is not None and added * table.change > 0:
         rate, mix = (now or then)["rate_effect"], (now or then)["mix_effect"]
         why = "by its own rate" if abs(rate) >= abs(mix) else "by its share of the rows"
-        return f" Most of it from {name} ({change_text(added, metric=table.metric)}, mainly {why})."
+        return f" Largest part: {name} ({change_text(added, metric=table.metric)}, mainly {why})."
     if then.get("value") is None or now.get("value") is None or now["value"] >= then["value"]:
         return ""
     return f" Furthest down: {name} ({change_text(now['value'] - then['value'], metric=table.metric)})."

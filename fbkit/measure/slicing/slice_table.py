@@ -28,7 +28,7 @@ COLUMNS: Final = (
     results.N_LABELLED, CONTRIBUTION, MIX, RATE, UNSPLIT, *TEXTS,
 )  # fmt: skip
 
-NO_RATIO: Final = "is no ratio of sums over rows, so that a slice's part in its change is not defined"
+NO_RATIO: Final = "is no ratio of sums over rows: what a slice adds to its change is not defined"
 
 SORTS: Final = ("contribution", "drop", "low", "n", "name")
 Slots = NDArray[np.int64]
