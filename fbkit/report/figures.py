@@ -81,8 +81,15 @@ def _plans(diagnosis: Diagnosis) -> list[tuple[Figure, Chart]]:
 def _daily(frame: pl.DataFrame, diagnosis: Diagnosis, frames: Frames) -> Any:
     from fbkit.charts.series import series_chart
 
-    title = f"{diagnosis.metric} by day, with logged changes"
+    title = _headed(diagnosis.metric, "by day, with logged changes")
     return series_chart(frame, metric=diagnosis.metric, stage="any", title=title, changes=_marks(frames))
+
+
+def _headed(metric: str, more: str) -> str:
+    from fbkit.charts.text import metric_name
+
+    name = metric_name(metric)
+    return f"{name[:1].upper()}{name[1:]} {more}"
 
 
 def _marks(frames: Frames) -> list[tuple[datetime, str]]:
@@ -97,7 +104,7 @@ def _marks(frames: Frames) -> list[tuple[datetime, str]]:
 def _weekly(frame: pl.DataFrame, diagnosis: Diagnosis, _: Frames) -> Any:
     from fbkit.charts.series import series_chart
 
-    return series_chart(frame, metric=diagnosis.metric, stage="any")
+    return series_chart(frame, metric=diagnosis.metric, stage="any", title=_headed(diagnosis.metric, "by week"))
 
 
 def _ladder(frame: pl.DataFrame, diagnosis: Diagnosis, _: Frames) -> Any:

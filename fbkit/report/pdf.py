@@ -11,7 +11,7 @@ from fpdf.enums import TableBordersLayout, XPos, YPos
 
 from fbkit.charts.fonts import FACES, FOLDER, MissingGlyphWarning
 from fbkit.report.document import Block, Bullets, Details, Document, Fields, Figure, Paragraph, Section, Table
-from fbkit.report.escape import CELL, clean
+from fbkit.report.escape import CELL, SENTENCE, clean
 from fbkit.report.layout import widths
 
 _INK: Final = (31, 35, 40)
@@ -22,6 +22,8 @@ _FAMILY: Final = "fbkit"
 _MARGIN: Final = 18.0
 _WIDTH: Final = 210.0 - 2 * _MARGIN
 _MM_PER_PIXEL: Final = 25.4 / 96 * 0.85  # a little smaller than on a screen
+_LINES: Final = 55  # lines of a table on a page
+_WIDEST: Final = 3.0  # millimetres of a broad sign
 _UNKNOWN: Final = "?"
 _TO_FILL: Final = "\n\n"  # room for handwriting
 
@@ -41,6 +43,11 @@ def render(document: Document, *, pictures: Pictures, written: datetime, lead: S
     for section in document.sections:
         writer.section(section)
     return writer.save()
+
+
+def _fits(width: float) -> int:
+    """How many of the widest signs a cell of this width holds on one page; a row is never broken."""
+    return max(8, int(_LINES * (width - 1.6) / _WIDEST))
 
 
 class _Page(FPDF):
@@ -76,7 +83,7 @@ class _Writer:
         self.page.set_draw_color(*_LINE)
         self.page.add_page()
 
-    def _plain(self, text: str, *, limit: int = 4000) -> str:
+    def _plain(self, text: str, *, limit: int = SENTENCE) -> str:
         """Clean text of characters that the font has; the others are remembered, and shown as a question mark."""
         shown = []
         for sign in clean(text, limit=limit):
@@ -160,18 +167,19 @@ class _Writer:
             self._text(table.caption, size=9, bold=True, before=1.5, after=1)
         cells = [list(table.columns), *table.rows]
         right = [column in table.numeric for column in range(len(table.columns))]
-        self._grid(cells, sizes=[10 * size for size in widths(cells, total=_WIDTH / 10)], right=right, heads=1)
+        sizes = [10 * size for size in widths(cells, total=_WIDTH / 10)]
+        self._grid(cells, sizes=sizes, right=right, heads=1, limit=4 * CELL)
         if table.note:
             self._text(table.note, size=8.5, colour=_SOFT, before=0.8)
         self.page.ln(2.5)
 
     def _fields(self, fields: Fields) -> None:
         cells = [[name, value or _TO_FILL] for name, value in fields.items]
-        self._grid(cells, sizes=[55, _WIDTH - 55], right=[False, False], heads=0)
+        self._grid(cells, sizes=[55, _WIDTH - 55], right=[False, False], heads=0, limit=SENTENCE)
         self.page.ln(2.5)
 
     def _grid(
-        self, cells: Sequence[Sequence[str]], *, sizes: Sequence[float], right: Sequence[bool], heads: int
+        self, cells: Sequence[Sequence[str]], *, sizes: Sequence[float], right: Sequence[bool], heads: int, limit: int
     ) -> None:
         self.page.set_font(_FAMILY, size=8)
         self.page.set_text_color(*_INK)
@@ -189,7 +197,7 @@ class _Writer:
             for row in cells:
                 line = grid.row()
                 for place, cell in enumerate(row):
-                    shown = cell if cell == _TO_FILL else self._plain(cell, limit=4 * CELL)
+                    shown = cell if cell == _TO_FILL else self._plain(cell, limit=min(limit, _fits(sizes[place])))
                     line.cell(shown, style=None if heads or place else FontFace(emphasis="BOLD", color=_SOFT))
 
     def _figure(self, figure: Figure) -> None:

@@ -88,6 +88,7 @@ dd.empty{border-bottom:1px dotted var(--fbkit-soft);min-height:1.9em}
 --fbkit-tile:#fff}
 body{max-width:none;padding:0;font-size:10.5pt}nav{display:none}h2,h3{break-after:avoid}
 figure,tr,dl,.fbkit-card{break-inside:avoid}
+caption,thead{break-after:avoid}tbody tr:first-child{break-before:avoid}dl{font-size:10pt}
 details{border:0;background:none;margin:2px 0}details:not([open]){display:none}a.num{text-decoration:none}
 .scroll{overflow:visible}table{font-size:9pt}td.n{white-space:normal}}
 """

@@ -14,7 +14,7 @@ import pytest
 from fbkit.charts.fonts import MissingGlyphWarning
 from fbkit.errors import MissingPartError
 from fbkit.report import forms, incident
-from fbkit.report.document import Document, Paragraph, Section
+from fbkit.report.document import Document, Fields, Paragraph, Section, Table
 from tests.unit.report.hostile import HOSTILE
 from tests.unit.report.test_docx import PICTURES, a_document
 
@@ -90,6 +90,14 @@ def test_hostile_text_is_text(read: Callable[[bytes], list[str]]) -> None:
         assert shown in text
     for forbidden in (b"/JavaScript", b"/JS ", b"/URI", b"/Launch", b"/EmbeddedFile", b"/OpenAction <<"):
         assert forbidden not in content
+
+
+@pytest.mark.parametrize("columns", [1, 2, 5, 9])
+def test_a_cell_that_would_not_fit_a_page_is_cut_and_says_so(read: Callable[[bytes], list[str]], columns: int) -> None:
+    table = Table(columns=["W" * 5000] * columns, rows=[["W " * 2500] * columns, ["MW" * 2500] * columns])
+    part = Section(key="k", title="only", blocks=[table, Fields(items=[("W" * 5000, "W" * 5000)])])
+    text = "".join(read(pdf.render(Document(title="t", subtitle="", sections=[part]), pictures={}, written=CLOCK)))
+    assert "5,000 characters)" in re.sub(r"\s", "", text).replace("5,000characters", "5,000 characters")
 
 
 def test_characters_without_a_glyph_are_counted_not_dropped(read: Callable[[bytes], list[str]]) -> None:
