@@ -138,13 +138,14 @@ def best_said(
     return f"{chosen}; now it gives {value_said(best['value'], metric=metric)}{unit}{f' ({held})' if held else ''}"
 
 
-def panels_chart(rows: Sequence[theme.Row], *, currency: str | None, stage: str, title: str, subtitle: str) -> Any:
-    """Recall, precision, flag rate and (with prices) value against the threshold, reference and current.
+def panels_chart(
+    rows: Sequence[theme.Row], *, priced: bool, currency: str | None, stage: str, title: str, subtitle: str
+) -> Any:
+    """Recall, precision, flag rate and (``priced``) value against the threshold, reference and current.
 
     The solid line is the handle: the parameter ``fbkit_threshold`` follows the pointer while it is dragged, to the
     nearest threshold of the curve. Dashed is the threshold in use, the amber strip the chosen one.
     """
-    priced = any(row.get(VALUE) is not None for row in rows)
     shown = PANELS if priced else PANELS[:-1]
     unit = f" ({clean(currency)})" if currency else ""
     panels = [
@@ -155,20 +156,17 @@ def panels_chart(rows: Sequence[theme.Row], *, currency: str | None, stage: str,
         )
         for metric in shown
     ]
-    drag = alt.TopLevelSelectionParameter(
-        name=HANDLE,
-        select=alt.PointSelectionConfig(
-            type="point", encodings=["x"], nearest=True, on=_DRAG, clear=False, toggle=False
-        ),
-        views=[_view(metric) for metric in shown],
-    )
-    finished = theme.finish(alt.vconcat(*panels, spacing=12, params=[drag]), title=title, subtitle=subtitle)
+    finished = theme.finish(alt.vconcat(*panels, spacing=12), title=title, subtitle=subtitle)
+    # Altair gives the views of joined charts names of its own; the last layer of each panel is the one to drag on.
+    finished.params = [_drag([panel.layer[-1].name for panel in finished.vconcat])]
     finished.data = theme.data(rows)  # last: every step before copies what the chart holds
     return finished
 
 
-def _view(metric: str) -> str:
-    return f"at_{metric}"
+def _drag(views: list[str]) -> alt.TopLevelSelectionParameter:
+    """The handle as a parameter: the threshold of the curve that is nearest to the pressed pointer."""
+    select = alt.PointSelectionConfig(type="point", encodings=["x"], nearest=True, on=_DRAG, clear=False, toggle=False)
+    return alt.TopLevelSelectionParameter(name=HANDLE, select=select, views=views)
 
 
 def _panel(metric: str, *, title: str, below: str | None) -> Any:
@@ -177,23 +175,24 @@ def _panel(metric: str, *, title: str, below: str | None) -> Any:
     colour = alt.Color("role:N", scale=theme.role_scale())
     curve = alt.Chart().transform_filter(f"datum.part === 'curve' && isValid(datum.{metric})").encode(x=x, color=colour)
     band = curve.transform_filter(f"isValid(datum.{metric}_lower)").mark_area(opacity=0.16)
-    number = ".1%" if metric != VALUE else ",.4~r"
-    said = f"format(datum.{metric}_lower, '{number}') + ' to ' + format(datum.{metric}_upper, '{number}')"
-    tooltip = [
-        alt.Tooltip("role:N", title="period"),
-        alt.Tooltip("threshold:Q", title="threshold", format=".4~r"),
-        alt.Tooltip(f"{metric}:Q", title=title, format=number),
-        alt.Tooltip("said_interval:N", title="interval"),
-    ]
-    near = (
-        curve.transform_calculate(said_interval=f"isValid(datum.{metric}_lower) ? {said} : 'none'")
-        .mark_point(opacity=0, size=60)
-        .encode(y=y, tooltip=tooltip)
-        .properties(name=_view(metric))
-    )
+    near = curve.mark_point(opacity=0, size=60).encode(y=y, tooltip=_tooltip(metric)).properties(name=f"at_{metric}")
     lines = [band.encode(y=low, y2=f"{metric}_upper:Q"), curve.mark_line(strokeWidth=2).encode(y=y)]
     layers = [_strip(), *lines, _rules(x), *_held(metric, x=x, y=y, colour=colour), near]
     return alt.layer(*layers).properties(width=theme.WIDTH - 60, height=_HEIGHT)
+
+
+def _tooltip(metric: str) -> alt.TooltipValue:
+    """Period, threshold, value and interval of the nearest point: Vega-Lite forgets the words of a nearest one."""
+    at, number = "(datum.datum || datum)", ".1%" if metric != VALUE else ",.4~r"
+    ends = [f"format({at}.{metric}_{end}, '{number}')" for end in ("lower", "upper")]
+    parts = {
+        "period": f"{at}.role",
+        "threshold": f"format({at}.threshold, '.4~r')",
+        NAMES[metric]: f"format({at}.{metric}, '{number}')",
+        "interval": f"isValid({at}.{metric}_lower) ? {ends[0]} + ' to ' + {ends[1]} : 'none'",
+    }
+    said = ", ".join(f"'{name}': {expression}" for name, expression in parts.items())
+    return alt.TooltipValue(alt.ExprRef(expr=f"{{{said}}}"))
 
 
 def _axes(metric: str, *, title: str, below: str | None) -> tuple[alt.X, alt.Y, alt.Y]:

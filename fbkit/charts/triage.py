@@ -21,6 +21,7 @@ from fbkit.charts.text import (
 from fbkit.schema.words import FAMILY_COLOURS
 
 TOTAL = "total"
+_FAMILY_SAID = "datum.label === 'quality' ? 'model' : datum.label"
 _WIDTH = 380  # with the labels at the left and the numbers at the right it fits a notebook's column
 
 
@@ -108,7 +109,7 @@ def ladder_chart(ladder: pl.DataFrame, *, metric: str = "recall", title: str | N
     colour = alt.Color(
         "family:N",
         scale=alt.Scale(domain=families, range=[FAMILY_COLOURS[family] for family in families]),
-        legend=alt.Legend(values=shown) if len(shown) > 1 else None,
+        legend=alt.Legend(values=shown, labelExpr=_FAMILY_SAID) if len(shown) > 1 else None,
     )
     tooltip = theme.tips(("label", "cause"), ("said", "explains"), ("said_interval", "interval"))
     base = alt.Chart().encode(y=y)

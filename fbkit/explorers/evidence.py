@@ -11,11 +11,10 @@ import polars as pl
 from fbkit.charts import availability as availability_charts
 from fbkit.charts import series as series_charts
 from fbkit.charts.predictions import cell_text
-from fbkit.charts.text import clean, interval_text, value_text
+from fbkit.charts.text import change_text, clean, value_text
 from fbkit.explorers.view import LiveChart
 from fbkit.schema.diagnosis import Diagnosis
 from fbkit.schema.period import parse_instant
-from fbkit.schema.results import RATE_METRICS
 
 EVIDENCE: Final[Mapping[str, str]] = {
     "weekly": "by week, with label availability",
@@ -36,9 +35,9 @@ EVIDENCE: Final[Mapping[str, str]] = {
 }
 _SHOWN: Final = 12
 _LINES: Final = 60
-_SHARES: Final = frozenset(
-    ("availability", "value", "observed", "like_for_like", "corrected", "null_rate_reference", "null_rate_current")
-)
+_SHARES: Final = ("availability", "null_rate")
+_VALUES: Final = frozenset(("observed", "like_for_like", "corrected", "bound_lower", "bound_upper"))
+_CHANGES: Final = frozenset(("remainder",))
 _CELL: Final = "padding:2px 14px 2px 0;text-align:left;border-bottom:1px solid rgba(128,128,128,.25)"
 
 
@@ -117,9 +116,10 @@ def table_html(frame: pl.DataFrame, *, caption: str, metric: str) -> str:
     held = next((name for name in ("value", "remainder", "corrected", "availability") if name in frame.columns), None)
     names = [name for name in frame.columns if name not in folded or held is None]
     head = "".join(f'<th scope="col" style="{_CELL}">{html.escape(_column(name))}</th>' for name in names)
-    share = metric in RATE_METRICS
     lines = "".join(
-        "<tr>" + "".join(f'<td style="{_CELL}">{_cell(row, name, held, share=share)}</td>' for name in names) + "</tr>"
+        "<tr>"
+        + "".join(f'<td style="{_CELL}">{_cell(row, name, held, metric=metric)}</td>' for name in names)
+        + "</tr>"
         for row in frame.head(_LINES).iter_rows(named=True)
     )
     rest = frame.height - _LINES
@@ -131,19 +131,29 @@ def table_html(frame: pl.DataFrame, *, caption: str, metric: str) -> str:
     )
 
 
-def _cell(row: Mapping[str, Any], name: str, held: str | None, *, share: bool) -> str:
+def _cell(row: Mapping[str, Any], name: str, held: str | None, *, metric: str) -> str:
     value = row[name]
     if isinstance(value, str):
         return html.escape(clean(value, limit=160))
     if not isinstance(value, float):
         counted = isinstance(value, int) and not isinstance(value, bool)
         return html.escape(f"{value:,}" if counted else cell_text(value))
-    percent = name in _SHARES and (share or name.startswith(("avail", "null")))
-    text = value_text(value) if percent else cell_text(value)
+    text = _number(name, value, metric=metric)
     if name == held and row.get("lower") is not None and row.get("upper") is not None:
-        lower, upper = row["lower"], row["upper"]
-        text += f" ({interval_text(lower, upper) if percent else f'{lower:.4g} to {upper:.4g}'})"
+        ends = [_number(name, row[end], metric=metric).removesuffix(" points") for end in ("lower", "upper")]
+        text += f" ({' to '.join(ends)})"
     return html.escape(text)
+
+
+def _number(name: str, value: float, *, metric: str) -> str:
+    """A number by what its column holds: probabilities of chance, changes of the metric, its values, shares, others."""
+    if name in ("p_value", "p_adjusted"):
+        return "< 0.001" if value < 0.001 else f"{value:.3f}"
+    if name in _CHANGES:
+        return change_text(value, metric=metric)
+    if name in _VALUES:
+        return value_text(value, metric=metric)
+    return value_text(value) if name.startswith(_SHARES) else cell_text(value).replace("-", "−")
 
 
 def _column(name: str) -> str:

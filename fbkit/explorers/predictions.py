@@ -153,7 +153,7 @@ class PredictionsExplorer(Explorer):
             self.list.show([], [], caption=f"{NO_ROWS}.", searchable=False)
             return
         rows = self._found.rows
-        names = [name for name in rows.columns if rows[name].null_count() < rows.height]
+        names = [name for name in rows.columns if name not in self._same()]
         cells = [[charts.cell_text(row[name]) for name in names] for row in rows.iter_rows(named=True)]
         self.list.show([charts.column_name(name) for name in names], cells, caption=self._caption())
 
@@ -161,9 +161,19 @@ class PredictionsExplorer(Explorer):
         if self._found is None or self._found.rows.is_empty():
             return "No prediction is left; the bars above say which rule dropped how many."
         kept = [f"{count_text(self._found.rows.height)} shown; press one for its receipt"]
+        row = self._found.rows.row(0, named=True)
+        same = [f"{charts.column_name(name)} {charts.cell_text(row[name])}" for name in self._same()]
+        if same:
+            kept.append(f"The same for all: {', '.join(same)}")
         if self._found.hidden:
-            kept.append(f"left out as personal: {', '.join(clean(name) for name in self._found.hidden)}")
+            kept.append(f"Left out as personal: {', '.join(clean(name) for name in self._found.hidden)}")
         return ". ".join(kept) + "."
+
+    def _same(self) -> list[str]:
+        """Columns that say the same of every row: told once, not fifty times."""
+        rows = self._found.rows if self._found is not None else pl.DataFrame()
+        shown = [name for name in rows.columns if name not in ("prediction_id", "ts_pred", "score", "label")]
+        return [name for name in shown if rows.height > 1 and rows[name].n_unique() == 1]
 
     # The receipt ------------------------------------------------------------------------------------------------
     def _choose(self, place: int) -> None:

@@ -149,10 +149,10 @@ class ThresholdsExplorer(Explorer):
         if self._places.options != places:
             self._places.options = places
         self._places.value = self.threshold
-        self._typed.value = self.threshold
+        self._typed.value = float(f"{self.threshold:.6g}")
 
     def drawing(self) -> object:
-        return self.shared.stage
+        return self.shared.stage, self.priced, self._currency()
 
     def rows(self) -> list[dict[str, Any]]:
         best = self._found.best.get("threshold")
@@ -163,6 +163,7 @@ class ThresholdsExplorer(Explorer):
         texts = self.texts()
         return charts.panels_chart(
             self.rows(),
+            priced=self.priced,
             currency=self._currency(),
             stage=self.shared.stage,
             title=texts["headline"],
@@ -201,7 +202,9 @@ class ThresholdsExplorer(Explorer):
         view = self.shared.view()
         spans = f"{model.span_text(view.reference)} against {model.span_text(view.now)}"
         marks = (
-            "solid: the handle, dashed: in use, amber: the best" if self._found.own is not None else "amber: the best"
+            "solid: handle, dashed: in use, amber: best"
+            if self._found.own is not None
+            else "solid: handle, amber: best"
         )
         now = self._held.get("current", {})
         counted = f"{count_text(now.get('n_labelled'))} labelled of {count_text(now.get('n'))} now"
