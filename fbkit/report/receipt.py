@@ -40,8 +40,8 @@ overflow-wrap:break-word}
 .fbkit-card.fbkit-receipt th{font-weight:600;font-size:12px;color:var(--soft)}
 .fbkit-card.fbkit-receipt tr.other td{color:var(--soft)}
 .fbkit-receipt dl{display:grid;grid-template-columns:max-content 1fr;gap:0 14px;margin:2px 0;font-size:13px}
-.fbkit-receipt dt{color:var(--soft)}
-.fbkit-receipt dd{margin:0;font-variant-numeric:tabular-nums}
+.fbkit-card.fbkit-receipt dl dt{color:var(--soft);width:auto;float:none}
+.fbkit-card.fbkit-receipt dl dd{margin:0;padding:0;width:auto;float:none;font-variant-numeric:tabular-nums}
 .fbkit-receipt .line{display:grid;grid-template-columns:11.5rem 7rem 1fr;gap:10px;font-size:13px;padding:2px 0;
 font-variant-numeric:tabular-nums}
 .fbkit-receipt .line b{font-weight:600}
