@@ -1,12 +1,14 @@
 # ---
 # jupyter:
 #   jupytext:
+#     cell_metadata_filter: tags,-all
 #     formats: ipynb,py:percent
 #     notebook_metadata_filter: kernelspec,jupytext,-language_info
-#     cell_metadata_filter: tags,-all
 #     text_representation:
 #       extension: .py
 #       format_name: percent
+#       format_version: '1.3'
+#       jupytext_version: 1.19.6
 #   kernelspec:
 #     display_name: Python 3 (ipykernel)
 #     language: python
@@ -100,25 +102,22 @@ fb.explore.triage(diagnosis)
 # %% [markdown]
 # ## Look for yourself
 #
-# Do not believe the card; move things. Which labels are there, and how fast do they come?
+# Do not believe the card; move things. All explorers are on one page and follow each other: drag over days in the
+# first picture, click a slice, drag the time back and see what was known then. The line on top says which part of the
+# loop is in order. Below, drift, thresholds, single predictions and the triage of what you picked open when you ask.
 
 # %%
-fb.explore.availability(joined, weeks)
+fb.explore(joined, weeks)
 
 # %% [markdown]
-# Which slices carry the change? The threshold can be moved; every point keeps its interval.
+# Each is there by itself, too. Which slices carry the change? The threshold can be moved; every point keeps its
+# interval and the range that missing labels leave.
 
 # %%
 fb.explore.slices(joined, weeks)
 
 # %% [markdown]
-# Does a score still mean what it says? If both curves lie on each other, outcomes at equal scores did not change.
-
-# %%
-fb.explore.calibration(joined, weeks)
-
-# %% [markdown]
-# Did scores or features move, by more than their own sampling noise?
+# Did scores or features move, by more than their own sampling noise, and since which day?
 
 # %%
 fb.explore.drift(joined, weeks)
@@ -132,8 +131,8 @@ fb.explore.drift(joined, weeks)
 print(diagnosis.status_line())
 
 # %% [markdown]
-# And the document that outlives the night: Markdown, one HTML file that needs no network, figures, the data behind
-# them, and a manifest with the hash of everything that went in.
+# And the document that outlives the night: Markdown, one HTML file that needs no network, a Word file, figures, the
+# data behind them, and a manifest with the hash of everything that went in.
 
 # %%
 bundle = diagnosis.incident("out/incident")
