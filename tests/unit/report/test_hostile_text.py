@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 
 from fbkit.report import card, incident, sentences
 from fbkit.schema.contract import Contract
+from fbkit.schema.diagnosis import Note
 from tests.unit.report.hostile import HOSTILE
 
 _RENDER = MarkdownIt("commonmark").enable(["table", "strikethrough"]).render
@@ -110,6 +111,7 @@ def everywhere(make, text: str):
         data_through={"predictions": text},
         worlds=({"causes": [text], "decided_by": text},),
         method={text or "x": text},
+        notes=(Note(text=text, author=text, disagrees_with="verdict"),),
         evidence=make.evidence(availability_by_slice=slices, remainder_by_slice=make.remainder(("EU", inside, "US"))),
     )
 

@@ -73,3 +73,18 @@ def test_notes_stand_in_card_json_and_every_document(make, diagnosis: Diagnosis,
     assert isinstance(listed, Bullets)
     bare = incident.render(make.without_pictures(diagnosis), contract=contract, clock=CLOCK)
     assert bare["data/corrected.csv"] == files["data/corrected.csv"]
+
+
+def test_the_diagnosis_in_hand_keeps_its_notes_and_writes_them(tmp_path) -> None:
+    import fbkit as fb
+
+    joined = fb.open_loop(fb.samples.path("recall_drop") / "variant_a").join()
+    plain = fb.triage(joined, draws=20)
+    noted = plain.annotate("First.", author="Ada").annotate("Second.", disagrees_with="verdict")
+    assert type(noted) is type(plain)
+    assert [note.text for note in noted.notes] == ["First.", "Second."]
+    assert (plain.notes, noted.evaluation_id) == ((), plain.evaluation_id)
+    folder = noted.incident(tmp_path / "incident", clock=CLOCK)
+    assert "Ada: First." in (folder / "incident.md").read_text(encoding="utf-8")
+    written = {path.name for path in (folder / "data").iterdir()}
+    assert {"onset.csv", "as_seen.parquet", "metric_by_arrival.csv", "timeline.csv", "audit.parquet"} <= written
