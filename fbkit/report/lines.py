@@ -33,7 +33,7 @@ class Changed:
     now: str | None
 
 
-def changed(document: Document, name: str, content: bytes) -> list[Changed]:
+def changed(document: Document, name: str, content: bytes, *, lead: Sequence[Block] = ()) -> list[Changed]:
     """The lines of a document whose numbers somebody changed, or that are gone; words may change, and lines come.
 
     Parameters
@@ -42,18 +42,26 @@ def changed(document: Document, name: str, content: bytes) -> list[Changed]:
         The text as it was written.
     name, content
         Which of :data:`DOCUMENTS` is looked at, and its bytes.
+    lead
+        What stands above the sections of the page and the Word file.
 
     Raises
     ------
     ValueError
         The file is no longer a document of its kind.
     """
-    there = list(dict.fromkeys(_one(line) for line in _lines(name, content)))
-    known, by_words = set(there), {_words(line): line for line in there}
+    told = expected(document, name, lead=lead)
+    there = dict.fromkeys(_one(line) for line in _lines(name, content))
+    # A line that stands there as it was written cannot be another one that was changed.
+    as_told = set(told)
+    left = [line for line in there if line not in as_told]
+    by_words: dict[str, list[str]] = {}
+    for line in left:
+        by_words.setdefault(_words(line), []).append(line)
     found: list[Changed] = []
-    for line in expected(document, name):
-        if line not in known:
-            other = by_words.get(_words(line)) or _closest(line, there)
+    for line in told:
+        if line not in there:
+            other = _nearest(line, by_words.get(_words(line), [])) or _closest(line, left)
             before, now = _numbers(line), [] if other is None else _numbers(other)
             if other is None or not _inside(before, now):
                 missing = [number for number in before if number not in now]
@@ -68,9 +76,12 @@ def changed(document: Document, name: str, content: bytes) -> list[Changed]:
     return found
 
 
-def expected(document: Document, name: str) -> list[str]:
+def expected(document: Document, name: str, *, lead: Sequence[Block] = ()) -> list[str]:
     """The lines with a number that a document of this name holds, each once."""
-    texts = markdown.render(document).splitlines() if name.endswith(".md") else _texts(document, page=name)
+    if name.endswith(".md"):
+        texts: Iterable[str] = markdown.render(document).splitlines()
+    else:
+        texts = [*_of_lead(lead, card=name.endswith(".html")), *_texts(document, page=name)]
     return [line for line in dict.fromkeys(_one(text) for text in texts) if tokens(line)]
 
 
@@ -80,6 +91,17 @@ def _texts(document: Document, *, page: str) -> Iterator[str]:
         yield clean(section.title)
         for block in section.blocks:
             yield from _of_block(block, details=page.endswith(".html"))
+
+
+def _of_lead(lead: Sequence[Block], *, card: bool) -> Iterator[str]:
+    """The verdict at a glance: as blocks on paper; on a page as a card, where the value stands above its name."""
+    for block in lead:
+        if card and isinstance(block, Fields):
+            for name, value in block.items:
+                shown, _, more = value.partition(", ") if "[" not in value.split(", ")[0] else (value, "", "")
+                yield clean(f"{shown}{name}: {more}" if more else f"{shown}{name}")
+        else:
+            yield from _of_block(block, details=False)
 
 
 def _of_block(block: Block, *, details: bool) -> Iterator[str]:
@@ -175,6 +197,16 @@ def _inside(part: Sequence[str], whole: Sequence[str]) -> bool:
     """Whether the numbers still stand there in their order, whatever was written between them."""
     left = iter(whole)
     return all(number in left for number in part)
+
+
+def _nearest(line: str, others: Sequence[str]) -> str | None:
+    """Of the lines with the same words the one that shares most numbers."""
+    numbers = _numbers(line)
+
+    def shared(other: str) -> int:
+        return sum(one == two for one, two in zip(numbers, _numbers(other), strict=False))
+
+    return max(others, key=shared) if others else None
 
 
 def _closest(line: str, lines: Sequence[str]) -> str | None:

@@ -34,9 +34,15 @@ def _block_to_stored(block: Block) -> dict[str, Any]:
         if isinstance(value, frozenset):
             value = sorted(value)
         elif isinstance(value, tuple | list):
-            value = [_block_to_stored(item) if type(item).__name__ in _KINDS else item for item in value]
+            value = [_item_to_stored(item) for item in value]
         made[field.name] = value
     return made
+
+
+def _item_to_stored(item: Any) -> Any:
+    if type(item).__name__ in _KINDS:
+        return _block_to_stored(item)
+    return list(item) if isinstance(item, tuple | list) else item
 
 
 def from_stored(facts: object) -> Document:

@@ -6,7 +6,6 @@ from typing import Any, Final
 
 import polars as pl
 
-from fbkit.report import numbers
 from fbkit.report.bundle import Bundle
 from fbkit.report.cells import Frames, value_at
 from fbkit.report.escape import terminal
@@ -69,7 +68,7 @@ def holds(found: pl.DataFrame) -> bool:
 
 def _of_numbers(bundle: Bundle, fresh: Frames | None, *, edited: set[str], why: str) -> Iterator[Row]:
     shipped: dict[str, dict[str, pl.DataFrame]] = {}
-    metric = str(bundle.facts.get("metric"))
+    metric = bundle.diagnosis.metric
     for claim in _claims(bundle):
         number, frame, where = str(claim["number"]), claim["frame"], f"{claim['key']}"
         if frame is None:
@@ -142,8 +141,7 @@ def _in_bundle(
 
 def _of_sums(bundle: Bundle) -> Iterator[Row]:
     """Laws that the frames obey among themselves."""
-    observed = bundle.facts.get("observed")
-    change = numbers.finite(observed.get("change")) if isinstance(observed, Mapping) else None
+    change = bundle.diagnosis.observed.change
     for file, frame in bundle.frames("ladder").items():
         if {"kind", "value"} <= set(frame.columns) and change is not None:
             steps = frame.filter(pl.col("kind").cast(pl.String) == "step")["value"].cast(pl.Float64, strict=False)
@@ -167,12 +165,12 @@ def _of_lines(bundle: Bundle) -> Iterator[Row]:
         if content is None:
             continue
         try:
-            found = changed(bundle.document, name, content)
+            found = changed(bundle.document, name, content, lead=bundle.lead)
         except ValueError as error:
             yield "line", name, "", None, None, CHANGED, str(error)
             continue
         if not found:
-            size = f"{len(expected(bundle.document, name)):,} lines with numbers"
+            size = f"{len(expected(bundle.document, name, lead=bundle.lead)):,} lines with numbers"
             yield "line", name, "", size, size, HOLDS, None
         for line in found:
             reason = "the line is no longer there" if line.now is None else "the number was changed by hand"
