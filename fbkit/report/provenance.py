@@ -12,7 +12,7 @@ from fbkit.report.document import Block, Fields, Table
 from fbkit.schema.contract import Contract
 from fbkit.schema.diagnosis import Diagnosis
 
-PACKAGES: Final = ("fbkit", "polars", "numpy", "scipy", "altair", "vl-convert-python", "pydantic")
+PACKAGES: Final = ("fbkit", "polars", "numpy", "scipy", "altair", "vl-convert-python", "python-docx", "pydantic")
 
 LOGS: Final = ("predictions", "actions", "outcomes", "feedback", "changes")
 
@@ -62,6 +62,7 @@ def facts(
             {"name": name, "sha256": digest, "rows": rows if rows >= 0 else None} for name, digest, rows in sources
         ],
         "versions": versions(),
+        "seeds": {"bootstrap": diagnosis.method.get("seed")},
         "method": dict(diagnosis.method),
     }
 

@@ -91,6 +91,8 @@ def test_the_manifest_lists_every_file_with_its_hash(files: dict[str, bytes]) ->
     assert listed == {name: hashlib.sha256(data).hexdigest() for name, data in files.items() if name != "manifest.json"}
     assert manifest["written"] == "2026-11-02T03:04:00Z"
     assert manifest["call"] == CALL
+    assert manifest["seeds"] == {"bootstrap": 7}
+    assert {"fbkit", "polars", "altair", "python-docx"} <= set(manifest["versions"])
     named = {item["name"]: item["rows"] for item in manifest["sources"]}
     assert named == {"predictions/2026.parquet": 45_000, "outcomes.csv": 41_000}
 
