@@ -9,7 +9,8 @@ import polars as pl
 
 from fbkit.charts import theme
 from fbkit.charts.changes import Changes, change_rows, changes_layer
-from fbkit.charts.text import clean, count_text, day_text, distinct, epoch_ms, interval_text, value_text
+from fbkit.charts.moments import day_of_ms, in_milliseconds
+from fbkit.charts.text import clean, count_text, distinct, epoch_ms, interval_text, value_text
 
 _AXIS = alt.Axis(format=".0%", title="labels available", tickCount=5)
 
@@ -34,10 +35,10 @@ def _cell(row: dict[str, Any]) -> theme.Row:
     value = value_text(row["value"], metric="availability")
     return {
         "part": "point",
-        "from": epoch_ms(row["period_start"]),
-        "to": epoch_ms(row["period_end"]),
+        "from": row["period_start"],
+        "to": row["period_end"],
         "value": row["value"],
-        "said_from": day_text(row["period_start"]),
+        "said_from": day_of_ms(row["period_start"]),
         "said_value": value if between == "—" else f"{value} ({between})",
         "said_n": f"{count_text(row.get('n_labelled'))} of {count_text(row.get('n'))}{waiting}",
         **({} if row.get("stage") in (None, "final") else {"young": True}),
@@ -59,7 +60,7 @@ def availability_rows(
     labels = distinct(frame[by].to_list()) if by else {}
     places = {value: place for place, value in enumerate(labels)}
     rows: list[theme.Row] = [_window(*window) for window in windows]
-    for row in frame.to_dicts():
+    for row in in_milliseconds(frame).to_dicts():
         place = {"slice": labels[row[by]], "pick": places[row[by]]} if by else {"slice": "all predictions"}
         rows += [_cell(row) | place]
     if frame.is_empty():

@@ -1,6 +1,6 @@
 """Cohorts by age: how much of each day's or week's labels was there at each age, and where it has not come to that."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, Final
 
 import altair as alt
@@ -8,10 +8,10 @@ import polars as pl
 
 from fbkit.charts import theme
 from fbkit.charts.changes import ALARM, Changes, change_rows, changes_layer
-from fbkit.charts.text import count_text, day_text, epoch_ms, interval_text, value_text
+from fbkit.charts.moments import day_of_ms, in_milliseconds
+from fbkit.charts.text import count_text, epoch_ms, interval_text, value_text
 
 _HEIGHT: Final = 300
-_DAY: Final = timedelta(days=1)
 
 
 def cohort_rows(
@@ -30,11 +30,10 @@ def cohort_rows(
         else {}
     )
     judged = _judged(ages, promise)
-    places = {start: place for place, start in enumerate(frame["period_start"].unique().sort())}
+    reached = in_milliseconds(frame.filter(pl.col("value").is_not_null()))
+    places = {epoch_ms(start): place for place, start in enumerate(frame["period_start"].unique().sort())}
     rows = [
-        _cell(row, until=until, judged=judged) | {"pick": places[row["period_start"]]}
-        for row in frame.to_dicts()
-        if row["value"] is not None
+        _cell(row, until=until, judged=judged) | {"pick": places[row["period_start"]]} for row in reached.to_dicts()
     ]
     if not frame.height:
         return rows
@@ -59,17 +58,16 @@ def _judged(ages: list[float], promise: tuple[float, float | None] | None) -> tu
 def _cell(row: dict[str, Any], *, until: dict[float, float], judged: tuple[float, float | None] | None) -> theme.Row:
     age = row["age_days"]
     broken = judged is not None and judged[1] is not None and age == judged[0] and row["value"] < judged[1]
-    last = row["period_end"] - timedelta(microseconds=1)
     between = interval_text(row.get("lower"), row.get("upper"))
     value = value_text(row["value"], metric="availability")
     made = {
         "part": "cell",
-        "from": epoch_ms(row["period_start"]),
-        "to": epoch_ms(row["period_end"]),
+        "from": row["period_start"],
+        "to": row["period_end"],
         "age": age,
         "until": until[age],
         "value": row["value"],
-        "said_cohort": day_text(row["period_start"]) + ("" if _one_day(row) else f" to {day_text(last)}"),
+        "said_cohort": _days(row["period_start"], row["period_end"]),
         "said_age": _age(age),
         "said_value": value if between == "—" else f"{value} ({between})",
         "said_n": f"{count_text(row.get('n_labelled'))} of {count_text(row.get('n'))}",
@@ -77,8 +75,9 @@ def _cell(row: dict[str, Any], *, until: dict[float, float], judged: tuple[float
     return made | {"broken": True} if broken else made
 
 
-def _one_day(row: dict[str, Any]) -> bool:
-    return row["period_end"] - row["period_start"] <= _DAY
+def _days(start: int, end: int) -> str:
+    first, last = day_of_ms(start), day_of_ms(end - 1)
+    return first if first == last else f"{first} to {last}"
 
 
 def _age(days: float) -> str:

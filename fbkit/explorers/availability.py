@@ -11,6 +11,7 @@ from fbkit.charts import availability as charts
 from fbkit.charts.burn_down import burn_down_chart, burn_down_rows
 from fbkit.charts.heat import cohort_chart, cohort_rows
 from fbkit.charts.text import clean, instant_text
+from fbkit.errors import ArgumentError
 from fbkit.explorers import availability_said as said
 from fbkit.explorers import model
 from fbkit.explorers.availability_model import AvailabilityModel
@@ -63,6 +64,13 @@ class AvailabilityExplorer(Explorer):
         by: str | None = None,
         show: str = "time",
     ) -> None:
+        if show not in [name for _, name in VIEWS]:
+            raise ArgumentError(
+                "there is no such view of the labels",
+                got=str(show),
+                allowed=", ".join(name for _, name in VIEWS),
+                next_step="name one of these",
+            )
         source, state = begin(thing, comparison, shared, by=by)
         self.model = AvailabilityModel(source)
         super().__init__(source, shared=state, by=_shown(state.by), show=show)

@@ -38,7 +38,7 @@ class AvailabilityModel:
         self.dates = pl.DataFrame()
         self.note = ""
         self._newest = _last_day(source)
-        self._daily: pl.DataFrame | None = None
+        self._daily: dict[datetime, tuple[int, int]] = {}
         self._values: dict[object, list[str | None]] = {}
 
     def _subject(self, view: View, *, by: str | None = None) -> Subject:
@@ -58,7 +58,8 @@ class AvailabilityModel:
         subject = self._subject(view, by=by)
         asked: dict[str, Any] = {"by": by, "every": grain, "period": self._shown(view, by, grain)}
         frame = availability(subject.data, **asked, **subject.options)
-        self._daily = frame if grain == "1d" else None
+        counts = frame.group_by("period_start").agg(pl.col("n", "n_labelled").sum())
+        self._daily = {start: (n, known) for start, n, known in counts.iter_rows()} if grain == "1d" else {}
         if by is None:
             return frame
         largest = frame.group_by(by).agg(pl.col("n").sum())
@@ -68,15 +69,13 @@ class AvailabilityModel:
 
     def share(self, view: View, period: Period) -> float | None:
         """Availability of a period: from the days of the last answer if it held all of them, else asked anew."""
-        held = self._daily
         whole_days = floor_day(period.start) == period.start and floor_day(period.end) == period.end
-        starts = [] if held is None else held["period_start"].unique().sort().to_list()
-        if held is None or not whole_days or not starts or period.start < starts[0]:
+        if not whole_days or not self._daily or period.start < min(self._daily):
             subject = self._subject(view)
             return availability(subject.data, period=period, **subject.options)["value"].item()
-        inside = held.filter((pl.col("period_start") >= period.start) & (pl.col("period_start") < period.end))
-        n, known = (int(inside[name].sum()) for name in ("n", "n_labelled"))
-        return known / n if n else None
+        inside = [counts for day, counts in self._daily.items() if period.start <= day < period.end]
+        n = sum(rows for rows, _ in inside)
+        return sum(known for _, known in inside) / n if n else None
 
     def _shown(self, view: View, by: str | None, grain: str) -> Period | None:
         """The newest days if all of them would be more cells than can be told apart; the current period is in it."""

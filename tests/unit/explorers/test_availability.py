@@ -8,6 +8,7 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from fbkit.errors import ArgumentError
 from fbkit.explorers.availability import NO_SLICE, VIEWS, AvailabilityExplorer
 from fbkit.explorers.source import Source
 from fbkit.explorers.state import Shared
@@ -255,3 +256,10 @@ def test_what_travels_is_small_and_holds_no_ids(explorer: AvailabilityExplorer) 
         sent = json.dumps(explorer.view.frame)
         assert "p-0000" not in sent
         assert len(sent) < 100_000
+
+
+def test_wrong_arguments_are_refused(joined: FakeJoined) -> None:
+    with pytest.raises(ArgumentError, match="no such view"):
+        AvailabilityExplorer(joined, WEEKS, show="cohort")
+    with pytest.raises(ArgumentError, match="column"):
+        AvailabilityExplorer(joined, WEEKS, by="nobody")
