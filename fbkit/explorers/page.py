@@ -199,7 +199,7 @@ class Page(ipywidgets.VBox):
 
     def _ipython_display_(self) -> None:
         first = self.explorers.get("timeline")
-        static.show_with_twin(self, chart=None if first is None else first.chart(), summary=self.summary)
+        static.show_with_twin(self, chart=None if first is None else first.chart, summary=self.summary)
 
 
 def _fold(explorer: Explorer, name: str) -> None:

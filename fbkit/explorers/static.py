@@ -31,7 +31,7 @@ def png_width(png: bytes, *, scale: float) -> int:
 def show_with_twin(widget: Any, *, chart: Any, summary: str, scale: float = 2.0) -> None:
     """Display the live widget first and its static twin after it, off the way to the first picture.
 
-    Without a ``chart`` the sentence alone stays.
+    A ``chart`` that is a function is made then, too. Without one the sentence alone stays.
     """
     from IPython.display import display
 
@@ -42,6 +42,6 @@ def show_with_twin(widget: Any, *, chart: Any, summary: str, scale: float = 2.0)
     display({**live, "text/plain": summary}, raw=True)
     if chart is None:
         return
-    png = to_png(chart, scale=scale)
+    png = to_png(chart() if callable(chart) else chart, scale=scale)
     twin = static_html(png, summary=summary, width=png_width(png, scale=scale))
     display({"text/html": twin, "text/plain": summary}, raw=True)

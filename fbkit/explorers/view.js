@@ -70,6 +70,29 @@ function sender(model) {
   };
 }
 
+// What the controls lack for those who use the keyboard or a screen reader. The handle of a slider has no name of its
+// own, and of a choice it tells the number: it gets what stands beside it. JupyterLab takes Enter and the arrows from
+// every control that is no text field, unless the control says that it needs them.
+function makeReachable(within) {
+  const controls = within?.querySelectorAll("select, button, input[type=checkbox], .noUi-handle") ?? [];
+  for (const control of controls) control.dataset.lmSuppressShortcuts = "true";
+  for (const slider of within?.querySelectorAll(".widget-slider") ?? []) {
+    const named = slider.querySelector("label")?.textContent;
+    const value = slider.querySelector(".widget-readout")?.textContent;
+    for (const handle of slider.querySelectorAll(".noUi-handle")) {
+      if (named) handle.setAttribute("aria-label", named);
+      if (value) handle.setAttribute("aria-valuetext", value);
+    }
+  }
+}
+
+// Of the pictures that one move changes, the one beside the control is read out, else the first of the page.
+function speaks(host) {
+  const page = host.closest(".fbkit-page");
+  const focused = document.activeElement?.closest(".fbkit-explorer");
+  return !page || (focused ? focused.contains(host) : page.querySelector(".fbkit-canvas") === host);
+}
+
 // JupyterLab and Voila say on the page's body whether their theme is a dark one.
 const isDark = () => document.body.dataset.jpThemeLight === "false";
 const specOf = (drawing) => (isDark() && drawing.dark ? drawing.dark : drawing.json);
@@ -82,8 +105,22 @@ async function render({ model, el }) {
   host.setAttribute("role", "img");
   note.className = "fbkit-trouble";
   note.setAttribute("role", "alert");
+  // What a screen reader reads after a move: an element that stays, as a new one would not be announced.
+  const said = document.createElement("div");
+  said.className = "fbkit-said";
+  said.setAttribute("role", "status");
+  said.setAttribute("aria-live", "polite");
   el.classList.add("fbkit-live");
-  el.append(host, note);
+  el.append(host, note, said);
+
+  let around = null;
+  const reach = () => makeReachable(around);
+  // Controls may come into the page after the first picture, and with every panel that is opened.
+  const settled = setTimeout(() => {
+    around = host.closest(".fbkit-page") ?? host.closest(".fbkit-explorer");
+    around?.addEventListener("focusin", reach);
+    reach();
+  }, 500);
 
   let embedded = null;
   let drawnKey = null;
@@ -127,8 +164,11 @@ async function render({ model, el }) {
     if (embedded && keyOf(drawing) === drawnKey) await update(frame);
     else await embed(frame, drawing);
     note.textContent = "";
-    host.setAttribute("aria-label", frame.texts.summary ?? frame.texts.headline ?? "chart");
+    const summary = frame.texts.summary ?? frame.texts.headline ?? "chart";
+    if (host.dataset.painted && speaks(host)) said.textContent = summary;
+    host.setAttribute("aria-label", summary);
     host.dataset.painted = String(frame.seq);
+    reach();
   }
 
   // One painting at a time; what arrives meanwhile is one more painting of the newest state, never of a stale one.
@@ -154,6 +194,8 @@ async function render({ model, el }) {
   await follow();
   return () => {
     gone = true;
+    clearTimeout(settled);
+    around?.removeEventListener("focusin", reach);
     themes.disconnect();
     model.off("change:frame", follow);
     embedded?.finalize();
