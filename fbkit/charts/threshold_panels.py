@@ -23,9 +23,9 @@ _DRAG = "pointerdown, [pointerdown, window:pointerup] > pointermove"
 def curve_rows(curves: Mapping[str, pl.DataFrame]) -> list[theme.Row]:
     """Rows of the curves, which no move changes; ``curves`` are results of ``threshold_curve`` by role."""
     return [
-        {"part": "curve", "role": role} | {name: _digits(row.get(name)) for name in _columns(frame)}
+        {"part": "curve", "role": role} | {name: _digits(value) for name, value in row.items()}
         for role, frame in curves.items()
-        for row in frame.to_dicts()
+        for row in frame.select(_columns(frame)).to_dicts()
     ]
 
 

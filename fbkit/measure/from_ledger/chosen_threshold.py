@@ -10,11 +10,11 @@ from fbkit.ledger.ledger import Ledger
 from fbkit.measure.chosen_threshold import NOTHING, Found, highest_share
 from fbkit.measure.from_ledger.cells import ask, gather
 from fbkit.measure.from_ledger.frames import share_of, worth_of
-from fbkit.measure.from_ledger.metrics import ledger_metrics
+from fbkit.measure.from_ledger.metrics import weighing_of
 from fbkit.measure.from_ledger.tails import Tails, tails
+from fbkit.measure.from_ledger.totals import Weighing
 from fbkit.measure.scope import Stage
 from fbkit.measure.stats.intervals import Array
-from fbkit.measure.thresholds import VALUE
 from fbkit.schema import results
 from fbkit.schema.contract import Contract
 from fbkit.schema.period import Period
@@ -42,13 +42,11 @@ def ledger_chosen(
     if not second.labelled_rows:
         found_reason = "no labelled rows" if found.reason is None else found.reason
         found = found._replace(reason=found_reason)
-    name = VALUE if target == "value" else target
     if not np.isnan(found.threshold):
         value, lower, upper = _judged(second, found.threshold, ledger.contract, target, level=level)
         said |= {"value": value, "lower": lower, "upper": upper}
         said["method"] = None if np.isnan(lower) else "Student t" if target == "value" else "Wilson"
-    before = ledger_metrics(ledger, name, period=judge, level=level, **asked)
-    said["value_before"] = before.get_column(results.VALUE)[0]
+    said["value_before"] = _logged(second, target, weighing_of(ledger, weights))
     return said | _flags(ledger, judge, found.threshold, as_of=as_of), found
 
 
@@ -69,15 +67,38 @@ def _judged(
 ) -> tuple[float, float, float]:
     """Value and interval of the target at a threshold; one past the last edge flags nothing."""
     place = int(np.searchsorted(made.thresholds, threshold))
-    hits, flagged = (np.append(side, 0.0)[[place]] for side in (made.positive, made.labelled))
-    every, positives = made.labelled[[0]], made.positive[[0]]
+    hits, flagged = (float(np.append(side, 0.0)[place]) for side in (made.positive, made.labelled))
+    counted = (hits, flagged, float(made.positive[0]), float(made.labelled[0]))
+    return _numbers(counted, contract, target, level=level, plain=made.plain)
+
+
+def _numbers(
+    counted: tuple[float, float, float, float], contract: Contract, target: str, *, level: float, plain: bool
+) -> tuple[float, float, float]:
+    """Value and interval of the target from flagged positives, flagged, positives and all of the labelled rows."""
+    hits, flagged, positives, every = (np.array([count]) for count in counted)
     if target == "value":
         table = (hits, flagged - hits, positives - hits, every - positives - flagged + hits)
-        numbers = worth_of(contract, table, level=level, plain=made.plain)
+        numbers = worth_of(contract, table, level=level, plain=plain)
     else:
-        numbers = share_of(hits, flagged if target == "precision" else positives, level=level, plain=made.plain)
+        numbers = share_of(hits, flagged if target == "precision" else positives, level=level, plain=plain)
     value, lower, upper = (float(each[0]) for each in numbers)
     return value, lower, upper
+
+
+def _logged(made: Tails, target: str, weighing: Weighing) -> float:
+    """The target with the decisions as they were logged, among the rows that have one."""
+    cells = gather(made.question, weighing.light)
+    weight, hit = ("w1y0s0", "w1y1s0") if weighing.products else (c.ROWS, c.ROWS)
+    known = cells.counts & cells.labelled & (cells.flagged >= 0)
+    positive = known & (
+        (cells.state != c.CODE[results.NEGATIVE]) if weighing.products else (cells.state == c.CODE[results.POSITIVE])
+    )
+    flagged = cells.flagged == 1
+    kinds = ((hit, positive & flagged), (weight, known & flagged), (hit, positive), (weight, known))
+    hits, flags, positives, every = (float(cells.sums[name][:, kind].sum()) for name, kind in kinds)
+    counted = (hits, flags, positives, every)
+    return _numbers(counted, made.question.ledger.contract, target, level=0.95, plain=False)[0]
 
 
 def _flags(ledger: Ledger, judge: Period, threshold: float, *, as_of: str | datetime | None) -> dict[str, object]:

@@ -159,15 +159,23 @@ def test_what_cannot_be_asked_is_refused() -> None:
 
 
 @pytest.mark.parametrize(("target", "at_least"), [("precision", 0.55), ("recall", 0.7), ("value", 0.5)])
-@pytest.mark.parametrize("stage", ["final", "any"])
-def test_a_ledger_chooses_as_rows_do_where_every_score_is_an_edge(target: str, at_least: float, stage: str) -> None:
+@pytest.mark.parametrize(("stage", "weights"), [("final", None), ("any", None), ("final", "w")])
+def test_a_ledger_chooses_as_rows_do_where_every_score_is_an_edge(
+    target: str, at_least: float, stage: str, weights: str | None
+) -> None:
     joined = world(value=VALUE)
     edges = BinEdges(edges=tuple(np.unique(joined.frame["score"].to_numpy()).tolist()))
-    how = {"fit": FIT, "judge": JUDGE, "target": target, "at_least": at_least, "stage": stage}
-    ours, theirs = (choose_threshold(data, **how).row(0, named=True) for data in (build(joined, edges=edges), joined))
+    how = {"fit": FIT, "judge": JUDGE, "target": target, "at_least": at_least, "stage": stage, "weights": weights}
+    ledger = build(joined, edges=edges, weights=weights)
+    ours, theirs = (choose_threshold(data, **how).row(0, named=True) for data in (ledger, joined))
     for line in (ours, theirs):
         line.pop("evaluation_id")
-        line["method"] = line["method"].split()[0]
+        method = line.pop("method")
+        if weights is None:
+            line["method"] = method.split()[0]
+        else:
+            # Rows that weigh more than others have no interval in a ledger's curve.
+            del line["lower"], line["upper"]
     assert ours == pytest.approx(theirs, abs=1e-9)
 
 
