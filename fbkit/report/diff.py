@@ -139,7 +139,7 @@ def _told(bundle: Bundle) -> dict[str, tuple[str, float | None]]:
     for window, ends in known.worst_case.items():
         for end, value in zip(("from", "to"), ends, strict=True):
             found[f"worst case, {window}, {end}"] = ("level", value)
-    frame = bundle.need_frame("availability_by_decision")
+    frame = next(iter(bundle.frames("availability_by_decision").values()), None)
     for decision in _DECISIONS:
         for window in ("reference", "current"):
             row = {"decision": decision, "window": window}
@@ -212,10 +212,8 @@ def diff_text(found: pl.DataFrame) -> str:
         return NOTHING
     lines: list[str] = []
     for part, heading in _HEADINGS.items():
-        rows = found.filter(pl.col("part") == part)
-        lines += (
-            [f"{heading}:", *(f"  - {_sentence(row)}" for row in rows.iter_rows(named=True))] if rows.height else []
-        )
+        said = [line for row in found.filter(part=part).iter_rows(named=True) for line in _sentence(row)]
+        lines += [f"{heading}:", *said] if said else []
     return "\n".join(terminal(line) for line in lines)
 
 
