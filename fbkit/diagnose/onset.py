@@ -1,27 +1,32 @@
 """When it began, by time of prediction and by arrival of labels, and when a dashboard could have shown it."""
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
+import numpy as np
 import polars as pl
 
-from fbkit.diagnose.moved import day_of_change
-from fbkit.diagnose.series import series
+from fbkit.diagnose.series import PARTS, series
 from fbkit.diagnose.settings import OwnName
 from fbkit.join.joined import Joined
+from fbkit.measure.stats.change_point import NONE, ChangePoint, change_point
 from fbkit.schema.diagnosis import Diagnosis
-from fbkit.schema.period import Period, floor_day, parse_instant
+from fbkit.schema.period import Period, floor_day
 
 BY_PREDICTION: Final = "began_by_prediction"
 BY_ARRIVAL: Final = "began_by_arrival"
 VISIBLE: Final = "visible"
 DECIDABLE: Final = "decidable"
 
+_TIME: Final = pl.Datetime("us", "UTC")
+SCHEMA: Final = {"event": pl.String, "at": _TIME, "first": _TIME, "last": _TIME, "reason": pl.String}
+
 _DAY: Final = timedelta(days=1)
 _MOST_LOOKS: Final = 60
 _LEVELS: Final = ("value", "lower", "upper", "n_labelled")
 _NOTHING_CLAIMED: Final = "nothing beyond noise is claimed, so no beginning is looked for"
-_NO_DAY: Final = "no single day within two weeks before the current period or in it splits the series best"
+_NO_COUNTS: Final = "only rates have daily counts that tell a change from noise"
 _SEEN_NEVER: Final = "at no midnight up to the as-of time did the value known by then stay outside the reference level"
 
 Found = dict[str, pl.DataFrame]
@@ -39,7 +44,9 @@ def onset(joined: Joined, diagnosis: Diagnosis) -> Found:
 
     Returns
     -------
-    ``onset``: event (began_by_prediction, began_by_arrival, visible, decidable), at, reason (why there is no time).
+    ``onset``: event (began_by_prediction, began_by_arrival, visible, decidable), at, first and last (between which a
+    beginning lies with 95 %), reason (why there is no single time). The beginning of a rate is placed by
+    :func:`~fbkit.measure.stats.change_point.change_point`; of other metrics it is not looked for.
     ``metric_by_arrival``: day, value, lower, upper, n_labelled, role: the metric of the labels that arrived on a day.
     ``as_seen``: as_of, value, lower, upper, n, n_labelled: the current period as it was known at each midnight. Both
     are empty where the arrival of a label says nothing about the metric, with the reason in ``onset``.
@@ -50,20 +57,24 @@ def onset(joined: Joined, diagnosis: Diagnosis) -> Found:
     by_arrival = _by_arrival(rows, diagnosis)
     as_seen = _as_seen(rows, joined, diagnosis)
     events = [
-        _began_by_prediction(diagnosis),
-        _began_by_arrival(by_arrival, diagnosis, reason=reason),
-        _visible(as_seen, diagnosis, reason=reason),
-        _decidable(diagnosis),
+        _event(BY_PREDICTION, _began(rows, "ts_pred", diagnosis, reason=reason)),
+        _event(BY_ARRIVAL, _began(rows, "ts_arrival", diagnosis, reason=reason)),
+        _event(VISIBLE, _visible(as_seen, diagnosis, reason=reason)),
+        _event(DECIDABLE, _decidable(diagnosis)),
     ]
-    schema = {"event": pl.String, "at": pl.Datetime("us", "UTC"), "reason": pl.String}
     return {
-        "onset": pl.DataFrame(events, schema=schema, orient="row"),
+        "onset": pl.DataFrame(events, schema=SCHEMA, orient="row"),
         "metric_by_arrival": by_arrival,
         "as_seen": as_seen,
     }
 
 
+def _event(name: str, moment: "Moment") -> tuple[object, ...]:
+    return (name, *moment)
+
+
 def _why_not(joined: Joined, diagnosis: Diagnosis) -> str | None:
+    """Why the arrival of labels cannot be followed."""
     if isinstance(diagnosis.metric, OwnName):
         return "not followed for a metric of your own"
     if joined.contract.label.silence == "negative" and diagnosis.metric != "recall":
@@ -85,7 +96,7 @@ def _labelled(joined: Joined, diagnosis: Diagnosis) -> pl.DataFrame:
 
 
 def _by_arrival(rows: pl.DataFrame | None, diagnosis: Diagnosis) -> pl.DataFrame:
-    schema = {"day": pl.Datetime("us", "UTC"), **_numbers(*_LEVELS), "role": pl.String}
+    schema = {"day": _TIME, **_numbers(*_LEVELS), "role": pl.String}
     if rows is None or rows.is_empty():
         return pl.DataFrame(schema=schema)
     start = diagnosis.current.start
@@ -101,7 +112,7 @@ def _by_arrival(rows: pl.DataFrame | None, diagnosis: Diagnosis) -> pl.DataFrame
 
 
 def _as_seen(rows: pl.DataFrame | None, joined: Joined, diagnosis: Diagnosis) -> pl.DataFrame:
-    schema = {"as_of": pl.Datetime("us", "UTC"), **_numbers("value", "lower", "upper", "n", "n_labelled")}
+    schema = {"as_of": _TIME, **_numbers("value", "lower", "upper", "n", "n_labelled")}
     if rows is None:
         return pl.DataFrame(schema=schema)
     current = diagnosis.current
@@ -141,39 +152,60 @@ def _level(rows: pl.DataFrame, diagnosis: Diagnosis) -> dict[str, float | None]:
     return whole.select(names).row(0, named=True)
 
 
-Event = tuple[str, datetime | None, str | None]
+class Moment(NamedTuple):
+    """When, between which days with 95 %, and why not known."""
+
+    at: datetime | None = None
+    first: datetime | None = None
+    last: datetime | None = None
+    reason: str | None = None
 
 
-def _began_by_prediction(diagnosis: Diagnosis) -> Event:
-    day = diagnosis.method.get("day_of_change")
-    if isinstance(day, str):
-        return BY_PREDICTION, parse_instant(day), None
-    return BY_PREDICTION, None, _NO_DAY if _claimed(diagnosis) else _NOTHING_CLAIMED
+def _began(rows: pl.DataFrame | None, time: str, diagnosis: Diagnosis, *, reason: str | None) -> Moment:
+    if not _claimed(diagnosis):
+        return Moment(reason=_NOTHING_CLAIMED)
+    if rows is None:
+        return Moment(reason=reason)
+    return _placed(rows, time, diagnosis) if diagnosis.metric in PARTS else Moment(reason=_NO_COUNTS)
 
 
-def _began_by_arrival(frame: pl.DataFrame, diagnosis: Diagnosis, *, reason: str | None) -> Event:
-    if reason or not _claimed(diagnosis):
-        return BY_ARRIVAL, None, reason or _NOTHING_CLAIMED
-    found = day_of_change(frame, not_before=diagnosis.current.start - timedelta(days=14))
-    return (BY_ARRIVAL, None, _NO_DAY) if found is None else (BY_ARRIVAL, found[0], None)
+def _placed(rows: pl.DataFrame, time: str, diagnosis: Diagnosis) -> Moment:
+    """The day on which a rate changed, from its counts by day; no other metric has them."""
+    above, below = PARTS[diagnosis.metric]
+    positive, flagged = pl.col("label") == 1, pl.col("flagged")
+    cells = {
+        "tp": positive & flagged, "fn": positive & ~flagged, "fp": ~positive & flagged, "tn": ~positive & ~flagged,
+    }  # fmt: skip
+    day = pl.col(time).dt.truncate("1d").alias("day")
+    counts = rows.group_by(day).agg(rule.sum().cast(pl.Float64).alias(name) for name, rule in cells.items()).sort("day")
+    hits, all_ = (np.sum([counts[name].to_numpy() for name in part], axis=0) for part in (above, below))
+    found = change_point(np.stack([hits, all_ - hits], axis=1))
+    return _moment(found, counts["day"].to_list())
 
 
-def _visible(frame: pl.DataFrame, diagnosis: Diagnosis, *, reason: str | None) -> Event:
+def _moment(found: ChangePoint, days: Sequence[datetime]) -> Moment:
+    if found.kind == NONE or found.first is None or found.last is None:
+        return Moment(reason=found.reason)
+    at = None if found.at is None else days[found.at]
+    return Moment(at=at, first=days[found.first], last=days[found.last], reason=found.reason)
+
+
+def _visible(frame: pl.DataFrame, diagnosis: Diagnosis, *, reason: str | None) -> Moment:
     """The first midnight from which on the known value's interval leaves out the reference, on the side it moved to."""
     level, change = diagnosis.observed.reference, diagnosis.observed.change
     if reason or level is None or not change:
-        return VISIBLE, None, reason or "there is no change to see"
+        return Moment(reason=reason or "there is no change to see")
     outside = pl.col("upper") < level if change < 0 else pl.col("lower") > level
     first: datetime | None = None
     for look, out in frame.select("as_of", outside.fill_null(value=False)).iter_rows():
         first = (first or look) if out else None
-    return VISIBLE, first, None if first else _SEEN_NEVER
+    return Moment(at=first) if first else Moment(reason=_SEEN_NEVER)
 
 
-def _decidable(diagnosis: Diagnosis) -> Event:
+def _decidable(diagnosis: Diagnosis) -> Moment:
     if diagnosis.decidable_at is not None:
-        return DECIDABLE, diagnosis.decidable_at, None
-    return DECIDABLE, None, diagnosis.reason or "waiting for labels does not decide it"
+        return Moment(at=diagnosis.decidable_at)
+    return Moment(reason=diagnosis.reason or "waiting for labels does not decide it")
 
 
 def _claimed(diagnosis: Diagnosis) -> bool:

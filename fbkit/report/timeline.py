@@ -21,24 +21,32 @@ _EVENTS: Final = {
     "decidable": "decidable",
 }
 _TOLD: Final = {
-    "began_by_prediction": "The first day that differs, by time of prediction.",
-    "began_by_arrival": "The first day that differs, by the arrival of labels.",
+    "began_by_prediction": "It begins, by time of prediction{range}.",
+    "began_by_arrival": "It begins, by the arrival of labels{range}.",
     "visible": "The first midnight from which on the labels known by then showed it.",
     "decidable": "Every label window of the current period is closed: the question can be decided.",
 }
+_HOW: Final = (
+    "A beginning is the step of the daily counts, with the days between which it lies with 95 %; by arrival the days "
+    "mix, for labels come late. Logged changes stand beside what was measured; a date in common is not a proof."
+)
 
 
 def frame(diagnosis: Diagnosis, frames: Frames) -> pl.DataFrame:
     """Everything with a date, in order: at, source (measured, logged, asked, noted), what.
 
-    ``frames`` may hold ``onset`` (event, at, reason); what it does not hold is taken from the diagnosis.
+    ``frames`` may hold ``onset`` (event, at, first, last, reason); what it does not hold is taken from the diagnosis.
     """
     rows: list[tuple[object, str, str]] = [
         (diagnosis.current.start, "asked", "The current period begins."),
         (diagnosis.current.end, "asked", "The current period ends."),
         (diagnosis.as_of, "asked", "As of: nothing that arrived later is in this document."),
     ]
-    rows += [(row["at"], "measured", _TOLD[event]) for event, row in _onset(diagnosis, frames).items() if row["at"]]
+    rows += [
+        (row["at"] or row.get("first"), "measured", _TOLD[event].format(range=_between(row)))
+        for event, row in _onset(diagnosis, frames).items()
+        if row["at"] or row.get("first")
+    ]
     rows += [_change(item) for item in diagnosis.changes if _instant(item.get("ts")) is not None]
     rows += [(note.at, "noted", notes.told(note, diagnosis)) for note in diagnosis.notes if note.at is not None]
     return pl.DataFrame(rows, schema=_SCHEMA, orient="row").sort("at", maintain_order=True)
@@ -70,19 +78,27 @@ def _onset(diagnosis: Diagnosis, frames: Frames) -> dict[str, dict[str, Any]]:
     }
 
 
+def _between(row: Mapping[str, Any]) -> str:
+    """The days of a range in words; nothing where one day is all there is."""
+    first, last = row.get("first"), row.get("last")
+    if first is None or last is None or first == last:
+        return ""
+    days = f"{numbers.instant(first)} to {numbers.instant(last)}"
+    return f" (95 %: {days})" if row["at"] else f" ({row['reason']}, {days})"
+
+
+def _told(row: Mapping[str, Any]) -> str:
+    if row["at"]:
+        return f"{numbers.instant(row['at'])}{_between(row)}"
+    if row.get("first"):
+        return _between(row).strip(" ()")
+    return f"not known: {row['reason'] or _NOT_MEASURED}"
+
+
 def blocks(diagnosis: Diagnosis, frames: Frames) -> tuple[Fields, Table]:
     """The four moments as fields, and beneath everything that has a date."""
     found = _onset(diagnosis, frames)
-    fields = []
-    for event, name in _EVENTS.items():
-        row = found.get(event, {"at": None, "reason": _NOT_MEASURED})
-        value = numbers.instant(row["at"]) if row["at"] else f"not known: {row['reason'] or _NOT_MEASURED}"
-        fields.append((name, value))
+    fields = [(name, _told(found.get(event, {"at": None, "reason": None}))) for event, name in _EVENTS.items()]
     rows = [[numbers.instant(at), source, what] for at, source, what in frame(diagnosis, frames).iter_rows()]
-    note = (
-        "By prediction: the day that splits the daily series best, searched from two weeks before the current period. "
-        "By arrival: the same for the metric of the labels that arrived on each day. Logged changes stand beside "
-        "what was measured; a date in common is not a proof."
-    )
-    table = Table(columns=["when (UTC)", "known how", "what"], rows=rows, caption="In order of time", note=note)
+    table = Table(columns=["when (UTC)", "known how", "what"], rows=rows, caption="In order of time", note=_HOW)
     return Fields(items=fields), table

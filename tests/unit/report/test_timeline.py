@@ -3,6 +3,7 @@ from datetime import UTC, datetime
 import polars as pl
 import pytest
 
+from fbkit.diagnose.onset import SCHEMA
 from fbkit.report import incident, notes, timeline
 from fbkit.schema.diagnosis import Diagnosis
 
@@ -10,9 +11,8 @@ CLOCK = datetime(2026, 11, 2, tzinfo=UTC)
 
 
 def onset(**at: datetime | None) -> pl.DataFrame:
-    rows = [(event, when, None if when else f"no {event}") for event, when in at.items()]
-    schema = {"event": pl.String, "at": pl.Datetime("us", "UTC"), "reason": pl.String}
-    return pl.DataFrame(rows, schema=schema, orient="row")
+    rows = [(event, when, None, None, None if when else f"no {event}") for event, when in at.items()]
+    return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 
 def day(number: int, month: int = 10) -> datetime:
@@ -49,6 +49,25 @@ def test_what_is_not_known_says_why(diagnosis: Diagnosis) -> None:
         "visible on a dashboard": "2026-10-05",
         "decidable": "2026-10-20",
     }
+
+
+def test_a_beginning_that_is_a_range_of_days_is_told_as_one(diagnosis: Diagnosis) -> None:
+    rows = [
+        ("began_by_prediction", day(28, 9), day(27, 9), day(28, 9), None),
+        ("began_by_arrival", None, day(29, 9), day(13), "it moved little by little"),
+        ("visible", day(5), None, None, None),
+    ]
+    measured = {"onset": pl.DataFrame(rows, schema=SCHEMA, orient="row")}
+    fields, _ = timeline.blocks(diagnosis, measured)
+    told = dict(fields.items)
+    assert told["began, by time of prediction"] == "2026-09-28 (95 %: 2026-09-27 to 2026-09-28)"
+    assert told["began, by arrival of labels"] == "it moved little by little, 2026-09-29 to 2026-10-13"
+    assert told["decidable"] == "not known: not measured"
+    listed = timeline.frame(diagnosis, measured).filter(pl.col("source") == "measured")
+    assert listed["at"].to_list() == [day(28, 9), day(29, 9), day(5)]
+    assert listed["what"][1] == (
+        "It begins, by the arrival of labels (it moved little by little, 2026-09-29 to 2026-10-13)."
+    )
 
 
 def test_without_the_measured_frame_the_diagnosis_own_dates_are_told(make) -> None:
