@@ -74,7 +74,7 @@ class Source:
         self.as_of: datetime = given.as_of
         self.name = self.contract.model.name
         self.changes = changes
-        self._made: OrderedDict[object, Any] = OrderedDict()
+        self._made: OrderedDict[Any, Any] = OrderedDict()
         self.slices, self.versions = self._named()
         self.trouble = ""
 
@@ -271,6 +271,9 @@ class Source:
         if self.joined is None:
             return self._ledger_given()
         columns = tuple(name for name in by if name != _VERSION)
+        if not columns:
+            # Any ledger of these rows answers what is not sliced.
+            columns = next((key[2] for key in reversed(self._made) if _is_ledger_of(key, narrow)), ())
         pairs = (columns[:2],) if len(columns) > 1 else ()
         return self._kept(("ledger", narrow, columns), lambda: self._built(narrow, columns, pairs))
 
@@ -317,6 +320,10 @@ class _Narrow:
         """The rows as an expression; a value is compared as text."""
         wanted = [*self.filters, *([] if self.version is None else [(_VERSION, self.version)])]
         return pl.all_horizontal(pl.col(name).cast(pl.String).eq_missing(pl.lit(value)) for name, value in wanted)
+
+
+def _is_ledger_of(key: Any, narrow: _Narrow) -> bool:
+    return isinstance(key, tuple) and key[:2] == ("ledger", narrow)
 
 
 def _lacking(ledger: Ledger, *, crossed: list[str], several: bool, bins: bool) -> str:

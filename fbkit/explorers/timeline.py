@@ -54,7 +54,10 @@ class TimelineExplorer(Explorer):
 
     def answer(self) -> pl.DataFrame:
         view = self.shared.view()
-        subject = self.source.subject(view, bins=view.metric not in results.RATE_METRICS)
+        # The ledger by slice, which the explorers beside it need too, answers this as well.
+        by = view.by if view.by in self.source.slices else ()
+        own = self.source.joined is None
+        subject = self.source.subject(view, by=() if own else by, bins=view.metric not in results.RATE_METRICS)
         self._said = subject.note
         return timeline(subject, view, every=self.grain)
 
