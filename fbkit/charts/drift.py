@@ -164,12 +164,9 @@ def drift_chart(
     table = drift_rows(frame, series=series, changed=changed, chosen=column, limit=limit)
     below = distribution_rows(bars) + day_rows(series, column=column, since=own, windows=windows, changes=changes)
     lines = sum(row["part"] == "line" for row in table)
-    two = alt.hconcat(distribution_part(axis_title(column, bars)), days_part(), spacing=36).resolve_scale(
-        color="shared"
-    )
-    chart = alt.vconcat(table_part(lines), two, data=theme.data(table + below), spacing=24)
-    note = NOTE
-    return theme.finish(chart.resolve_scale(color="independent"), title=title, subtitle=subtitle or note)
+    two = alt.hconcat(distribution_part(axis_title(column, bars)), days_part(), spacing=36)
+    chart = alt.vconcat(table_part(lines), two, spacing=24, resolve=theme.apart("color"))
+    return theme.finish(chart, title=title, subtitle=subtitle or NOTE, rows=table + below)
 
 
 def table_part(lines: int) -> Any:

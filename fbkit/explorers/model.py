@@ -61,6 +61,26 @@ def fix_periods(joined: JoinedLike, comparison: Comparison | None) -> tuple[Peri
     return resolve(joined, comparison).periods()
 
 
+def before(reference: Period, days: Period) -> Period:
+    """The reference, as far as it lies before the days that are looked at.
+
+    Raises
+    ------
+    ArgumentError
+        Nothing of it does.
+    """
+    if reference.end <= days.start:
+        return reference
+    if days.start <= reference.start:
+        raise ArgumentError(
+            "the days that are looked at have no reference before them",
+            got=f"days {days}, reference {reference}",
+            allowed="days that start after the reference does",
+            next_step="brush later days, or clear the brush",
+        )
+    return Period(start=reference.start, end=days.start)
+
+
 def within(joined: JoinedLike, period: Period, columns: Sequence[str]) -> pl.DataFrame:
     """The rows of a period with only the columns that a view needs."""
     names = list(dict.fromkeys([*_WORKING, *columns]))

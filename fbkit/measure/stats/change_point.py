@@ -11,6 +11,7 @@ from fbkit.measure.stats.intervals import Array
 
 FEWEST: Final = 6
 SIDE: Final = 2
+LONGEST: Final = 90
 WIDEST: Final = 7
 _MASS: Final = 0.95
 _CHANCE: Final = 0.01
@@ -43,7 +44,7 @@ def change_point(counts: Array) -> ChangePoint:
 
     Weighted least squares over all splits (the single change point of Page 1954, doi:10.1093/biomet/41.1-2.100), the
     distance of two lines of shares being Pearson's chi-square; for two categories that is the split of one share. What
-    varies from place to place beyond multinomial noise widens everything by its own size.
+    varies from place to place beyond multinomial noise, and what lasts for some places, widens everything by its size.
     """
     rows = counts.sum(axis=1)
     held = np.flatnonzero(rows > 0)
@@ -52,24 +53,65 @@ def change_point(counts: Array) -> ChangePoint:
         few = len(held) < FEWEST
         return ChangePoint(NONE, reason=f"fewer than {FEWEST} days" if few else "one value only")
     share, whole = table / n[:, None], table.sum(axis=0) / n.sum()
-    gain, gaps = _splits(table, n, whole)
-    best = int(np.argmax(gain))
-    sides = np.where(np.arange(len(n))[:, None] > best, *_levels(table, best))
-    freedom = table.shape[1] - 1
-    inside = float((n[:, None] * np.square(share - sides) / whole).sum())
-    noise = max(1.0, inside / ((len(n) - 2) * freedom))
-    if gain[best] / noise <= float(chdtri(freedom, _CHANCE / len(gain))):
+    spans = _spans(len(n))
+    gain, gaps = _gains(table, n, whole, spans)
+    step = spans[1] == len(n)
+    found = [_fitted(share, n, whole, spans[:, at], gain[at]) for at in _best(gain, step)]
+    # There and back has one place more to choose than a step, and must explain that much more.
+    back = len(found) > 1 and found[1].gain - found[0].gain > _MORE * found[1].noise
+    model, at = found[int(back)], _best(gain, step)[int(back)]
+    chance = _CHANCE / len(n) ** (2 if back else 1)
+    if model.gain / (model.noise * model.longer) <= float(chdtri(table.shape[1] - 1, chance)):
         return ChangePoint(NONE, reason="no day stands out")
-    along = share @ (gaps[best] / whole)
-    return _placed(along, n, held)
+    return _placed(share @ (gaps[at] / whole), n, held, longer=model.longer)
 
 
-def _splits(table: Array, n: Array, whole: Array) -> tuple[Array, Array]:
-    """Pearson's chi-square of before against after for each split, and the differences of the shares."""
-    before, rows = np.cumsum(table, axis=0)[:-1], np.cumsum(n)[:-1]
-    after, left = table.sum(axis=0) - before, n.sum() - rows
-    gaps = after / left[:, None] - before / rows[:, None]
-    return _inner((np.square(gaps) / whole).sum(axis=1) * rows * left / n.sum()), gaps
+class _Model(NamedTuple):
+    """What a span explains, the noise around its two levels, and how much longer than a place that noise lasts."""
+
+    gain: float
+    noise: float
+    longer: float
+
+
+def _spans(size: int) -> NDArray[np.int64]:
+    """First places and ends of the spans that may differ from the rest: to the end of the series, or and back again."""
+    start, end = np.stack(np.triu_indices(size + 1, k=SIDE)).astype(np.int64)
+    back = (end <= size - SIDE) & (end - start <= LONGEST)
+    return np.stack([start, end])[:, (start >= SIDE) & ((end == size) | back)]
+
+
+def _gains(table: Array, n: Array, whole: Array, spans: NDArray[np.int64]) -> tuple[Array, Array]:
+    """Pearson's chi-square of each span against the rest, and the differences of their shares."""
+    rows = np.concatenate([[0.0], np.cumsum(n)])
+    sums = np.concatenate([np.zeros((1, len(whole))), np.cumsum(table - n[:, None] * whole, axis=0)])
+    inside = rows[spans[1]] - rows[spans[0]]
+    excess = sums[spans[1]] - sums[spans[0]]
+    spread = inside * (1 - inside / rows[-1])
+    return (np.square(excess) / whole).sum(axis=1) / spread, excess / spread[:, None]
+
+
+def _best(gain: Array, step: NDArray[np.bool_]) -> list[int]:
+    """The best step, and the best span that ends before the series does."""
+    kinds = [step, ~step] if not step.all() else [step]
+    return [int(np.argmax(np.where(kind, gain, -1.0))) for kind in kinds]
+
+
+def _fitted(share: Array, n: Array, whole: Array, span: NDArray[np.int64], gain: float) -> _Model:
+    within = (np.arange(len(n)) >= span[0]) & (np.arange(len(n)) < span[1])
+    levels = [np.average(share[kind], axis=0, weights=n[kind]) for kind in (within, ~within)]
+    left = share - np.where(within[:, None], *levels)
+    scatter = float((n[:, None] * np.square(left) / whole).sum())
+    noise = max(1.0, scatter / ((len(n) - 2) * (share.shape[1] - 1)))
+    return _Model(float(gain), noise, _persistence(left @ ((levels[0] - levels[1]) / whole)))
+
+
+def _persistence(left: Array) -> float:
+    """How much more a mean varies where neighbours are alike: (1 + r) / (1 - r) for their correlation r above 0."""
+    squares = float(left @ left)
+    r = float(left[1:] @ left[:-1]) / squares if squares > 0 else 0.0
+    r = min(max(r, 0.0), 0.9)
+    return (1 + r) / (1 - r)
 
 
 def _inner(gain: Array) -> Array:
@@ -78,18 +120,13 @@ def _inner(gain: Array) -> Array:
     return gain
 
 
-def _levels(table: Array, split: int) -> tuple[Array, Array]:
-    after, before = table[split + 1 :].sum(axis=0), table[: split + 1].sum(axis=0)
-    return after / after.sum(), before / before.sum()
-
-
-def _placed(y: Array, n: Array, held: NDArray[np.intp]) -> ChangePoint:
+def _placed(y: Array, n: Array, held: NDArray[np.intp], *, longer: float) -> ChangePoint:
     """The simplest of step, ramp and excursion that explains the one-dimensional series."""
     left = y - float(n @ y) / n.sum()
     total = float(n @ np.square(left))
     step, ramp, box = _steps(left, n), _ramps(left, n), _boxes(left, n)
     most = max(step.max(), ramp[0], box[0])
-    noise = max((total - most) / max(len(n) - 4, 1), total * 1e-12)
+    noise = longer * max((total - most) / max(len(n) - 4, 1), total * 1e-12)
     if max(ramp[0], box[0]) - step.max() <= _MORE * noise:
         return _step(step / noise, held)
     if box[0] >= ramp[0]:

@@ -134,16 +134,35 @@ def ranking() -> pl.DataFrame:
     )
 
 
-def bins() -> pl.DataFrame:
-    return pl.DataFrame(
+def moved() -> Any:
+    """The drift explorer's picture of a hostile column."""
+    weeks = [
+        {"column": name, "grain": grain, "period_start": DAY, "period_end": DAY + timedelta(days=days)}
+        | {"psi": 0.2, "psi_null_95": 0.1, "n": 70}
+        for name in ("temp", HOSTILE)
+        for grain, days in (("1d", 1), ("1w", 7))
+    ]
+    since = {"kind": "step", "day": DAY, "first": DAY, "last": DAY, "back": None, "reason": None}
+    bars = pl.DataFrame(
         {
-            "bin": [0, 1, 2],
+            "place": [0, 1, 2],
+            "kind": ["values"] * 3,
             "label": ["below 3", HOSTILE, "(null)"],
+            "lower": [None, None, None],
+            "upper": [None, None, None],
             "share_reference": [0.5, 0.3, 0.2],
             "share_current": [0.1, 0.3, 0.6],
             "n_reference": [50, 30, 20],
             "n_current": [10, 30, 60],
         }
+    )
+    return drift.drift_chart(
+        ranking(),
+        series=pl.DataFrame(weeks),
+        changed=pl.DataFrame([since | {"column": HOSTILE}]),
+        bars=bars,
+        column=HOSTILE,
+        changes=[(DAY, HOSTILE)],
     )
 
 
@@ -195,8 +214,7 @@ CHARTS: dict[str, Callable[[], Any]] = {
     "arrivals": lambda: availability.arrivals_chart(
         pl.DataFrame({"age_days": [0.0, 1.0], "reference": [0.0, 0.9], "current": [0.0, 0.6]})
     ),
-    "drift": lambda: drift.drift_chart(ranking()),
-    "drift_bins": lambda: drift.drift_bins_chart(bins(), column=HOSTILE),
+    "drift": moved,
     "thresholds": lambda: thresholds.threshold_chart(curve(), threshold=0.3),
 }
 UNITS = {
@@ -208,8 +226,7 @@ UNITS = {
     "availability_by": "labels available",
     "lag": "days since the prediction",
     "arrivals": "predictions with a label",
-    "drift": "PSI, current against reference (no unit)",
-    "drift_bins": "share of predictions",
+    "drift": "PSI of the day (no unit)",
     "thresholds": "share (final labels)",
 }
 
@@ -233,12 +250,12 @@ def test_rows_travel_under_one_name_and_text_of_users_only_in_rows(name: str) ->
     drawn = {key: value for key, value in spec.items() if key not in ("data", "title", "description")}
     shown = json.dumps(drawn)
     # The column's own name may be an axis title, which Vega takes as text.
-    assert shown.count("alert") == (2 if name == "drift_bins" else 0)
+    assert shown.count("alert") == (2 if name == "drift" else 0)
     for row in spec["data"]["values"]:
         assert all(not isinstance(value, float) or math.isfinite(value) for value in row.values())
 
 
-@pytest.mark.parametrize("name", ["slices", "availability", "drift", "drift_bins", "availability_by", "ladder"])
+@pytest.mark.parametrize("name", ["slices", "availability", "drift", "availability_by", "ladder"])
 def test_hostile_text_is_shown_as_text_and_becomes_no_element(name: str) -> None:
     svg = render.to_svg(CHARTS[name]())
     assert "<img" not in svg
@@ -319,12 +336,13 @@ def test_calibration_curves_are_drawn_in_order_of_the_score() -> None:
 
 def test_drift_names_only_what_is_beyond_chance() -> None:
     assert drift.beyond_chance(ranking()) == ["temp"]
-    assert [row["verdict"] for row in drift.drift_rows(ranking())] == [
+    lines = [row for row in drift.drift_rows(ranking()) if row["part"] == "line"]
+    assert [row["verdict"] for row in lines] == [
         "beyond chance",
         "within chance",
         "within chance",
     ]
-    assert len(drift.drift_rows(ranking(), limit=1)) == 1
+    assert sum(row["part"] == "line" for row in drift.drift_rows(ranking(), limit=1)) == 1
 
 
 def test_not_finite_numbers_do_not_travel() -> None:

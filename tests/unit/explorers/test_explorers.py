@@ -14,11 +14,7 @@ from fbkit.errors import ArgumentError, InputError
 from fbkit.explorers import static
 from fbkit.explorers.availability import NO_SLICE
 from fbkit.explorers.base import Explorer
-from fbkit.explorers.calibration import EVERYTHING
-from fbkit.explorers.drift import RANKING
 from fbkit.measure.availability import availability
-from fbkit.measure.calibration import calibration_summary
-from fbkit.measure.drift import drift
 from fbkit.measure.metrics import metrics
 from fbkit.schema.period import Comparison
 from fbkit.testing.frames import START, FakeJoined, random_joined
@@ -114,23 +110,6 @@ def test_every_answer_counts_up(joined: FakeJoined) -> None:
     assert seen == sorted(set(seen))
 
 
-def test_calibration_answers_for_slice_and_period(joined: FakeJoined) -> None:
-    explorer = explorers.calibration(joined, WEEKS, by="group")
-    named = controls(explorer)
-    assert HOSTILE in [value for _, value in named["is"].options]
-    named["is"].value = HOSTILE
-    named["Period"].value = "reference"
-    rows = joined.frame.filter(pl.col("group") == HOSTILE)
-    only = FakeJoined(frame=rows, contract=joined.contract, as_of=joined.as_of)
-    expected = calibration_summary(only, period=WEEKS.periods()[0], draws=0).row(0, named=True)
-    assert explorer.parts | {"evaluation_id": expected["evaluation_id"]} == expected
-    assert f"{expected['mcb']:.4f}" in explorer.summary
-    answers = explorer.view.frame["seq"]
-    named["Where"].value = "region"
-    assert explorer.value == EVERYTHING
-    assert explorer.view.frame["seq"] == answers + 1, "one move, one answer"
-
-
 def test_availability_by_time_and_by_age(joined: FakeJoined) -> None:
     explorer = explorers.availability(joined, WEEKS, by="group")
     explorer.grain = "1w"
@@ -144,15 +123,6 @@ def test_availability_by_time_and_by_age(joined: FakeJoined) -> None:
     explorer.by = NO_SLICE
     explorer.show = "time"
     same_numbers(explorer.result, availability(joined, every="1w"))
-
-
-def test_drift_ranks_and_opens_a_column(joined: FakeJoined) -> None:
-    explorer = explorers.drift(joined, WEEKS)
-    assert explorer.column == RANKING
-    assert explorer.result.sort("column").equals(drift(joined, WEEKS).sort("column"))
-    explorer.column = "score"
-    assert explorer.result["share_reference"].sum() == pytest.approx(1.0)
-    assert explorer.summary.startswith("score: PSI")
 
 
 def test_without_slice_columns_the_whole_remains(joined: FakeJoined) -> None:
