@@ -215,7 +215,8 @@ def _strip() -> Any:
 
 def _rules(x: alt.X) -> Any:
     """The handle, the threshold in use (dashed) and the chosen one (amber)."""
-    base = alt.Chart().transform_filter("indexof(['own', 'best', 'handle'], datum.part) >= 0")
+    once = "datum.part === 'own' || datum.part === 'best' || (datum.part === 'handle' && datum.role === 'current')"
+    base = alt.Chart().transform_filter(once)
     return base.mark_rule(strokeWidth=1.8).encode(
         x=x,
         color=alt.condition("datum.part === 'best'", alt.value(_AMBER), alt.value(theme.INK)),
