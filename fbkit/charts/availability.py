@@ -148,7 +148,7 @@ def lag_chart(frame: pl.DataFrame, *, title: str = "How fast labels arrive", sub
     """Share of predictions whose label had arrived by an age, reference against current, with intervals."""
     rows = lag_rows(frame)
     colour = alt.Color("role:N", scale=theme.role_scale())
-    x = alt.X("age:Q", axis=alt.Axis(title="days since the prediction", grid=True))
+    x = alt.X("age:Q", axis=alt.Axis(title="days since the prediction", grid=True, format="~f", tickMinStep=0.5))
     y_axis = alt.Axis(format=".0%", title="predictions with a label")
     y, low = (alt.Y(f"{field}:Q", scale=alt.Scale(domain=[0, 1]), axis=y_axis) for field in ("value", "lower"))
     base = alt.Chart().transform_filter("isValid(datum.value)").encode(x=x, color=colour)

@@ -9,6 +9,7 @@ import polars as pl
 from fbkit.charts import theme
 from fbkit.charts.changes import Changes, change_rows, changes_layer
 from fbkit.charts.text import count_text, day_text, epoch_ms
+from fbkit.schema import results
 
 SEEN, USUAL, AHEAD = "this cohort", "mature cohorts", "forecast"
 _COLOURS = {SEEN: theme.CURRENT, USUAL: theme.REFERENCE, AHEAD: "#e69f00"}
@@ -27,14 +28,14 @@ def burn_down_rows(frame: pl.DataFrame, *, changes: Changes = None) -> list[them
     start, end = lines[0]["as_of"], lines[-1]["as_of"]
     seen = [line["as_of"] for line in lines if line["n_labelled"] is not None]
     open_yet = bool(seen) and seen[-1] < end
-    rows: list[theme.Row] = []
-    for line in lines:
-        parts = (
-            (SEEN, line["n_missing"], None, None),
-            (USUAL, line["expected"], line["expected_lower"], line["expected_upper"]),
-            (AHEAD, line["forecast"], line["forecast_lower"], line["forecast_upper"]),
-        )
-        rows += [_point(line, *part) for part in parts[: 3 if open_yet else 2] if part[1] is not None]
+    # What was seen is drawn last, on top of what it is compared with.
+    kinds = {USUAL: "expected", **({AHEAD: "forecast"} if open_yet else {}), SEEN: results.N_MISSING}
+    rows = [
+        _point(line, kind, line[column], line.get(f"{column}_lower"), line.get(f"{column}_upper"))
+        for kind, column in kinds.items()
+        for line in lines
+        if line[column] is not None
+    ]
     dates: theme.Row = {"part": "dates", "due": epoch_ms(end), "said_due": f"due {_short(end)}", "zero": 0}
     if open_yet:
         dates |= {"now": epoch_ms(seen[-1]), "said_now": f"known until {_short(seen[-1])}"}
@@ -109,4 +110,4 @@ def _date(dates: alt.Chart, name: str) -> list[alt.Chart]:
     there = dates.transform_filter(f"isValid(datum.{name})").encode(x=f"{name}:T")
     told = there.mark_text(align="right", baseline="top", dx=-4, fontSize=11, color=theme.INK)
     rule = there.mark_rule(color=theme.INK, strokeWidth=1.2, strokeDash=[1, 0] if name == "due" else [2, 2])
-    return [rule, told.encode(y=alt.value(4), text=f"said_{name}:N")]
+    return [rule, told.encode(y=alt.value(4 if name == "due" else 20), text=f"said_{name}:N")]

@@ -115,14 +115,15 @@ class AvailabilityModel:
         return frame
 
     def by_age(self, view: View) -> pl.DataFrame:
-        """Arrival curves of both periods."""
+        """Arrival curves of both periods; an age that only a few predictions have reached says nothing."""
         subject = self._subject(view)
         periods = {"reference": view.reference, "current": view.now}
         parts = [
             label_lag(subject.data, period=period, **subject.options).with_columns(pl.lit(role).alias("role"))
             for role, period in periods.items()
         ]
-        return pl.concat(parts)
+        fewest = self.source.contract.slices.minimum
+        return pl.concat([part.filter((pl.col("n") >= fewest) | (pl.col("n") == pl.col("n").max())) for part in parts])
 
 
 def _last_day(source: Source) -> datetime | None:

@@ -49,9 +49,9 @@ def _cohorts(model: AvailabilityModel, _: View, frame: pl.DataFrame, __: str | N
     judged = frame.filter((pl.col("age_days") == model.promise.due) & pl.col("value").is_not_null())
     minimum = None if model.promise.of_usual else model.promise.minimum
     if judged.is_empty():
-        return headline, small, f"No cohort is {model.promise.due} days old yet."
+        return headline, small, f"No cohort is {_days(model.promise.due)} old yet."
     newest = judged.row(-1, named=True)
-    told = f"{value_text(newest['value'])} of {_cohort(newest)} had a label after {model.promise.due} days"
+    told = f"{value_text(newest['value'])} of {_cohort(newest)} had a label after {_days(model.promise.due)}"
     if minimum is None:
         return headline, small, f"{told}."
     kept = judged.filter(pl.col("value") >= minimum).height
@@ -73,7 +73,7 @@ def _burn_down(model: AvailabilityModel, view: View, frame: pl.DataFrame, _: str
 def _verdict(line: Mapping[str, Any]) -> str:
     promised = f"the {count_text(line['n_needed'])} labels of {_cohort(line)} {_PROMISED[line['goal']]}"
     if line["minimum"] is not None:
-        promised += f" ({value_text(line['minimum'])} after {line['at_days']:g} days)"
+        promised += f" ({value_text(line['minimum'])} after {_days(line['at_days'])})"
     due = day_text(line["due_at"])
     if line["n_needed"] is None:
         return f"What is promised for {_cohort(line)} cannot be said: {line['reason']}."
@@ -120,8 +120,9 @@ def _cohort(line: Mapping[str, Any]) -> str:
     return span_text(Period(start=start, end=end))
 
 
-def _by_age(_: AvailabilityModel, __: View, frame: pl.DataFrame, ___: str | None) -> Said:
-    headline, small = "How fast labels arrive", "of all predictions at least that old"
+def _by_age(model: AvailabilityModel, _: View, frame: pl.DataFrame, __: str | None) -> Said:
+    fewest = model.source.contract.slices.minimum
+    headline, small = "How fast labels arrive", f"of all predictions at least that old, where {fewest} are"
     known = frame.filter(pl.col("value").is_not_null())
     ages = [known.filter(pl.col("role") == role)["age_days"].max() for role in ("reference", "current")]
     told = [age for age in ages if isinstance(age, float)]
@@ -129,7 +130,11 @@ def _by_age(_: AvailabilityModel, __: View, frame: pl.DataFrame, ___: str | None
         return headline, small, "One of the periods has no prediction that is old enough."
     at = min(told)
     then, now = (_at(known, role, at) for role in ("reference", "current"))
-    return headline, small, f"After {at:g} days {then} of the reference period had a label, {now} of the current one."
+    return headline, small, f"After {_days(at)} {then} of the reference period had a label, {now} of the current one."
+
+
+def _days(age: float) -> str:
+    return f"{age:g} day{'' if age == 1 else 's'}"
 
 
 def _at(frame: pl.DataFrame, role: str, age: float) -> str:

@@ -225,6 +225,15 @@ def test_what_was_not_known_then_is_not_drawn(joined: FakeJoined) -> None:
         assert letters == ["D"]
 
 
+def test_an_age_that_a_few_predictions_have_reached_is_not_drawn(explorer: AvailabilityExplorer) -> None:
+    explorer.show = "age"
+    explorer.shared.as_of = AS_OF - 16 * DAY
+    current = explorer.result.filter(pl.col("role") == "current")
+    assert current["n"].min() >= 20
+    assert current["age_days"].max() < 2
+    assert explorer.summary.startswith(f"After {current['age_days'].max():g} day")
+
+
 def test_controls_that_change_nothing_are_hidden(explorer: AvailabilityExplorer) -> None:
     wanted = {
         "time": {"grain"},
