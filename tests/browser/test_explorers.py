@@ -80,7 +80,7 @@ def test_every_explorer_renders_and_follows_its_controls(
         assert moved(page, 2, lambda: choose(page, 2, "each", "week"))
         assert moved(page, 2, lambda: choose(page, 2, "Labels", "by age: how fast labels arrive"))
         assert moved(page, 3, lambda: choose(page, 3, "Show", "score"))
-        assert moved(page, 4, lambda: choose(page, 4, "Evidence", "by week, with label availability"))
+        assert moved(page, 4, lambda: choose(page, 4, "Open bar", "1  labels lost in slices"))
         assert page.locator(".fbkit-trouble:not(:empty)").count() == 0
         assert watch.errors == []
         assert watch.external == []
