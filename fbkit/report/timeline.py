@@ -83,8 +83,8 @@ def _between(row: Mapping[str, Any]) -> str:
     first, last = row.get("first"), row.get("last")
     if first is None or last is None or first == last:
         return ""
-    days = f"{numbers.instant(first)} to {numbers.instant(last)}"
-    return f" (95 %: {days})" if row["at"] else f" ({row['reason']}, {days})"
+    days = f"between {numbers.instant(first)} and {numbers.instant(last)}"
+    return f" ({days})" if row["at"] else f" ({row['reason']}, {days})"
 
 
 def _told(row: Mapping[str, Any]) -> str:

@@ -60,13 +60,13 @@ def test_a_beginning_that_is_a_range_of_days_is_told_as_one(diagnosis: Diagnosis
     measured = {"onset": pl.DataFrame(rows, schema=SCHEMA, orient="row")}
     fields, _ = timeline.blocks(diagnosis, measured)
     told = dict(fields.items)
-    assert told["began, by time of prediction"] == "2026-09-28 (95 %: 2026-09-27 to 2026-09-28)"
-    assert told["began, by arrival of labels"] == "it moved little by little, 2026-09-29 to 2026-10-13"
+    assert told["began, by time of prediction"] == "2026-09-28 (between 2026-09-27 and 2026-09-28)"
+    assert told["began, by arrival of labels"] == "it moved little by little, between 2026-09-29 and 2026-10-13"
     assert told["decidable"] == "not known: not measured"
     listed = timeline.frame(diagnosis, measured).filter(pl.col("source") == "measured")
     assert listed["at"].to_list() == [day(28, 9), day(29, 9), day(5)]
     assert listed["what"][1] == (
-        "It begins, by the arrival of labels (it moved little by little, 2026-09-29 to 2026-10-13)."
+        "It begins, by the arrival of labels (it moved little by little, between 2026-09-29 and 2026-10-13)."
     )
 
 
