@@ -1,7 +1,16 @@
 """L6: questions with controls. State and wiring, no arithmetic: numbers come from the measuring layers.
 
 Each function shows a widget in JupyterLab (offline, nothing leaves the kernel but the rows that are drawn) and
-leaves a picture in the saved notebook.
+leaves a picture in the saved notebook. All of them take
+
+``thing``
+    a joined table, a ledger, or the source of another explorer;
+``comparison``
+    two periods; by default the last mature week against what came before it;
+``view``
+    what to look at first (:class:`fbkit.explorers.state.View`), in place of ``comparison``;
+``shared``
+    the state of a page, to look at the same periods, slices and times as its other explorers.
 """
 
 from collections.abc import Callable
@@ -13,39 +22,49 @@ from fbkit.explorers.calibration import CalibrationExplorer
 from fbkit.explorers.drift import DriftExplorer
 from fbkit.explorers.predictions import PredictionsExplorer
 from fbkit.explorers.slices import SlicesExplorer
-from fbkit.explorers.state import Shared
+from fbkit.explorers.state import Shared, View
 from fbkit.explorers.thresholds import ThresholdsExplorer
 from fbkit.explorers.triage import TriageCard
 from fbkit.schema.diagnosis import Diagnosis
 from fbkit.schema.period import Comparison
-from fbkit.schema.protocols import JoinedLike
 
 # The functions are named like the modules of their widgets. All modules are imported above, so that the names below
 # stay functions: a first import later would put the module in the function's place.
 
 
+def _state(view: View | None, shared: Shared | None) -> Shared | None:
+    return shared or (None if view is None else Shared.of(view))
+
+
 def slices(
-    joined: JoinedLike, comparison: Comparison | None = None, *, metric: str | None = None, by: str | None = None
+    thing: Any,
+    comparison: Comparison | None = None,
+    *,
+    metric: str | None = None,
+    by: str | None = None,
+    view: View | None = None,
+    shared: Shared | None = None,
 ) -> SlicesExplorer:
-    """Explore a metric by slice, reference against current, with a threshold to try.
+    """Explore a metric by slice: interval, truth band, what each adds to the change; over time; wide slices.
 
     Parameters
     ----------
-    joined
-        A joined table.
-    comparison
-        Two periods; by default the last mature week against what came before it.
     metric, by
         What to start with; by default the contract's primary metric and its first slice column.
     """
-    return SlicesExplorer(joined, comparison, metric=metric, by=by)
+    return SlicesExplorer(thing, comparison, metric=metric, by=by, shared=_state(view, shared))
 
 
 def calibration(
-    joined: JoinedLike, comparison: Comparison | None = None, *, by: str | None = None
+    thing: Any,
+    comparison: Comparison | None = None,
+    *,
+    by: str | None = None,
+    view: View | None = None,
+    shared: Shared | None = None,
 ) -> CalibrationExplorer:
-    """Explore the reliability of the score: CORP curve, Brier parts, by slice and period."""
-    return CalibrationExplorer(joined, comparison, by=by)
+    """Explore the reliability of the score: CORP curve, Brier parts, by slice, version and period, recalibrated."""
+    return CalibrationExplorer(thing, comparison, by=by, shared=_state(view, shared))
 
 
 def availability(
@@ -54,29 +73,26 @@ def availability(
     *,
     by: str | None = None,
     show: str = "time",
+    view: View | None = None,
     shared: Shared | None = None,
 ) -> AvailabilityExplorer:
     """Explore which labels are there: over time by slice, by cohort and age, and what is missing to the promise.
 
     Parameters
     ----------
-    thing
-        A joined table, a ledger, or the source of another explorer.
-    comparison
-        Two periods; by default the last mature week against what came before it.
     by
         The column to slice by; by default the contract's first.
     show
         "time", "cohorts" (cohort by age), "burn_down" (labels missing to the promise) or "age" (how fast they arrive).
-    shared
-        The state of a page; by default one of its own.
     """
-    return AvailabilityExplorer(thing, comparison, by=by, show=show, shared=shared)
+    return AvailabilityExplorer(thing, comparison, by=by, show=show, shared=_state(view, shared))
 
 
-def drift(joined: JoinedLike, comparison: Comparison | None = None) -> DriftExplorer:
-    """Explore whether scores and features moved: a ranking, and two distributions."""
-    return DriftExplorer(joined, comparison)
+def drift(
+    thing: Any, comparison: Comparison | None = None, *, view: View | None = None, shared: Shared | None = None
+) -> DriftExplorer:
+    """Explore whether scores and features moved: a ranking by week, two distributions, the day it changed."""
+    return DriftExplorer(thing, comparison, shared=_state(view, shared))
 
 
 def thresholds(
@@ -85,25 +101,20 @@ def thresholds(
     *,
     threshold: float | None = None,
     target: str | None = None,
+    view: View | None = None,
     shared: Shared | None = None,
 ) -> ThresholdsExplorer:
     """Explore what another threshold would give: recall, precision, flags and value, with a handle to drag.
 
     Parameters
     ----------
-    thing
-        A joined table, a ledger, or the source of another explorer; its model is a binary one.
-    comparison
-        Two periods; by default the last mature week against what came before it.
     threshold
         Where the handle stands first; by default at the contract's threshold.
     target
         What the marked threshold is chosen for on the reference: "value" (with prices in the contract), "precision"
         or "recall".
-    shared
-        The state of a page, to look at the same periods, slices and threshold as its other explorers.
     """
-    return ThresholdsExplorer(thing, comparison, threshold=threshold, target=target, shared=shared)
+    return ThresholdsExplorer(thing, comparison, threshold=threshold, target=target, shared=_state(view, shared))
 
 
 def predictions(
@@ -112,26 +123,22 @@ def predictions(
     *,
     question: str | None = None,
     receipt: Callable[[str], Any] | None = None,
+    view: View | None = None,
     shared: Shared | None = None,
 ) -> PredictionsExplorer:
     """Find predictions (the worst errors, a slice, an id, a state) and open the receipt of one.
 
     At most 50 rows go to the page, and none of them into a saved notebook: the picture that stays has counts only.
+    A ledger holds no rows, and the explorer says so.
 
     Parameters
     ----------
-    thing
-        A joined table, or the source of another explorer; a ledger holds no rows, and the explorer says so.
-    comparison
-        Two periods; by default the last mature week against what came before it.
     question
         What to look for first: "missed", "false_alarms", "errors", "pending", "missing", "censored", "late", "newest".
     receipt
         What makes the receipt of an id; by default the joined table's own.
-    shared
-        The state of a page, to look at the same periods, slices and threshold as its other explorers.
     """
-    return PredictionsExplorer(thing, comparison, question=question, receipt=receipt, shared=shared)
+    return PredictionsExplorer(thing, comparison, question=question, receipt=receipt, shared=_state(view, shared))
 
 
 def triage(diagnosis: Diagnosis, *, export: Callable[[Path], Any] | None = None) -> TriageCard:

@@ -72,10 +72,10 @@ class Explorer(ipywidgets.VBox):
     def assemble(self, *bars: list[ipywidgets.Widget], watched: list[str]) -> None:
         """Put the rows of controls above the chart, follow the watched traits, and answer for the first time."""
         boxes = [ipywidgets.HBox(bar, layout=_wrapping()) for bar in bars if bar]
-        self.bars = ipywidgets.VBox(boxes)
-        self.bars.add_class("fbkit-bars")
+        self.controls = ipywidgets.VBox(boxes)
+        self.controls.add_class("fbkit-controls")
         self.sharing = Sharing(self)
-        self.children = (self.bars, self._line, self.work, self.view, self._note, self.sharing)
+        self.children = (self.controls, self._line, self.work, self.view, self._note, self.sharing)
         self.observe(self._follow, names=watched)
         self.refresh()
 

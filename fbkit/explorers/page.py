@@ -204,15 +204,15 @@ class Page(ipywidgets.VBox):
 
 def _fold(explorer: Explorer, name: str) -> None:
     """Put an explorer's own controls behind a button: on a page the shared ones come first."""
-    bars = explorer.bars
-    bars.layout.display = "none"
+    controls = explorer.controls
+    controls.layout.display = "none"
     toggle = ipywidgets.ToggleButton(
         description="Controls",
         icon="sliders",
         tooltip=f"controls of this picture: {_TITLES[name]}",
         layout=ipywidgets.Layout(width="auto"),
     )
-    toggle.observe(lambda change: setattr(bars.layout, "display", "" if change["new"] else "none"), names="value")
+    toggle.observe(lambda change: setattr(controls.layout, "display", "" if change["new"] else "none"), names="value")
     explorer.sharing.bar.children = (toggle, *explorer.sharing.bar.children)
 
 

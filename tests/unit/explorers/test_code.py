@@ -63,3 +63,15 @@ def test_the_code_of_a_ledgers_explorer_opens_a_ledger(joined: fb.Joined, name: 
     folder = ledger.save(tmp_path / "ledger")
     explorer = MAKERS[name](ledger)
     assert computed(explorer.code().replace('"FOLDER"', repr(str(folder))))
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_an_explorer_opens_on_a_saved_view(joined: fb.Joined, name: str, tmp_path: Any) -> None:
+    first = MAKERS[name](joined)
+    with first.shared.together():
+        first.shared.focus_on("region", "EU")
+        first.shared.as_of = first.source.moments()[-2]
+    view = fb.explore.View.open(first.shared.view().save(tmp_path / "view.json"))
+    again = getattr(fb.explore, name)(joined, view=view)
+    assert again.shared.view() == first.shared.view()
+    assert again.summary == first.summary
