@@ -10,7 +10,7 @@ from fbkit.charts import drift as charts
 from fbkit.charts.drift_column import axis_title, day_rows, distribution_rows, psi_text, since_text
 from fbkit.charts.text import clean, count_text
 from fbkit.explorers import model
-from fbkit.explorers.base import Explorer, begin, dropdown, tie
+from fbkit.explorers.base import Explorer, begin, dropdown
 from fbkit.explorers.drift_model import DriftModel
 from fbkit.explorers.state import Shared
 from fbkit.measure.drift_days import DriftDays
@@ -46,6 +46,7 @@ class DriftExplorer(Explorer):
         self.days = DriftDays(pl.DataFrame(), pl.DataFrame())
         self.bars = pl.DataFrame()
         self.shown = self.note = ""
+        self._offering = False
         super().__init__(source, shared=state)
         self._columns = dropdown(
             "Show",
@@ -57,18 +58,25 @@ class DriftExplorer(Explorer):
         self.picked(self._clicked)
         self.brushed(self._brushed)
         if column is not None:
-            self._offer([column])
             self.column = column
-        self.assemble([tie(self, "column", self._columns)], watched=["column"])
+        self._columns.observe(self._chosen, names="value")
+        self.assemble([self._columns], watched=["column"])
+
+    def _chosen(self, change: dict[str, Any]) -> None:
+        if not self._offering:
+            self.column = change["new"]
 
     def _offer(self, names: list[str]) -> None:
-        """Offer these columns; the control keeps what is chosen, also if a filter took it away for now."""
+        """Offer these columns; what is chosen stays chosen, also if a filter took it away for now."""
         kept = [] if self.column in (RANKING, *names) else [self.column]
         options = [FURTHEST, *model.choices([*names, *kept])]
-        if list(self._columns.options) != options:
-            with self.quietly(), self._columns.hold_trait_notifications():
+        self._offering = True
+        try:
+            if list(self._columns.options) != options:
                 self._columns.options = options
-                self._columns.value = self.column
+            self._columns.value = self.column
+        finally:
+            self._offering = False
 
     def _clicked(self, place: int) -> None:
         lines = charts.ranked(self.result)
@@ -91,7 +99,8 @@ class DriftExplorer(Explorer):
         self.shown = _shown(ranking, self.column)
         self.days = self.model.days(view)
         self.bars = self.model.bars(view, self.shown)
-        self.note = self.model.looked(view).note
+        lost = "" if self.column in (RANKING, self.shown) else f"{clean(self.column)} is not known here"
+        self.note = "; ".join(part for part in (self.model.looked(view).note, lost) if part)
         return ranking
 
     def drawing(self) -> object:

@@ -107,6 +107,8 @@ def _by_day(joined: JoinedLike, comparison: Comparison, names: list[str]) -> lis
     span = (time >= reference.start) & (time < current.end)
     own = (time < reference.end).alias("\0own")
     rows = lazy_rows(joined).filter(span).select(*names, day, own).collect()
+    if rows.is_empty():
+        return [ByDay(name, [], np.zeros((0, 1)), np.zeros(1)) for name in names]
     if not rows.get_column("\0day").is_sorted():
         rows = rows.sort("\0day")
     runs = rows.get_column("\0day").rle().struct.unnest()
