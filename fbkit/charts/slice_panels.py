@@ -10,14 +10,22 @@ import polars as pl
 from fbkit.charts import theme
 from fbkit.charts.changes import Changes, change_rows
 from fbkit.charts.slices import slice_labels, value_title
-from fbkit.charts.text import count_text, day_text, epoch_ms, interval_text, metric_name, number_format, value_text
+from fbkit.charts.text import (
+    clean,
+    count_text,
+    day_text,
+    epoch_ms,
+    interval_text,
+    metric_name,
+    number_format,
+    value_text,
+)
 
 MOST: Final = 12
 HOW: Final = "bar: interval; size of a dot: predictions; dashed: the change log"
 _COLUMNS: Final = 3
 _WIDTH: Final = 215
 _HEIGHT: Final = 105
-_SPACE: Final = 60
 
 
 def panel_rows(
@@ -53,6 +61,9 @@ def panel_rows(
         ]
         made += [panel | mark for mark in marks]
         made += [panel | _point(row, metric=metric, windows=windows) for row in lines]
+        if lines and all(row["value"] is None for row in lines):
+            why = clean(next((row["reason"] for row in lines if row["reason"]), "not estimable"), limit=34)
+            made.append(panel | {"part": "nothing", "said": why})
     return made
 
 
@@ -109,6 +120,9 @@ def _layers(metric: str, stage: str | None) -> list[alt.Chart]:
     points = _part("point").transform_filter("isValid(datum.value)").encode(x=x)
     size = alt.Size("n:Q", scale=alt.Scale(range=[8, 90], zero=True), legend=None)
     return [
+        _part("nothing")
+        .mark_text(color=theme.FAINT, fontSize=11)
+        .encode(x=alt.XValue(_WIDTH / 2), y=alt.YValue(_HEIGHT / 2), text=alt.Text("said:N")),
         _part("window").mark_rect(opacity=0.06).encode(x=alt.X("from:T", scale=utc), x2="to:T", color=colour),
         _part("change")
         .mark_rule(strokeDash=[4, 3], strokeWidth=1.2, color=theme.INK, opacity=0.7)

@@ -1,5 +1,6 @@
 """A metric by slice: value, interval and worst-case band, what it adds to the change, availability and n beside it."""
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -8,7 +9,6 @@ import polars as pl
 
 from fbkit.charts import theme
 from fbkit.charts.text import (
-    change_text,
     clean,
     count_text,
     distinct,
@@ -69,6 +69,7 @@ def slices_rows(
     held = lines.to_dicts() if isinstance(lines, pl.DataFrame) else lines
     names = slice_labels([line[by] for line in held]) if labels is None else labels
     made = [_slice_row(line, names, by=by, metric=metric, focused=focused) for line in held]
+    _say_added(made, metric=metric)
     for at, row in enumerate(made):
         row["first"] = at == 0 or made[at - 1]["slice"] != row["slice"]
     return made
@@ -102,21 +103,26 @@ def _slice_row(
     if row.get("slot") is not None and not whole:
         made["pick"] = row["slot"]
     if "contribution" in row and role == "current":
-        made |= _added(row, metric=metric, whole=whole)
+        scale = 100 if is_share(metric) else 1
+        parts = {"added": "contribution", "rate": "rate_effect", "mix": "mix_effect"}
+        made |= {name: None if row[column] is None else scale * row[column] for name, column in parts.items()}
+        made["moved"] = whole
     return made
 
 
-def _added(row: Mapping[str, Any], *, metric: str, whole: bool) -> theme.Row:
-    """What a slice adds to the change, in the unit in which people read it; the whole says how far it moved."""
-    added = row["contribution"]
-    scale = 100 if is_share(metric) else 1
-    return {
-        "added": None if added is None or whole else scale * added,
-        "said_added": "" if added is None else change_text(added, metric=metric).removesuffix(" points"),
-        "said_rate": change_text(row["rate_effect"], metric=metric),
-        "said_mix": change_text(row["mix_effect"], metric=metric),
-        "moved": whole,
-    }
+def _say_added(rows: Sequence[theme.Row], *, metric: str) -> None:
+    """Put into words what each slice adds, with as many digits as the largest part needs; the whole has no bar."""
+    largest = max((abs(row["added"]) for row in rows if row.get("added") is not None and not row["moved"]), default=0.0)
+    least = 1 if is_share(metric) else 3
+    digits = least if not 1e-6 < largest < 1 else max(least, 1 - math.floor(math.log10(largest)))
+    for row in rows:
+        if "added" not in row:
+            continue
+        for name in ("added", "rate", "mix"):
+            value = row[name] if name == "added" else row.pop(name)
+            row[f"said_{name}"] = "" if value is None else f"{'−' if value < 0 else '+'}{abs(value):.{digits}f}"
+        if row["moved"]:
+            row["added"] = None
 
 
 def slices_chart(

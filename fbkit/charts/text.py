@@ -14,9 +14,11 @@ LABEL_LIMIT = 48
 MISSING_SLICE = "(no value)"
 
 # Shares are shown in percent and their changes in percentage points; the others are scores with their own digits.
-_SCORES = frozenset(
-    ("roc_auc", "average_precision", "brier", "log_loss", "mcb", "dsc", "unc", "ece", "mae", "rmse", "bias")
-)
+_SCORES = frozenset((
+    "roc_auc", "average_precision", "brier", "log_loss", "mcb", "dsc", "unc", "ece", "smooth_ece", "mcc", "mae", "rmse",
+    "bias", "r2", "error_p95", "ndcg", "mrr", "value_per_prediction", "expected_value", "amount_per_prediction",
+    "cost_per_1000", "volume", "spend",
+))  # fmt: skip
 _NAMES = {
     "availability": "label availability",
     "average_precision": "average precision",
@@ -115,7 +117,8 @@ def stage_name(stage: str | None) -> str:
 
 def is_share(metric: str) -> bool:
     """Whether a metric is a share of something and reads well in percent."""
-    return metric not in _SCORES
+    name = metric.partition("@")[0]
+    return name not in _SCORES and not name.startswith("latency")
 
 
 def number_format(metric: str) -> str:

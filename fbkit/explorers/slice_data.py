@@ -136,7 +136,9 @@ class SliceData:
     def find(self, rows: JoinedLike, view: View, *, depth: int) -> pl.DataFrame:
         """The slices that the change comes from; those that do not stand out fill the list."""
         weeks = Comparison(reference=view.reference, current=view.now)
-        return find_slices(rows, weeks, metric=view.metric, stage=view.stage, depth=depth, keep_unclear=True)
+        named = rows.contract.slices.columns or rows.contract.features.columns
+        how: dict[str, Any] = {} if named else {"columns": self.source.slices}
+        return find_slices(rows, weeks, metric=view.metric, stage=view.stage, depth=depth, keep_unclear=True, **how)
 
 
 def _others(view: View) -> View:

@@ -1,5 +1,7 @@
 """Which slices moved: a metric by slice, what each adds to the change, over time, and a search for wide slices."""
 
+import html
+from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 import ipywidgets
@@ -8,7 +10,7 @@ import traitlets
 
 from fbkit.charts import slice_panels, slice_search
 from fbkit.charts import slices as charts
-from fbkit.charts.text import is_share, number_format, stage_name
+from fbkit.charts.text import clean, is_share, metric_name, number_format, stage_name
 from fbkit.errors import FbkitError
 from fbkit.explorers import model
 from fbkit.explorers import slice_texts as words
@@ -96,7 +98,10 @@ class SlicesExplorer(Explorer):
     def _bars(self) -> list[list[ipywidgets.Widget]]:
         columns = model.choices(self.data.columns(self.by)) or [("(no slice column)", None)]
         shown = dropdown("Slices", VIEWS, value=self.show, tip="what the picture shows")
-        metric = dropdown("Metric", metric_choices(self.source, self.metric), value=self.metric, tip="what is measured")
+        known = dict.fromkeys(
+            [*metric_choices(self.source, self.metric), (metric_name("availability"), "availability")]
+        )
+        metric = dropdown("Metric", list(known), value=self.metric, tip="what is measured")
         by = dropdown("by", columns, value=self.by, tip="the column whose values are compared")
         stage = dropdown("Labels", self._stages(), value=self.stage, tip=model.STAGE_TIP)
         sort = dropdown("Order", list(SORTS.items()), value=self.sort, tip="which slice comes first")
@@ -107,13 +112,16 @@ class SlicesExplorer(Explorer):
             description="Search", icon="search", tooltip="look for conjunctions of up to three conditions"
         )
         self._search.on_click(lambda _: self.search())
-        pairs = {"show": shown, "metric": metric, "by": by, "stage": stage, "sort": sort, "minimum": least}
-        for name, control in pairs.items():
+        for name, control in {"show": shown, "sort": sort, "minimum": least}.items():
             tie(self, name, control)
+        for name, control, said in (("metric", metric, metric_name), ("by", by, clean), ("stage", stage, stage_name)):
+            choose(self, name, control, said=said)
         tie(self, "what_if", self._switch)
         tie(self, "threshold", self._slider)
-        self._ordering = ipywidgets.HBox([sort, least])
-        self._trying = ipywidgets.HBox([self._switch, self._slider])
+        wide = ipywidgets.Layout(flex_flow="row wrap", align_items="center")
+        self._ordering = ipywidgets.HBox([sort, least], layout=wide)
+        self._why = ipywidgets.HTML()
+        self._trying = ipywidgets.HBox([self._switch, self._slider, self._why], layout=wide)
         return [[shown, metric, by, stage], [self._ordering, self._search], [self._trying]]
 
     def _stages(self) -> list[tuple[str, str]]:
@@ -137,7 +145,8 @@ class SlicesExplorer(Explorer):
 
     def _offer(self, _: object) -> None:
         # A control that would change nothing is not shown.
-        here = {"slices": [self._ordering, self._trying], "time": [self._ordering], "search": [self._search]}
+        trying = [self._trying] if self.source.contract.model.task == "binary" else []
+        here = {"slices": [self._ordering, *trying], "time": [self._ordering], "search": [self._search]}
         for control in (self._ordering, self._trying, self._search):
             control.layout.display = "" if control in here[self.show] else "none"
 
@@ -195,6 +204,7 @@ class SlicesExplorer(Explorer):
         why = self.data.unmoved(view)
         for control in (self._switch, self._slider):
             control.disabled = why is not None
+        self._why.value = "" if why is None else f"<em>{html.escape(clean(why, limit=200))}</em>"
 
     def search(self) -> None:
         """Look for the slices that a change comes from; the picture follows when the search has ended."""
@@ -232,8 +242,7 @@ class SlicesExplorer(Explorer):
             frame = self._answer
             drop = not frame.is_empty() and frame["reference"].null_count() < frame.height
             return (self.show, self.metric, self.stage, frame.is_empty(), drop)
-        split = self.show == "slices" and not isinstance(self._table.split, str)
-        return (self.show, form, split and self.by is not None, is_share(self.metric))
+        return (self.show, form, self.show == "slices" and self._table.splits, is_share(self.metric))
 
     def _focused(self) -> tuple[str | None, ...]:
         return () if self.by is None or self.by not in self.shared.focus else (self.shared.focus[self.by],)
@@ -314,3 +323,24 @@ class SlicesExplorer(Explorer):
             "from fbkit.measure.slice_changes import slice_changes",
             f"slice_changes({data}, {weeks}, metric={self.metric!a}, by={self.by!a}, stage={self.stage!a}{tried})",
         ]
+
+
+def choose(owner: traitlets.HasTraits, name: str, control: ipywidgets.Dropdown, *, said: Callable[[Any], str]) -> None:
+    """Bind a trait to a dropdown, both ways; what another explorer of the page chose becomes a choice here too."""
+    offering = False
+
+    def came(change: dict[str, Any]) -> None:
+        nonlocal offering
+        wanted = change["new"]
+        if wanted not in [value for _, value in control.options]:
+            offering = True
+            control.options = [*control.options, (said(wanted), wanted)]
+            offering = False
+        control.value = wanted
+
+    def chosen(change: dict[str, Any]) -> None:
+        if not offering:
+            setattr(owner, name, change["new"])
+
+    owner.observe(came, names=name)
+    control.observe(chosen, names="value")

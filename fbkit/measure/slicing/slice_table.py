@@ -68,6 +68,11 @@ class SliceTable:
         value = self.numbers[results.VALUE][:, 0]
         return float(value[1] - value[0])
 
+    @property
+    def splits(self) -> bool:
+        """Whether it can be said what slices add to the change."""
+        return len(self.slices) > 0 and bool(np.isfinite(self.added()).any())
+
     def added(self) -> Array:
         """What each slice adds to the change; NaN where that cannot be said."""
         return np.full(len(self.slices), np.nan) if isinstance(self.split, str) else self.split.total
