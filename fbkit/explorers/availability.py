@@ -74,14 +74,14 @@ class AvailabilityExplorer(Explorer):
         source, state = begin(thing, comparison, shared, by=by)
         self.model = AvailabilityModel(source)
         super().__init__(source, shared=state, by=_shown(state.by), show=show)
-        self.controls = self._make_controls()
+        self.parts = self._make_controls()
         self.shared.observe(self._followed, names=["by", "as_of"])
         self.observe(self._other_column, names="by")
         self.observe(self._offer, names=["show", "value"])
         self.picked(self._clicked)
         self.assemble(
-            [self.controls[name] for name in ("show", "by", "value", "grain", "cohort")],
-            [self.controls["as_of"]],
+            [self.parts[name] for name in ("show", "by", "value", "grain", "cohort")],
+            [self.parts["as_of"]],
             watched=["show", "grain", "value", "cohort"],
         )
         self._offer(None)
@@ -123,7 +123,7 @@ class AvailabilityExplorer(Explorer):
 
     def _followed(self, change: dict[str, Any]) -> None:
         """What another explorer of the page set is shown in the controls here."""
-        control = self.controls[change["name"]]
+        control = self.parts[change["name"]]
         value = _shown(change["new"]) if change["name"] == "by" else change["new"]
         if value in [held for _, held in control.options]:
             control.value = value
@@ -138,7 +138,7 @@ class AvailabilityExplorer(Explorer):
             self.value = NO_SLICE
         self.shared.by = None if self.by == NO_SLICE else self.by
         with self.quietly():
-            self.controls["value"].options = self._values()
+            self.parts["value"].options = self._values()
 
     def _offer(self, _: object) -> None:
         # A control that would change nothing is not shown.
@@ -148,7 +148,7 @@ class AvailabilityExplorer(Explorer):
             "cohort": self.show == "burn_down",
         }
         for name, wanted in shown.items():
-            self.controls[name].layout.display = "" if wanted else "none"
+            self.parts[name].layout.display = "" if wanted else "none"
 
     def _clicked(self, place: int) -> None:
         """A click on a slice looks at it everywhere; one on a cohort looks at its days."""

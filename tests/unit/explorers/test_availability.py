@@ -81,7 +81,7 @@ def test_the_time_machine_moves_every_number_to_what_was_known_then(
     at = AS_OF - 6 * DAY
     explorer.show = show
     before, drawing = moves(explorer), explorer.view.drawing
-    explorer.controls["as_of"].value = at
+    explorer.parts["as_of"].value = at
     assert explorer.shared.as_of == at
     assert moves(explorer) == before + 1
     assert explorer.view.drawing == drawing, "a move exchanges rows and leaves the drawing alone"
@@ -181,7 +181,7 @@ def test_explorers_of_one_page_move_together(joined: FakeJoined) -> None:
     assert (two.by, moves(two)) == ("region", before + 1)
     assert "region" in two.result.columns
     shared.as_of = AS_OF - 3 * DAY
-    assert two.controls["as_of"].value == one.controls["as_of"].value == AS_OF - 3 * DAY
+    assert two.parts["as_of"].value == one.parts["as_of"].value == AS_OF - 3 * DAY
     two.value = "US"
     shared.by = None
     assert (one.by, two.by, two.value) == (NO_SLICE, NO_SLICE, NO_SLICE)
@@ -243,9 +243,9 @@ def test_controls_that_change_nothing_are_hidden(explorer: AvailabilityExplorer)
     }
     for show, names in wanted.items():
         explorer.show = show
-        shown = {name for name in ("grain", "value", "cohort") if explorer.controls[name].layout.display != "none"}
+        shown = {name for name in ("grain", "value", "cohort") if explorer.parts[name].layout.display != "none"}
         assert shown == names
-    assert all(control.description and control.tooltip for control in explorer.controls.values())
+    assert all(control.description and control.tooltip for control in explorer.parts.values())
 
 
 def test_regression_has_no_time_machine_but_says_so() -> None:
@@ -253,7 +253,7 @@ def test_regression_has_no_time_machine_but_says_so() -> None:
     scores = made.frame.with_columns(state=pl.lit("labelled").cast(made.frame.schema["state"]))
     contract = Contract.from_toml(CONTRACT.format(task="regression"))
     explorer = AvailabilityExplorer(FakeJoined(frame=scores, contract=contract, as_of=made.as_of), WEEKS)
-    assert explorer.controls["as_of"].disabled
+    assert explorer.parts["as_of"].disabled
     for show in SHOWN:
         explorer.show = show
         assert explorer.trouble == ""
