@@ -72,9 +72,9 @@ def export_chart(
             next_step="end the name with one of these, for example chart.png",
         )
     spec = labelled(chart, title=title, as_of=as_of, footnote=footnote)
-    if make is not _json:
-        fonts.warn_missing(drawn_texts(spec))
-    return write_file(target, make(spec))
+    svg = "" if make is _json else render.to_svg(spec)
+    fonts.warn_missing(fonts.texts_of(svg))
+    return write_file(target, make(spec, svg))
 
 
 def copy_chart(chart: Any, frame: pl.DataFrame, columns: Sequence[str] | Mapping[str, str] | None = None) -> Copied:
@@ -136,31 +136,26 @@ def _spec(chart: Any) -> Mapping[str, Any]:
     return spec
 
 
-def drawn_texts(spec: Mapping[str, Any]) -> list[str]:
-    """The texts that a chart's picture shows."""
-    return fonts.texts_of(render.to_svg(dict(spec)))
-
-
-def _png(spec: Mapping[str, Any]) -> bytes:
+def _png(spec: Mapping[str, Any], _: str = "") -> bytes:
     return smaller(render.to_png(dict(spec), scale=_SCALE))
 
 
-def _svg(spec: Mapping[str, Any]) -> bytes:
-    return render.to_svg(dict(spec)).encode()
+def _svg(_: Mapping[str, Any], svg: str) -> bytes:
+    return svg.encode()
 
 
-def _pdf(spec: Mapping[str, Any]) -> bytes:
+def _pdf(spec: Mapping[str, Any], _: str) -> bytes:
     return render.to_pdf(dict(spec))
 
 
-def _json(spec: Mapping[str, Any]) -> bytes:
+def _json(spec: Mapping[str, Any], _: str) -> bytes:
     return (json.dumps(spec, ensure_ascii=False, allow_nan=False, indent=1) + "\n").encode("utf-8", "replace")
 
 
-def _html(spec: Mapping[str, Any]) -> bytes:
+def _html(spec: Mapping[str, Any], svg: str) -> bytes:
     title = escape.html(_one_line(spec.get("title")), limit=200)
     said = escape.html(spec.get("description") or _one_line(spec.get("title")))
-    picture = render.to_svg(dict(spec)).replace("<svg ", f'<svg role="img" aria-label="{said}" ', 1)
+    picture = svg.replace("<svg ", f'<svg role="img" aria-label="{said}" ', 1)
     return (
         '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
@@ -175,7 +170,7 @@ def _one_line(title: Any) -> str:
     return " ".join(map(str, text)) if isinstance(text, list) else str(text or "chart")
 
 
-_WRITERS: Final[dict[str, Callable[[Mapping[str, Any]], bytes]]] = {
+_WRITERS: Final[dict[str, Callable[[Mapping[str, Any], str], bytes]]] = {
     ".png": _png,
     ".svg": _svg,
     ".pdf": _pdf,
