@@ -83,7 +83,8 @@ dt,dd{margin:0;padding:5px 10px 5px 0;border-bottom:1px solid var(--fbkit-line)}
 dt{color:var(--fbkit-soft)}
 dd{font-variant-numeric:tabular-nums}
 dd.empty{border-bottom:1px dotted var(--fbkit-soft);min-height:1.9em}
-@media (max-width:640px){dl{grid-template-columns:1fr}dt{border-bottom:0;padding-bottom:0}}
+@media (max-width:640px){.scroll table{width:max-content;min-width:100%}td{max-width:17rem}
+dl{grid-template-columns:1fr}dt{border-bottom:0;padding-bottom:0}}
 @media print{:root{color-scheme:light;--fbkit-ink:#000;--fbkit-soft:#444;--fbkit-line:#bbb;--fbkit-bg:#fff;
 --fbkit-tile:#fff}
 body{max-width:none;padding:0;font-size:10.5pt}nav{display:none}h2,h3{break-after:avoid}
