@@ -42,13 +42,21 @@ try:
     ask("postgresql://nobody@127.0.0.1:1/nothing")
 except InputError as error:
     assert "refused the connection" in str(error), error
+
+import fbkit as fb
+
+diagnosis = fb.triage(fb.open_loop(fb.samples.path("recall_drop") / "variant_a").join(), draws=20)
+bundle = diagnosis.incident("incident", pdf=True)
+assert (bundle / "incident.pdf").read_bytes().startswith(b"%PDF")
+assert (bundle / "incident.docx").read_bytes().startswith(b"PK")
 print("read")
 """
 
 
 def test_the_extras_at_their_lowest_versions(uv: Callable[..., str], wheel: Path, tmp_path: Path, root: Path) -> None:
     project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    extras = [item for name in ("delta", "database", "duckdb") for item in project["optional-dependencies"][name]]
+    optional = project["optional-dependencies"]
+    extras = [item for name in ("delta", "database", "duckdb", "pdf") for item in optional[name]]
     uv("venv", "--quiet", "--no-project", tmp_path / "env")
     python = tmp_path / "env" / "bin" / "python"
     lowest = ("--resolution", "lowest-direct", *project["dependencies"], *extras)
