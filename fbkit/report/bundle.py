@@ -27,6 +27,7 @@ DOCUMENT: Final = "data/document.json"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
 _LARGEST: Final = 64 * 1024 * 1024
 _MOST_FILES: Final = 2_000
+_MOST_DRAWS: Final = 10_000
 _MOST_CELLS: Final = 5_000_000
 
 
@@ -122,7 +123,7 @@ class Bundle:
         """What was asked, of which logs, with which versions."""
         try:
             return _asked(self.facts, self.manifest)
-        except (KeyError, TypeError, ValueError, ArgumentError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, ArgumentError) as error:
             raise _damaged("the question cannot be read from it", str(error).splitlines()[0][:120]) from error
 
     def frame_names(self) -> list[str]:
@@ -178,13 +179,17 @@ class Bundle:
 
 def _asked(facts: Mapping[str, Any], manifest: Mapping[str, Any]) -> Asked:
     method, sources, versions = facts["method"], manifest.get("sources") or [], manifest.get("versions") or {}
+    draws, seed = int(method["draws"]), int(method["seed"])
+    # Somebody else's number: it must not be able to fill this machine's memory.
+    if not 0 <= draws <= _MOST_DRAWS or seed < 0:
+        raise ValueError(f"{draws} draws, seed {seed}")
     return Asked(
         metric=str(facts["metric"]),
         reference=Period.parse(str(facts["reference"])),
         current=Period.parse(str(facts["current"])),
         as_of=parse_instant(str(facts["as_of"])),
-        draws=int(method["draws"]),
-        seed=int(method["seed"]),
+        draws=draws,
+        seed=seed,
         contract=str(manifest["contract"]["sha256"]),
         sources={str(item["name"]): str(item["sha256"]) for item in sources},
         versions={str(name): str(number) for name, number in versions.items()},

@@ -7,7 +7,7 @@ import polars as pl
 
 from fbkit.diagnose import words as said
 from fbkit.diagnose.verdict import verdict_of
-from fbkit.report import sentences, words
+from fbkit.report import numbers, sentences, words
 from fbkit.report.cells import Frames, value_at
 from fbkit.schema.diagnosis import Contribution, Diagnosis
 
@@ -36,11 +36,16 @@ class Judgement:
     final: bool
 
     @property
+    def heading(self) -> str:
+        """The outcome in words."""
+        verb = {OPEN: "is still open", DECIDED: "was open and is decided"}.get(self.outcome, f"was {self.outcome}")
+        return f"the verdict {verb}"
+
+    @property
     def sentence(self) -> str:
         """What a reader wants to know first."""
         opening = "Now that labels are final" if self.final else "With the labels that have come in since,"
-        verb = {OPEN: "is still open", DECIDED: "was open and is decided"}.get(self.outcome, f"was {self.outcome}")
-        return f"{opening} the verdict {verb}, because {self.because}."
+        return f"{opening} {self.heading}, because {self.because}."
 
 
 def judge(then: Diagnosis, now: Diagnosis) -> Judgement:
@@ -96,7 +101,7 @@ def _causes(diagnosis: Diagnosis) -> frozenset[str]:
 
 def _amount(diagnosis: Diagnosis, cause: str) -> str:
     part = _part(diagnosis, cause)
-    return "nothing" if part is None else said.signed(diagnosis.metric, part.value)
+    return "nothing" if part is None else numbers.change(part.value, metric=diagnosis.metric)
 
 
 def _part(diagnosis: Diagnosis, cause: str) -> Contribution | None:
@@ -118,15 +123,16 @@ def _unmoved(then: Diagnosis, now: Diagnosis) -> str:
     if not causes:
         return f"nothing beyond chance is found now either: {_repaired(then, now)}"
     moved = [f"{words.cause(cause)} {_amount(then, cause)} then, {_amount(now, cause)} now" for cause in causes]
-    return f"the causes are the same ({'; '.join(moved)}; {_repaired(then, now)})"
+    explain = "the same causes explain it" if len(causes) > 1 else "the same cause explains it"
+    return f"{explain}: {'; '.join([*moved, _repaired(then, now)])}"
 
 
 def _repaired(then: Diagnosis, now: Diagnosis) -> str:
     """What the metric itself did, then with its interval, and now."""
     before, after = then.true_change, now.true_change
     between = said.between(then.metric, before.lower, before.upper).replace(f"{100 * then.metric_level:g} % ", "")
-    value = said.signed(then.metric, before.value)
-    return f"{REPAIRED} {value} then{between}, {said.signed(now.metric, after.value)} now"
+    values = [numbers.change(value, metric=then.metric) for value in (before.value, after.value)]
+    return f"{REPAIRED} {values[0]} then{between}, {values[1]} now"
 
 
 def _turned(then: Diagnosis, now: Diagnosis) -> str:

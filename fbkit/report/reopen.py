@@ -117,7 +117,7 @@ def _section(
     note = "The same question, the same periods; only what is known of the labels differs."
     return Section(
         key=key.replace("_", "-"),
-        title=f"Reopened as of {after}: {judgement.outcome}",
+        title=f"Reopened as of {after}: {judgement.heading}",
         blocks=[
             Paragraph(text=judgement.sentence, strong=True),
             Fields(items=fields),

@@ -65,6 +65,31 @@ def test_a_damaged_bundle_is_an_input_error(folder: Path, spoil: Callable[[Path]
         verify(Bundle.open(folder))
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"sources": "all"},
+        {"sources": [["x", "y"]]},
+        {"versions": ["polars"]},
+        {"contract": "abc"},
+        {"contract": None},
+    ],
+)
+def test_a_manifest_that_does_not_tell_the_question_is_damaged(folder: Path, change: dict[str, Any]) -> None:
+    _manifest(folder, lambda manifest: manifest.update(change))
+    with pytest.raises(InputError, match="the question cannot be read"):
+        _ = Bundle.open(folder).asked
+
+
+def test_a_bundle_cannot_ask_for_more_draws_than_a_machine_has_room_for(folder: Path) -> None:
+    path = folder / "diagnosis.json"
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    facts["method"]["draws"] = 10**12
+    path.write_text(json.dumps(facts), encoding="utf-8")
+    with pytest.raises(InputError, match="1000000000000 draws"):
+        _ = Bundle.open(folder).asked
+
+
 def test_a_folder_that_is_none_and_a_file_are_told(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no such folder"):
         Bundle.open(tmp_path / "nowhere")

@@ -34,7 +34,7 @@ def test_what_is_known_later_stands_behind_what_was_written(folder: Path, varian
     assert (judgement.outcome, judgement.final) == ("right", True)
     text = (folder / "incident.md").read_text(encoding="utf-8")
     assert text.startswith(before["incident.md"].decode())
-    assert "\n## Reopened as of 2026-10-19 23:00 UTC: right\n" in text
+    assert "\n## Reopened as of 2026-10-19 23:00 UTC: the verdict was right\n" in text
     page = (folder / "incident.html").read_text(encoding="utf-8")
     assert page.index("Reopened as of 2026-10-19") < page.index("</nav>")
     assert page.rindex('<section id="reopened-1">') < page.index("</main>")
@@ -164,7 +164,7 @@ def test_the_outcome_says_what_became_of_the_verdict(early, final, make) -> None
     wrong = _judged(early, final, then={}, now={"verdict": "quality"}, parts=drift)
     assert wrong.outcome == "wrong"
     assert "it said the labels, not the model, and it is the model got worse" in wrong.because
-    assert "the model (concept drift) nothing then, -11.7 now" in wrong.because
+    assert "the model (concept drift) nothing then, -11.7 points now" in wrong.because
     broken = (make.contribution("join_break", "labels", -0.117),)
     assert _judged(early, final, then={}, now={}, parts=broken).outcome == "partly right"
 
