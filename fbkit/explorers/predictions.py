@@ -16,6 +16,8 @@ from fbkit.explorers.base import Explorer, begin, dropdown, tie
 from fbkit.explorers.rows_view import RowsView
 from fbkit.explorers.source import Source
 from fbkit.explorers.state import Shared, View
+from fbkit.join.receipt import personal_names
+from fbkit.join.rows import no_rows
 from fbkit.measure import find_rows as measure
 from fbkit.schema.period import Comparison, Period
 
@@ -76,6 +78,7 @@ class PredictionsExplorer(Explorer):
     ) -> None:
         source, state = begin(thing, comparison, shared)
         self._asked = questions_of(source)
+        self._columns = [name for name in source.slices if name not in personal_names(source.contract)]
         self._receipt = receipt or getattr(source.joined, "receipt", None)
         super().__init__(source, shared=state, question=question or next(iter(self._asked)))
         self.list = RowsView(choose=self._choose, search=lambda text: self.set_trait("identifier", text))
@@ -93,30 +96,35 @@ class PredictionsExplorer(Explorer):
         ]
 
     def _slices(self) -> list[ipywidgets.Widget]:
-        columns = [("no slice", NO_SLICE), *model.choices(self.source.slices)]
-        first = next((name for name in self.shared.focus if name in self.source.slices), NO_SLICE)
-        self.where = first
-        self.value = self.shared.focus.get(first)
-        self._values = dropdown("is", self._offered(), value=self.value, tip="the slice to look at")
-        self.observe(self._other_column, names="where")
-        chosen = dropdown("Where", columns, value=first, tip="the column to slice by")
+        columns = [("no slice", NO_SLICE), *model.choices(self._columns)]
+        self._values = dropdown("is", [("all", None)], value=None, tip="the slice to look at")
+        chosen = dropdown("Where", columns, value=NO_SLICE, tip="the column to slice by")
         bar = [tie(self, "where", chosen), tie(self, "value", self._values)]
-        self._values.layout.display = "none" if first == NO_SLICE else ""
-        return bar if self.source.slices and self.source.joined is not None else []
+        self.observe(self._other_column, names="where")
+        return bar if self._columns and self.source.joined is not None else []
 
-    def _offered(self) -> list[tuple[str, str | None]]:
-        if self.where == NO_SLICE or self.source.joined is None:
+    def _offered(self, where: str, value: str | None = None) -> list[tuple[str, str | None]]:
+        if where == NO_SLICE or self.source.joined is None:
             return [("all", None)]
-        return model.choices(model.slice_values(self.source.joined, self.where)) or [("all", None)]
+        return model.choices([*model.slice_values(self.source.joined, where), *([] if value is None else [value])])
 
     def _other_column(self, change: dict[str, Any]) -> None:
-        offered = self._offered()
-        self._values.layout.display = "none" if self.where == NO_SLICE else ""
+        if self._quiet:
+            return
         others = {name: value for name, value in self.shared.focus.items() if name != change["old"]}
+        first = self._offered(self.where)[0][1]
+        self.shared.focus = others if self.where == NO_SLICE else {**others, self.where: first}
+
+    def _follow_focus(self) -> None:
+        """The controls show the filter of the page, whoever set it."""
+        focus = self.shared.focus
+        held = (self.where, *self._columns)
+        where = next((name for name in held if name in focus and name in self._columns), NO_SLICE)
         with self.quietly():
-            self._values.options = offered
-            self.value = offered[0][1]
-        self.shared.focus = others if self.where == NO_SLICE else {**others, self.where: self.value}
+            self.where = where
+            self._values.options = self._offered(where, focus.get(where))
+            self._values.layout.display = "none" if where == NO_SLICE else ""
+            self.value = focus.get(where)
 
     def _focus(self, _: object) -> None:
         if not self._quiet and self.where != NO_SLICE:
@@ -124,6 +132,7 @@ class PredictionsExplorer(Explorer):
 
     # What is found ----------------------------------------------------------------------------------------------
     def answer(self) -> pl.DataFrame:
+        self._follow_focus()
         view = self.shared.view()
         joined = self.source.joined
         if joined is None:
@@ -243,7 +252,7 @@ class PredictionsExplorer(Explorer):
 def questions_of(source: Source) -> dict[str, str]:
     """What can be looked for, with the words for it; a question that needs a column that is not there is left out."""
     asked = measure.questions(source.contract)
-    held = source.joined.frame.columns if source.joined is not None else [measure.LATE]
+    held = no_rows(source.joined).columns if source.joined is not None else [measure.LATE]
     return {name: QUESTIONS[name] for name in asked if name != measure.LATE or measure.LATE in held}
 
 

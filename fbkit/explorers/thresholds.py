@@ -227,7 +227,7 @@ class ThresholdsExplorer(Explorer):
     def _numbers_said(self, now: dict[str, Any]) -> str:
         names = ["recall", "precision", "flag_rate"] + (["value_per_prediction"] if self.priced else [])
         said = [f"{charts.NAMES[name]} {charts.value_said(now.get(name), metric=name)}" for name in names]
-        return ", ".join(said) + f" now, {stage_name(self.shared.stage)}"
+        return ", ".join(said) + f" now, of {count_text(now.get('n_labelled'))} {stage_name(self.shared.stage)}"
 
     def _more_said(self) -> str:
         change = charts.move_said(self._found.move(self.threshold), currency=self._currency())

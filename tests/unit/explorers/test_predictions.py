@@ -138,6 +138,12 @@ def test_its_slice_is_the_pages_filter_both_ways(joined: FakeJoined) -> None:
     expected = find_rows(joined, "missed", period=WEEKS.periods()[1], where={"group": HOSTILE})
     assert ids(explorer) == expected.rows["prediction_id"].to_list()
     shared.clear()
+    assert (explorer.where, explorer.value) == (NO_SLICE, None), "the controls follow the page"
+    shared.focus_on("group", "g2")
+    assert (explorer.where, explorer.value) == ("group", "g2")
+    explorer.value = None
+    assert explorer.result["left"][2] == 0, "no group is empty"
+    shared.clear()
     assert "group" not in explorer.result["rule"].str.join("|").item()
     explorer.where = NO_SLICE
     assert shared.focus == {}
@@ -215,3 +221,14 @@ def test_every_control_has_a_label_and_a_tip(explorer: PredictionsExplorer) -> N
         assert isinstance(bar, ipywidgets.Dropdown)
         assert bar.description
         assert bar.tooltip
+
+
+def test_a_personal_column_is_no_slice_to_choose(joined: FakeJoined) -> None:
+    facts = joined.contract.model_dump(exclude_defaults=True, exclude={"slices"}) | {
+        "privacy": {"personal": ["region"]}
+    }
+    mine = FakeJoined(frame=joined.frame, contract=Contract.from_dict(facts), as_of=joined.as_of)
+    explorer = explorers.predictions(mine, WEEKS)
+    assert "region" in explorer.source.slices
+    assert explorer._columns == ["group"]
+    assert "EU" not in states(explorer) + json.dumps(explorer.list.content)
