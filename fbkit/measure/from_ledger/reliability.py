@@ -118,7 +118,7 @@ def _brier(ledger: Ledger, question: Question, *, weights: str | None) -> pl.Dat
         pl.col(results.UPPER).alias("brier_upper"),
         results.N,
         results.N_LABELLED,
-        results.STAGE,
+        pl.lit(question.stage.name).alias(results.STAGE),
         results.REASON,
     )
 
