@@ -64,8 +64,13 @@ def found_note(frame: pl.DataFrame, rows: Sequence[theme.Row]) -> str:
     return note if all(row["clear"] for row in rows) else f"{note}; pale: does not stand out"
 
 
-def found_slices_chart(frame: pl.DataFrame, *, title: str | None = None, subtitle: str | None = None) -> Any:
-    """Left the slice's value (dot, interval) against the rest (bar) and before (circle); right what it adds, and n."""
+def found_slices_chart(
+    frame: pl.DataFrame, *, title: str | None = None, subtitle: str | None = None, narrow: bool = False
+) -> Any:
+    """Left the slice's value (dot, interval) against the rest (bar) and before (circle); right what it adds, and n.
+
+    ``narrow`` fits a notebook's column: long names are cut short, and whole in the tooltip.
+    """
     rows = found_slices_rows(frame)
     metric, stage = str(frame[results.METRIC][0]), frame[results.STAGE][0]
     drop = any(row["reference"] is not None for row in rows)
@@ -73,8 +78,12 @@ def found_slices_chart(frame: pl.DataFrame, *, title: str | None = None, subtitl
     head = f"Slices behind the {'drop' if drop else 'loss'} of {name}" if rows else f"Slices and {name}"
     note = found_note(frame, rows)
     beside = "change" if drop else "value"
-    plot = alt.layer(*_values(metric, stage)).properties(width=300, height=alt.Step(_STEP))
-    added = alt.layer(*_added(metric, beside)).properties(width=180, height=alt.Step(_STEP))
+    plot = alt.layer(*_values(metric, stage, room=320 if narrow else 540)).properties(
+        width=230 if narrow else 300, height=alt.Step(_STEP)
+    )
+    added = alt.layer(*_added(metric, beside, width=120 if narrow else 180)).properties(
+        width=120 if narrow else 180, height=alt.Step(_STEP)
+    )
     chart = alt.hconcat(plot, added, data=theme.data(rows), spacing=14)
     return theme.finish(chart, title=title or head, subtitle=note if subtitle is None else subtitle)
 
@@ -92,8 +101,8 @@ def waiting_chart(said: str, *, title: str, subtitle: str) -> Any:
     return theme.finish(chart, title=title, subtitle=subtitle)
 
 
-def _y(*, labels: bool) -> alt.Y:
-    axis = alt.Axis(labels=labels, labelColor=theme.INK, labelPadding=8, labelLimit=540, domain=False, grid=True)
+def _y(*, labels: bool, room: int = 540) -> alt.Y:
+    axis = alt.Axis(labels=labels, labelColor=theme.INK, labelPadding=8, labelLimit=room, domain=False, grid=True)
     return alt.Y("slice:N", sort=None, title=None, axis=axis)
 
 
@@ -115,10 +124,10 @@ def _opacity() -> Any:
     return alt.condition("datum.clear", alt.value(1), alt.value(0.45))
 
 
-def _values(metric: str, stage: str | None) -> list[alt.Chart]:
+def _values(metric: str, stage: str | None, *, room: int) -> list[alt.Chart]:
     axis = alt.Axis(format=number_format(metric), title=f"{metric_name(metric)} ({stage_name(stage)})", tickCount=5)
     x = alt.X("value:Q", scale=alt.Scale(zero=False, nice=True), axis=axis)
-    chart = alt.Chart().encode(y=_y(labels=True), opacity=_opacity(), tooltip=_tooltip())
+    chart = alt.Chart().encode(y=_y(labels=True, room=room), opacity=_opacity(), tooltip=_tooltip())
     known = "isValid(datum.{0})".format
     return [
         chart.transform_filter(known("rest"))
@@ -134,15 +143,19 @@ def _values(metric: str, stage: str | None) -> list[alt.Chart]:
     ]
 
 
-def _added(metric: str, beside: str) -> list[alt.Chart]:
+def _added(metric: str, beside: str, *, width: int) -> list[alt.Chart]:
     # Parts of a percentage need a digit more than the percentage.
     digits = number_format(metric).replace(".0%", ".1%")
-    axis = alt.Axis(format=digits, title=f"what it adds to the overall {beside}", tickCount=3)
+    axis = alt.Axis(
+        format=digits,
+        title=f"adds to the {beside}" if width < 180 else f"what it adds to the overall {beside}",
+        tickCount=3,
+    )
     chart = alt.Chart().encode(y=_y(labels=False), opacity=_opacity(), tooltip=_tooltip())
     return [
         chart.mark_bar(height=10, color=theme.CURRENT).encode(x=alt.X("added:Q", axis=axis)),
         chart.transform_filter("isValid(datum.added_lower)")
         .mark_rule(strokeWidth=1.5, color=theme.INK)
         .encode(x="added_lower:Q", x2="added_upper:Q"),
-        chart.mark_text(align="left", fontSize=10, color=theme.FAINT).encode(x=alt.value(188), text="said_n:N"),
+        chart.mark_text(align="left", fontSize=10, color=theme.FAINT).encode(x=alt.value(width + 8), text="said_n:N"),
     ]

@@ -82,7 +82,7 @@ class SliceData:
 
     def _asked(self, view: View) -> tuple[Any, str]:
         """What answers for a view: the slices of its own column are all shown, whichever is in focus."""
-        narrow = _others(view)
+        narrow = others(view)
         periods = (view.reference, view.now)
         if self.source.joined is not None and view.as_of == self.source.as_of:
             rows: Any = self.source.rows(narrow)
@@ -100,7 +100,7 @@ class SliceData:
     # Over time --------------------------------------------------------------------------------------------------
     def over_time(self, view: View) -> pl.DataFrame:
         """The metric by slice and week."""
-        narrow = _others(view)
+        narrow = others(view)
         key = (narrow.filters, narrow.version, view.metric, view.by, view.stage, view.as_of)
         return self._weeks(key, lambda: self._over_time(view, narrow))
 
@@ -141,7 +141,7 @@ class SliceData:
         return find_slices(rows, weeks, metric=view.metric, stage=view.stage, depth=depth, keep_unclear=True, **how)
 
 
-def _others(view: View) -> View:
+def others(view: View) -> View:
     """The view without the filter of its own column: its slices stand beside each other."""
     return view.but(focus={name: value for name, value in view.focus.items() if name != view.by})
 

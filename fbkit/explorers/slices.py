@@ -1,7 +1,6 @@
 """Which slices moved: a metric by slice, what each adds to the change, over time, and a search for wide slices."""
 
 import html
-from collections.abc import Callable
 from typing import Any, ClassVar, Final
 
 import ipywidgets
@@ -14,9 +13,10 @@ from fbkit.charts.text import clean, is_share, metric_name, number_format, stage
 from fbkit.errors import FbkitError
 from fbkit.explorers import model
 from fbkit.explorers import slice_texts as words
-from fbkit.explorers.base import Explorer, begin, dropdown, number, slider, tie, toggle
+from fbkit.explorers.base import Explorer, begin, dropdown, number, tie, toggle
 from fbkit.explorers.filters import metric_choices
-from fbkit.explorers.slice_data import SliceData
+from fbkit.explorers.slice_controls import choose, threshold_control
+from fbkit.explorers.slice_data import SliceData, others
 from fbkit.explorers.state import Shared
 from fbkit.measure.slice_changes import SliceTable
 from fbkit.schema.period import Comparison
@@ -30,6 +30,7 @@ SORTS: Final = {
 }
 VIEWS: Final = [("now and before", "slices"), ("over time", "time"), ("search wide slices", "search")]
 _SHOWN: Final = 30
+_WIDTH: Final = "192px"
 _WHAT_IF: Final = "make the decisions anew at this threshold, instead of those that were logged"
 _DEEPEST: Final = 3
 
@@ -97,17 +98,17 @@ class SlicesExplorer(Explorer):
     # Controls ---------------------------------------------------------------------------------------------------
     def _bars(self) -> list[list[ipywidgets.Widget]]:
         columns = model.choices(self.data.columns(self.by)) or [("(no slice column)", None)]
-        shown = dropdown("Slices", VIEWS, value=self.show, tip="what the picture shows")
+        shown = dropdown("Slices", VIEWS, value=self.show, tip="what the picture shows", width=_WIDTH)
         known = dict.fromkeys(
             [*metric_choices(self.source, self.metric), (metric_name("availability"), "availability")]
         )
-        metric = dropdown("Metric", list(known), value=self.metric, tip="what is measured")
-        by = dropdown("by", columns, value=self.by, tip="the column whose values are compared")
-        stage = dropdown("Labels", self._stages(), value=self.stage, tip=model.STAGE_TIP)
+        metric = dropdown("Metric", list(known), value=self.metric, tip="what is measured", width=_WIDTH)
+        by = dropdown("by", columns, value=self.by, tip="the column whose values are compared", width=_WIDTH)
+        stage = dropdown("Labels", self._stages(), value=self.stage, tip=model.STAGE_TIP, width=_WIDTH)
         sort = dropdown("Order", list(SORTS.items()), value=self.sort, tip="which slice comes first")
         least = number("At least n", value=self.minimum, tip="hide slices with fewer predictions")
         self._switch = toggle("What if the threshold were", value=self.what_if, tip=_WHAT_IF)
-        self._slider = self._threshold_control()
+        self._slider = threshold_control(self.data, value=self.threshold, tip=_WHAT_IF)
         self._search = ipywidgets.Button(
             description="Search", icon="search", tooltip="look for conjunctions of up to three conditions"
         )
@@ -127,21 +128,6 @@ class SlicesExplorer(Explorer):
     def _stages(self) -> list[tuple[str, str]]:
         known = [name for _, name in model.STAGES]
         return [*model.STAGES, *([] if self.stage in known else [(stage_name(self.stage), self.stage)])]
-
-    def _threshold_control(self) -> Any:
-        places = self.data.places
-        if places:
-            return ipywidgets.SelectionSlider(
-                options=[(f"{place:.4g}", place) for place in places],
-                value=self.threshold,
-                description="score ≥",
-                tooltip=_WHAT_IF,
-                layout=ipywidgets.Layout(width="390px"),
-                style={"description_width": "initial"},
-            )
-        form = ".3f" if self.data.step < 0.1 else ".4g"
-        limits = self.data.limits
-        return slider("score ≥", value=self.threshold, limits=limits, step=self.data.step, tip=_WHAT_IF, form=form)
 
     def _offer(self, _: object) -> None:
         # A control that would change nothing is not shown.
@@ -277,7 +263,7 @@ class SlicesExplorer(Explorer):
         if self.show == "search":
             if self._answer.is_empty():
                 return slice_search.waiting_chart(texts["summary"], **titles)
-            return slice_search.found_slices_chart(self._answer, **titles)
+            return slice_search.found_slices_chart(self._answer, narrow=True, **titles)
         if self.show == "time":
             return slice_panels.panels_chart(self.rows(), metric=self.metric, stage=self._stage(), **titles)
         lines = self._table.records(self._order)
@@ -307,7 +293,9 @@ class SlicesExplorer(Explorer):
             texts = words.search_texts(self._answer, view)
             found = self._answer
             how = [] if found.is_empty() else [slice_search.found_note(found, slice_search.found_slices_rows(found))]
-        small = self.source.smallprint(view, words.spans(view), stage_name(stage), *how)
+        small = self.source.smallprint(
+            view if self.show == "search" else others(view), words.spans(view), stage_name(stage), *how
+        )
         return texts | {"axis": charts.value_title(self.metric, stage), "smallprint": small}
 
     def calls(self) -> list[str]:
@@ -323,24 +311,3 @@ class SlicesExplorer(Explorer):
             "from fbkit.measure.slice_changes import slice_changes",
             f"slice_changes({data}, {weeks}, metric={self.metric!a}, by={self.by!a}, stage={self.stage!a}{tried})",
         ]
-
-
-def choose(owner: traitlets.HasTraits, name: str, control: ipywidgets.Dropdown, *, said: Callable[[Any], str]) -> None:
-    """Bind a trait to a dropdown, both ways; what another explorer of the page chose becomes a choice here too."""
-    offering = False
-
-    def came(change: dict[str, Any]) -> None:
-        nonlocal offering
-        wanted = change["new"]
-        if wanted not in [value for _, value in control.options]:
-            offering = True
-            control.options = [*control.options, (said(wanted), wanted)]
-            offering = False
-        control.value = wanted
-
-    def chosen(change: dict[str, Any]) -> None:
-        if not offering:
-            setattr(owner, name, change["new"])
-
-    owner.observe(came, names=name)
-    control.observe(chosen, names="value")
