@@ -181,7 +181,7 @@ class PredictionsExplorer(Explorer):
     def _same(self) -> list[str]:
         """Columns that say the same of every row: told once, not fifty times."""
         rows = self._found.rows if self._found is not None else pl.DataFrame()
-        shown = [name for name in rows.columns if name not in ("prediction_id", "ts_pred", "score", "label")]
+        shown = [name for name in rows.columns if name not in ("prediction_id", "ts_pred", "score")]
         return [name for name in shown if rows.height > 1 and rows[name].n_unique() == 1]
 
     # The receipt ------------------------------------------------------------------------------------------------

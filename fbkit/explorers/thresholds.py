@@ -75,7 +75,8 @@ class ThresholdsExplorer(Explorer):
             style={"description_width": "initial"},
         )
         self.assemble([self._places, self._typed, *self._jumps()], self._aim(), watched=["target", "at_least"])
-        self.children = (*self.children, self._numbers)
+        *above, sharing = self.children
+        self.children = (*above, self._numbers, sharing)
         self._places.observe(self._moved, names="value")
         self._typed.observe(self._moved, names="value")
         self.observe(self._set, names="threshold")
