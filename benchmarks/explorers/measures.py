@@ -1,7 +1,7 @@
 """What is measured of single explorers and charts: moves, charts by the dozen, first pictures."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from statistics import median
 from typing import Any
@@ -22,19 +22,31 @@ class Arm:
     cell: str
     marker: str | None = None
     label: str | None = None
+    key: str | None = None
 
 
-ARMS = (
+BARE_ARMS = (
     Arm(name="(t) bare thin view", cell="bare.thin(cube)", marker=BARE_TEXT),
     Arm(name="(b) bare, values in a param, canvas", cell="bare.param(cube)", marker=BARE_TEXT),
     Arm(name="(a) bare, chart rebuilt, canvas", cell="bare.rebuilt(cube, renderer='canvas')", marker=BARE_TEXT),
     Arm(name="(a) bare, chart rebuilt, SVG", cell="bare.rebuilt(cube, renderer='svg')", marker=BARE_TEXT),
     Arm(name="(d) bare, redisplayed in an output", cell="bare.redisplayed(cube)", marker=BARE_TEXT),
     Arm(name="the bare picture in our live view", cell="ours.bare_picture(cube)"),
-    Arm(name="slices, threshold slider", cell="fb.explore.slices(thing)", label="score ≥"),
-    Arm(name="thresholds, threshold slider", cell="fb.explore.thresholds(thing)", label="score ≥"),
-    Arm(name="availability, as-of slider", cell="fb.explore.availability(thing)", label="as of"),
 )
+# Sliders over a curve's or ledger's own thresholds start near their end, and the newest as-of is the last one.
+EXPLORER_ARMS = (
+    Arm(name="slices, threshold slider", cell="fb.explore.slices(thing)", label="score ≥", key="{free}"),
+    Arm(name="thresholds, threshold slider", cell="fb.explore.thresholds(thing)", label="score ≥", key="ArrowLeft"),
+    Arm(name="availability, as-of slider", cell="fb.explore.availability(thing)", label="As known at", key="ArrowLeft"),
+)
+
+
+def arms(plan: Plan) -> tuple[Arm, ...]:
+    """All ways, with the direction in which a slider has room."""
+    free = "ArrowRight" if plan.loop.exists() else "ArrowLeft"
+    return (*BARE_ARMS, *(replace(arm, key=arm.key and arm.key.format(free=free)) for arm in EXPLORER_ARMS))
+
+
 TWELVE = (
     ("(t) bare thin views, shared runtime", "bare.twelve(cube, bare.thin_view)"),
     ("(b) bare, a bundle for each", "bare.twelve(cube, bare.param_chart)"),
@@ -77,23 +89,24 @@ class Rounds:
 
 def moves(opener: Opener, plan: Plan) -> dict[str, Any]:
     """Key press to painted picture of every way, in rounds."""
-    notebook = opener.open([plan.ours() + plan.bare() + OURS, *(arm.cell for arm in ARMS)])
+    ways = arms(plan)
+    notebook = opener.open([plan.ours() + plan.bare() + OURS, *(arm.cell for arm in ways)])
     notebook.run(0)
-    rounds = Rounds([arm.name for arm in ARMS])
+    rounds = Rounds([arm.name for arm in ways])
     for turn in range(plan.rounds):
-        for arm in in_turn(ARMS, turn):
-            rounds.take(arm.name, partial(_moved, notebook, plan, arm, turn))
-            notebook.clear(1 + ARMS.index(arm))
+        for cell, arm in in_turn(list(enumerate(ways, start=1)), turn):
+            rounds.take(arm.name, partial(_moved, notebook, plan, arm, cell, turn))
+            notebook.clear(cell)
     opener.close()
-    thin = summary([turn.total for turn in rounds.found[ARMS[0].name]])["median"]
+    thin = summary([turn.total for turn in rounds.found[ways[0].name]])["median"]
     return rounds.table(lambda found: _of_moves(found, thin))
 
 
-def _moved(notebook: Notebook, plan: Plan, arm: Arm, turn: int) -> Moves:
-    cell = 1 + ARMS.index(arm)
+def _moved(notebook: Notebook, plan: Plan, arm: Arm, cell: int, turn: int) -> Moves:
     notebook.run(cell, pictures=1)
-    # Each round sees other values than the one before it, so that nobody answers from memory.
-    key = ("ArrowRight", "ArrowLeft")[turn % 2]
+    notebook.page.wait_for_timeout(500)
+    # Where there is room, each round sees other values than the one before it.
+    key = arm.key or ("ArrowRight", "ArrowLeft")[turn % 2]
     return notebook.moves(cell, key=key, times=plan.moves, marker=arm.marker, label=arm.label, wanted=1)
 
 

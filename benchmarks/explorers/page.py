@@ -1,7 +1,7 @@
 """JupyterLab in headless Chromium as an instrument: cells that are run one by one, key presses, paints, bytes."""
 
 import statistics
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -56,6 +56,20 @@ HOOKS = r"""() => {
       if (bench.painted.size >= bench.wanted) bench.done();
     }).observe(root, { attributes: true, subtree: true, attributeFilter: ["data-painted"] });
   };
+  // An act on a page of ours: from its first event to the last picture that was painted before all was quiet.
+  bench.act = { start: null, last: null, charts: new Set() };
+  bench.arm = (event, root) => {
+    const act = bench.act = { start: null, last: null, charts: new Set() };
+    const begin = () => { act.start = performance.now(); act.charts.clear(); };
+    addEventListener(event, begin, { capture: true, once: true });
+    bench.watcher ??= new MutationObserver((changes) => {
+      const seen = changes.map((change) => change.target);
+      const { act } = bench;
+      bench.after(() => { act.last = performance.now(); for (const one of seen) act.charts.add(one); });
+    });
+    bench.watcher.observe(root, { attributes: true, subtree: true, attributeFilter: ["data-painted"] });
+  };
+  bench.quiet = (wait) => bench.act.start !== null && performance.now() - (bench.act.last ?? bench.act.start) > wait;
   // How many pictures of a cell are there, whoever drew them.
   bench.pictures = (root) => [...root.querySelectorAll(".jp-OutputArea canvas.marks, .jp-OutputArea svg.marks")].length;
   bench.until = (root, count, limit) => new Promise((resolve, reject) => {
@@ -177,7 +191,10 @@ class Notebook:
             self.page.evaluate(
                 f"marker => {{ bench.marker = new RegExp(marker); bench.seen = null; bench.watchSvg({root}); }}", marker
             )
-        self.handle(index, label).focus()
+        try:
+            self.handle(index, label).focus(timeout=8000)
+        except Error as error:
+            raise FailedError(f"no slider {label}") from error
         self.page.evaluate("() => { bench.times = []; bench.wires = []; }")
         for move in range(times + WARM_UP):
             self.page.keyboard.press(key)
@@ -185,6 +202,15 @@ class Notebook:
             self.page.wait_for_timeout(60)
         total, parts = self.page.evaluate("[bench.times, bench.wires]")
         return Moves(total[WARM_UP:], parts[WARM_UP:])
+
+    def act(self, index: int, event: str, do: Callable[[], None], *, wait: float = 0.6) -> tuple[float, int]:
+        """Do something; milliseconds from its first event of this kind to the last picture, and how many changed."""
+        root = f"document.querySelector('[data-bench=\"{index}\"] .jp-Cell-outputArea')"
+        self.page.evaluate(f"event => bench.arm(event, {root})", event)
+        do()
+        self.page.wait_for_function("wait => bench.quiet(wait)", arg=1000 * wait, timeout=20_000)
+        start, last, charts = self.page.evaluate("[bench.act.start, bench.act.last, bench.act.charts.size]")
+        return (last or start) - start, charts
 
     def _moved(self, count: int) -> None:
         try:

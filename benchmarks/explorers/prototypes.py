@@ -65,7 +65,7 @@ class Cube:
 
 
 def said(threshold: float) -> str:
-    return f"recall, threshold {threshold:.2f}"
+    return f"recall, threshold {threshold:.3f}"
 
 
 def drawn(data: Any, *params: Any, title: Any, value: str = "recall:Q") -> Any:
@@ -110,7 +110,7 @@ def prepare() -> None:
 
 
 def slider() -> ipywidgets.FloatSlider:
-    return ipywidgets.FloatSlider(value=0.3, min=0.0, max=1.0, step=0.01, description="threshold")
+    return ipywidgets.FloatSlider(value=0.3, min=0.0, max=1.0, step=0.005, description="threshold")
 
 
 def with_slider(shown: Any, move: Callable[[float], None]) -> ipywidgets.VBox:

@@ -79,20 +79,75 @@ def peers(_: Opener, plan: Plan) -> dict[str, Any]:
 
 
 def linked(opener: Opener, plan: Plan) -> dict[str, Any]:
-    """Acts on the linked page that change four charts, each until the last of them is painted."""
+    """Acts on the linked page, each until the last picture that it changes is painted."""
+    found: dict[str, Any] = {}
     notebook = opener.open([LOOP.format(folder=str(plan.loop)), "fb.explore(loop)"])
     try:
         notebook.run(0)
-        waited = [notebook.run(1, pictures=4)]
+        waited = [notebook.run(1, pictures=count) / 1000 for count in (1, 4)]
+        found["first picture, then four"] = {"seconds": round(waited[0], 2), "four": round(waited[1], 2)}
+        notebook.page.wait_for_timeout(3000)
+        for name, acts in {
+            "as-of by a day": _days_back,
+            "brush of days": _brushes,
+            "click on a slice": _clicks,
+        }.items():
+            found[name] = _times(acts(notebook, plan.moves))
     except FailedError as why:
-        return {"the page": str(why)}
-    found: dict[str, list[list[float]]] = {}
-    for turn in range(plan.rounds):
-        key = ("ArrowLeft", "ArrowRight")[turn % 2]
-        for name, label in (("as-of slider", "as of"), ("threshold slider", "score ≥")):
-            if notebook.handle(1, label).count():
-                moved = notebook.moves(1, key=key, times=plan.moves, marker=None, label=label, wanted=4)
-                found.setdefault(name, []).append(moved.total)
+        found["not measured"] = str(why)
     opener.close()
-    acts = {name: summary(rounds) for name, rounds in found.items()}
-    return {"first picture of four": {"seconds": round(median(waited) / 1000, 2)}, **acts}
+    return found
+
+
+def _times(acts: list[tuple[float, int]]) -> dict[str, float]:
+    """Figures of those acts that changed something."""
+    told = [(waited, charts) for waited, charts in acts if charts]
+    if not told:
+        return {"moves": 0}
+    return {**summary([[waited for waited, _ in told]]), "pictures": median(charts for _, charts in told)}
+
+
+def _days_back(notebook: Notebook, times: int) -> list[tuple[float, int]]:
+    handle = notebook.handle(1, "as known at (UTC)")
+    handle.focus()
+    acts = [notebook.act(1, "keydown", lambda: notebook.page.keyboard.press("ArrowLeft")) for _ in range(times)]
+    for _ in range(times):
+        notebook.act(1, "keydown", lambda: notebook.page.keyboard.press("ArrowRight"))
+    return acts
+
+
+def _box(notebook: Notebook, picture: int) -> dict[str, float]:
+    canvas = notebook.page.locator("[data-bench='1'] .fbkit-canvas canvas").nth(picture)
+    canvas.scroll_into_view_if_needed()
+    notebook.page.wait_for_timeout(300)
+    return canvas.bounding_box() or {}
+
+
+def _brushes(notebook: Notebook, times: int) -> list[tuple[float, int]]:
+    """Drag over the days of the first picture, each time to another day; the act is the last step of the drag."""
+    mouse, box = notebook.page.mouse, _box(notebook, 0)
+    start, height = box["x"] + 0.35 * box["width"], box["y"] + 0.45 * box["height"]
+    acts: list[tuple[float, int]] = []
+    mouse.move(start, height)
+    mouse.down()
+    mouse.move(start + 40, height)
+    notebook.page.wait_for_timeout(1500)
+    for turn in range(times):
+        x = start + 60 + 12 * turn
+        acts.append(notebook.act(1, "pointermove", lambda x=x: mouse.move(x, height)))
+    mouse.up()
+    mouse.dblclick(start + 10, height)
+    notebook.idle()
+    return acts
+
+
+def _clicks(notebook: Notebook, times: int) -> list[tuple[float, int]]:
+    """Click on bars of the slices: other slices in turn, as a second click on one lets it go."""
+    mouse, box = notebook.page.mouse, _box(notebook, 1)
+    acts: list[tuple[float, int]] = []
+    for turn in range(2 * times):
+        y = box["y"] + (0.35 + 0.5 * ((turn * 0.381966) % 1)) * box["height"]
+        acts.append(notebook.act(1, "click", lambda y=y: mouse.click(box["x"] + 0.4 * box["width"], y)))
+        if sum(charts > 0 for _, charts in acts) >= times:
+            break
+    return acts
