@@ -1,6 +1,7 @@
 """The joined table at one as-of time, with the account of how it came about."""
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -54,7 +55,7 @@ class Joined:
     evaluations
         Where every result frame is noted, if the loop was opened so.
     narrowed
-        To which slices :meth:`only` narrowed it; empty for the whole table.
+        To which slices :meth:`only` narrowed it, as JSON pairs of column and value; empty for the whole table.
     """
 
     rows: Table
@@ -131,8 +132,7 @@ class Joined:
         mine = pl.all_horizontal(
             pl.col(name).cast(pl.String).eq_missing(pl.lit(value)) for name, value in wanted.items()
         )
-        said = ", ".join(f"{name} = {value!r}" for name, value in sorted(wanted.items()))
-        told = " and ".join(part for part in (self.narrowed, said) if part)
+        told = json.dumps([*json.loads(self.narrowed or "[]"), *sorted(wanted.items())], ensure_ascii=False)
         return replace(self, rows=MemoryTable(self.rows.lazy().filter(mine).collect()), narrowed=told)
 
     def receipt(self, prediction_id: str) -> Receipt:

@@ -44,6 +44,8 @@ class Asked:
     contract: str
     sources: Mapping[str, str]
     versions: Mapping[str, str]
+    label_versions: str = "any"
+    narrowed: tuple[tuple[str, str | None], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -193,6 +195,10 @@ def _asked(facts: Mapping[str, Any], manifest: Mapping[str, Any]) -> Asked:
         contract=str(manifest["contract"]["sha256"]),
         sources={str(item["name"]): str(item["sha256"]) for item in sources},
         versions={str(name): str(number) for name, number in versions.items()},
+        label_versions=str(method.get("label_versions", "any")),
+        narrowed=tuple(
+            (str(name), None if value is None else str(value)) for name, value in method.get("narrowed", [])
+        ),
     )
 
 

@@ -74,7 +74,8 @@ def title(diagnosis: Diagnosis, contract: Contract) -> str:
 
 def subtitle(diagnosis: Diagnosis) -> str:
     """Both periods and the as-of time."""
-    return f"{diagnosis.current} against {diagnosis.reference}, as of {numbers.instant(diagnosis.as_of)}"
+    asked = f"{diagnosis.current} against {diagnosis.reference}, as of {numbers.instant(diagnosis.as_of)}"
+    return f"{asked}{sentences.only(diagnosis)}"
 
 
 def lead(diagnosis: Diagnosis) -> list[Block]:

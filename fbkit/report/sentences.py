@@ -19,7 +19,16 @@ def status_line(diagnosis: Diagnosis) -> str:
 def question(diagnosis: Diagnosis) -> str:
     """What was asked: metric, both periods, as-of time."""
     periods = f"{diagnosis.current} against {diagnosis.reference}"
-    return f"{diagnosis.metric}, {periods}, as of {numbers.instant(diagnosis.as_of)}"
+    return f"{diagnosis.metric}, {periods}, as of {numbers.instant(diagnosis.as_of)}{only(diagnosis)}"
+
+
+def only(diagnosis: Diagnosis) -> str:
+    """``, only region = EU`` where the question was about some predictions only; else empty."""
+    pairs = diagnosis.method.get("narrowed")
+    if not isinstance(pairs, list | tuple):
+        return ""
+    named = [f"{pair[0]} = {'(none)' if pair[1] is None else pair[1]}" for pair in pairs]
+    return f", only {' and '.join(named)}"
 
 
 def verdict(diagnosis: Diagnosis) -> str:

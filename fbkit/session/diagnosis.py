@@ -1,5 +1,6 @@
 """Triage as a user asks for it, and the verdict as a user holds it."""
 
+import json
 from dataclasses import dataclass, field, fields, replace
 from datetime import datetime
 from pathlib import Path
@@ -188,8 +189,26 @@ def triage(
         instead = "No full period of that length is mature at the as-of time, so the newest full days stand in for it."
         facts = replace(facts, warnings=(instead, *facts.warnings))
     facts = replace(facts, warnings=(*incomplete, *facts.warnings))
+    facts = replace(facts, method={**facts.method, **_rows_asked(joined)})
     call = (
-        f'fb.triage(loop.join(as_of="{joined.as_of.isoformat()}"), fb.Comparison(reference="{fixed.reference}", '
+        f'fb.triage(loop.join({_join_call(joined)}, fb.Comparison(reference="{fixed.reference}", '
         f'current="{fixed.current}"), metric="{facts.metric}", draws={draws}, seed={seed})'
     )
     return Diagnosis(**{item.name: getattr(facts, item.name) for item in fields(facts)}, joined=joined, call=call)
+
+
+def _rows_asked(joined: Joined) -> dict[str, object]:
+    """Which rows were asked about, where it is not all of them."""
+    asked: dict[str, object] = {}
+    if joined.label_versions != "any":
+        asked["label_versions"] = joined.label_versions
+    if joined.narrowed:
+        asked["narrowed"] = json.loads(joined.narrowed)
+    return asked
+
+
+def _join_call(joined: Joined) -> str:
+    asked = _rows_asked(joined)
+    versions = f', label_versions="{asked["label_versions"]}"' if "label_versions" in asked else ""
+    narrowed = "".join(f".only({json.dumps({name: value})})" for name, value in json.loads(joined.narrowed or "[]"))
+    return f'as_of="{joined.as_of.isoformat()}"{versions}){narrowed}'.replace(": null}", ": None}")

@@ -149,7 +149,10 @@ def _asked_again(
     contract, names = loop.contract, loop.contract.label_names
     label = next((name for name in names if contract.for_label(name).hash == asked.contract), None)
     at = None if newest else asked.as_of if as_of is None else as_of
-    joined = loop.join(as_of=at, label=None if contract.hash == asked.contract else label)
+    chosen = None if contract.hash == asked.contract else label
+    joined = loop.join(as_of=at, label=chosen, label_versions=asked.label_versions)
+    for name, value in asked.narrowed:
+        joined = joined.only({name: value})
     weeks = Comparison(reference=asked.reference, current=asked.current)
     try:
         return triage(joined, weeks, metric=metric or asked.metric, draws=asked.draws, seed=asked.seed)

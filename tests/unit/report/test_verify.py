@@ -163,3 +163,14 @@ def test_what_does_not_hold_is_said_in_words(folder: Path) -> None:
     assert "edited by hand: file in incident.md" in text
     assert text.splitlines()[-1].endswith("still do")
     assert "still do" not in verify_text(verify(Bundle.open(folder)), quiet=True)
+
+
+def test_a_question_about_a_slice_is_asked_of_the_slice_again(early, tmp_path: Path, variant_b: fb.Loop) -> None:
+    weeks = fb.Comparison(reference=early.reference, current=early.current)
+    made = fb.triage(early.joined.only({"region": "EU"}), weeks, draws=20)
+    assert '.only({"region": "EU"})' in made.call
+    folder = made.incident(tmp_path / "part")
+    assert Bundle.open(folder).asked.narrowed == (("region", "EU"),)
+    assert Bundle.open(folder).document.subtitle.endswith(", only region = EU")
+    assert incident.verify(folder, variant_b)["status"].unique().to_list() == [HOLDS]
+    assert incident.reopen(folder, variant_b).final
