@@ -9,10 +9,10 @@ import polars as pl
 
 from fbkit.charts import theme
 from fbkit.charts.changes import Changes, change_rows, changes_layer
+from fbkit.charts.moments import day_of_ms
 from fbkit.charts.text import (
     clean,
     count_text,
-    day_text,
     epoch_ms,
     instant_text,
     interval_text,
@@ -97,12 +97,9 @@ def _as_of(as_of: datetime, points: Sequence[theme.Row]) -> theme.Row:
 def _changes_within(points: Sequence[theme.Row], changes: Changes) -> list[theme.Row]:
     if not points:
         return []
-    start, end = (_instant(limit) for limit in (min(p["from"] for p in points), max(p["to"] for p in points)))
+    limits = min(point["from"] for point in points), max(point["to"] for point in points)
+    start, end = (datetime.fromtimestamp(limit / 1000, tz=UTC) for limit in limits)
     return change_rows(changes, start=start, end=end, width=_WIDTH)
-
-
-def _instant(milliseconds: int) -> datetime:
-    return datetime.fromtimestamp(milliseconds / 1000, tz=UTC)
 
 
 def _point(row: dict[str, Any], *, metric: str) -> theme.Row:
@@ -131,7 +128,7 @@ def _point(row: dict[str, Any], *, metric: str) -> theme.Row:
         "n": row.get("n"),
         "n_labelled": row.get("n_labelled"),
         "young": mature is not None and mature < (row.get("n") or 1),
-        "said_period": day_text(_instant(begin)),
+        "said_period": day_of_ms(begin),
         "said_value": value_text(value, metric=metric) + (f" ({clean(reason)})" if value is None and reason else ""),
         "said_interval": interval_text(row.get("lower"), row.get("upper"), metric=metric),
         "said_bounds": interval_text(row.get("bound_lower"), row.get("bound_upper"), metric=metric),

@@ -63,21 +63,38 @@ class Lines:
         )
 
 
-def lines_at(ledger: Ledger, kind: str, cut: c.Cut, *, binned: bool, day: int | None, daily: bool = True) -> Lines:
+def lines_at(
+    ledger: Ledger,
+    kind: str,
+    cut: c.Cut,
+    *,
+    binned: bool,
+    day: int | None,
+    daily: bool = True,
+    within: tuple[int, int] | None = None,
+) -> Lines:
     """The lines of a table as known at the first moment of ``day``; None is the ledger's own as-of.
 
     ``binned`` keeps the score bins of the overall counts apart, ``daily`` the days (else all lie on the first, unless
-    an earlier time is asked for). Only ``cells`` know earlier times.
+    an earlier time is asked for); ``within`` keeps the days from the first to before the last. Only ``cells`` know
+    earlier times.
     """
-    if day is None:
-        return _held(ledger, kind, cut, binned=binned, timed=False, daily=daily)
-    return _as_of(_held(ledger, kind, cut, binned=binned, timed=True), day, silence=ledger.contract.label.silence)
+    held = _held(ledger, kind, cut, binned=binned, timed=day is not None, daily=daily or day is not None)
+    return _known(held, ledger, day=day, within=within)
 
 
-def timed_lines(ledger: Ledger, cut: c.Cut, *, binned: bool, day: int | None) -> Lines:
+def timed_lines(
+    ledger: Ledger, cut: c.Cut, *, binned: bool, day: int | None, within: tuple[int, int] | None = None
+) -> Lines:
     """The lines of ``cells`` with their delays."""
-    held = _held(ledger, c.CELLS, cut, binned=binned, timed=True)
-    return held if day is None else _as_of(held, day, silence=ledger.contract.label.silence)
+    return _known(_held(ledger, c.CELLS, cut, binned=binned, timed=True), ledger, day=day, within=within)
+
+
+def _known(lines: Lines, ledger: Ledger, *, day: int | None, within: tuple[int, int] | None) -> Lines:
+    """Lines of some days as known at a time; what is left out first need not be looked at."""
+    if within is not None:
+        lines = lines.chosen((lines.day >= within[0]) & (lines.day < within[1]))
+    return lines if day is None else _as_of(lines, day, silence=ledger.contract.label.silence)
 
 
 def _held(ledger: Ledger, kind: str, cut: c.Cut, *, binned: bool, timed: bool, daily: bool = True) -> Lines:

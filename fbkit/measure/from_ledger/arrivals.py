@@ -8,11 +8,10 @@ import polars as pl
 from fbkit.ledger import columns as c
 from fbkit.ledger.ledger import Ledger
 from fbkit.ledger.view import NEVER, Lines, Marks, Whole, timed_lines
-from fbkit.measure.from_ledger.cells import Question, ask, day_of, key_frame, places, slice_numbers
+from fbkit.measure.from_ledger.cells import Question, ask, key_frame, places, slice_numbers
 from fbkit.measure.lag import cohort_frame
 from fbkit.measure.scope import Scope
 from fbkit.schema import results
-from fbkit.schema.period import Period
 
 
 def cohorts(question: Question, ages: Whole, *, level: float) -> pl.DataFrame:
@@ -62,11 +61,7 @@ def day_arrivals(ledger: Ledger, *, as_of: Any, within: int) -> tuple[int, Whole
 
 def _lines(question: Question) -> Lines:
     """The lines of the period as known at the as-of time, with their delays."""
-    lines = timed_lines(question.ledger, question.cut, binned=False, day=question.at)
-    period: Period | None = question.period
-    if period is None:
-        return lines
-    return lines.chosen((lines.day >= day_of(period.start)) & (lines.day < day_of(period.end)))
+    return timed_lines(question.ledger, question.cut, binned=False, day=question.at, within=question.days)
 
 
 def _arrived(lines: Lines) -> Marks:

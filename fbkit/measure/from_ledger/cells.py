@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import polars as pl
@@ -43,6 +43,11 @@ class Question:
         return self.period or span(self.ledger, at=self.at)
 
     @property
+    def days(self) -> tuple[int, int] | None:
+        """The first day of the period and the day after its last; None is all."""
+        return None if self.period is None else (day_of(self.period.start), day_of(self.period.end))
+
+    @property
     def as_of(self) -> datetime:
         """The as-of time of the answer."""
         return self.ledger.as_of if self.at is None else _EPOCH + self.at * _DAY
@@ -54,16 +59,13 @@ class Question:
 
     def lines(self, kind: str = c.CELLS, *, binned: bool = False) -> tuple[Lines, Marks]:
         """Lines of the period as known at the as-of time, with the labels that the stage knows, and which count."""
+        asked: dict[str, Any] = {"binned": binned, "within": self.days}
         daily = self.period is not None or self.every is not None
-        if kind != c.CELLS:
-            lines = lines_at(self.ledger, kind, self.cut, binned=binned, day=None, daily=daily)
-        elif self.stage.age is None:
-            lines = lines_at(self.ledger, kind, self.cut, binned=binned, day=self.at, daily=daily)
+        if self.stage.age is not None and kind == c.CELLS:
+            lines = _aged(timed_lines(self.ledger, self.cut, day=self.at, **asked), self)
         else:
-            lines = _aged(timed_lines(self.ledger, self.cut, binned=binned, day=self.at), self)
-        if self.period is not None:
-            first, last = (day_of(instant) for instant in (self.period.start, self.period.end))
-            lines = lines.chosen((lines.day >= first) & (lines.day < last))
+            at = self.at if kind == c.CELLS else None
+            lines = lines_at(self.ledger, kind, self.cut, day=at, daily=daily, **asked)
         if self.flag_from is not None and lines.extra is not None:
             lines = replace(lines, flagged=(lines.extra >= self.flag_from).astype(np.int64))
         return lines, self._counting(lines)
@@ -180,7 +182,12 @@ def day_of(instant: datetime) -> int:
 
 def span(ledger: Ledger, *, at: int | None = None) -> Period | None:
     """From the first day with a prediction to the last."""
-    days = lines_at(ledger, c.CELLS, (), binned=False, day=at).day
+    if at is None:
+        days = lines_at(ledger, c.CELLS, (), binned=False, day=None).day
+    else:
+        held = timed_lines(ledger, (), binned=False, day=None)
+        timing: Any = held.timing
+        days = held.day[held.day + timing.seen <= at]
     if not len(days):
         return None
     return Period(start=_EPOCH + int(days.min()) * _DAY, end=_EPOCH + (int(days.max()) + 1) * _DAY)

@@ -138,10 +138,7 @@ def _ages(ledger: Ledger, points: Sequence[float] | None) -> Whole:
 
 def _by_age(question: Question, ages: Whole) -> tuple[Array, Array, pl.DataFrame]:
     """Predictions as old as each age and those of them whose label had arrived by then, by slice."""
-    lines = timed_lines(question.ledger, question.cut, binned=False, day=question.at)
-    if question.period is not None:
-        first, last = day_of(question.period.start), day_of(question.period.end)
-        lines = lines.chosen((lines.day >= first) & (lines.day < last))
+    lines = timed_lines(question.ledger, question.cut, binned=False, day=question.at, within=question.days)
     number, held = slice_numbers(question, lines)
     timing: Any = lines.timing
     most = int(ages[-1])
