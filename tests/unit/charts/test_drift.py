@@ -86,7 +86,7 @@ def test_the_furthest_stands_first_and_what_is_not_estimable_last() -> None:
 
 
 def test_every_column_of_the_table_is_written_in_its_line() -> None:
-    drawn = chart()
+    drawn = chart(column="score")
     shown = texts(drawn)
     assert {"column", "KS distance", "adj. p", "changed on", "900 → 90", "0.001", "PSI by week"} <= set(shown)
     written = [item for item in items(drawn, "text") if item.get("text") in (*NAMES, "0.300  (0.010)")]
