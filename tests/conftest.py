@@ -19,6 +19,8 @@ os.environ["FBKIT_CACHE"] = "off"
 
 # Where a tool is missing its tests are skipped, with the command that brings it; FBKIT_REQUIRE makes that a failure.
 HOW_TO_GET = {
+    "soffice": "apt-get install libreoffice-writer-nogui",
+    "pdftotext": "apt-get install poppler-utils",
     "chromium": "apt-get install chromium fonts-liberation",
     "jupyter-repo2docker": "pip install jupyter-repo2docker",
     "jupyterlab": "pip install jupyterlab",
