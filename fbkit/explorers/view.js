@@ -144,6 +144,9 @@ async function render({ model, el }) {
       renderer: "canvas",
     });
     drawnKey = key;
+    // Vega calls it a graphics document, of which screen readers say little; a picture with a sentence is told.
+    host.setAttribute("role", "img");
+    host.removeAttribute("aria-roledescription");
     listen(embedded.view, send);
     if (Object.keys(frame.signals ?? {}).length) await update(frame);
   }
