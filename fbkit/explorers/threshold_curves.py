@@ -28,6 +28,7 @@ class Curves:
     best: dict[str, Any]
     between: tuple[float | None, float | None]
     notes: tuple[str, ...]
+    repeats: bool
     rows: list[dict[str, Any]] = field(repr=False)
 
     @property
@@ -86,8 +87,19 @@ class ThresholdsModel:
                 notes.append(f"the threshold in use, {own:.4g}: {error.what}")
         aim: dict[str, Any] = {"fit": view.reference, "target": target, "at_least": at_least, **how}
         best, between = _chosen(subject.data, view, aim)
+        # The bins of a ledger do not know which rows are one entity's; the reader is told.
+        repeats = isinstance(subject.data, Ledger) and subject.data.manifest.repeats
         rows = charts.curve_rows(by_role)
-        return Curves(by_role=by_role, moves=moves, own=own, best=best, between=between, notes=tuple(notes), rows=rows)
+        return Curves(
+            by_role=by_role,
+            moves=moves,
+            own=own,
+            best=best,
+            between=between,
+            notes=tuple(notes),
+            repeats=repeats,
+            rows=rows,
+        )
 
 
 def _chosen(data: Any, view: View, aim: dict[str, Any]) -> tuple[dict[str, Any], tuple[float | None, float | None]]:

@@ -209,16 +209,10 @@ class ThresholdsExplorer(Explorer):
         )
         now = self._held.get("current", {})
         counted = f"{count_text(now.get('n_labelled'))} labelled of {count_text(now.get('n'))} now"
-        small = ", ".join(
-            [
-                clean(self.source.name),
-                f"as of {instant_text(view.as_of)}",
-                spans,
-                stage_name(self.shared.stage),
-                counted,
-                marks,
-            ]
-        )
+        alone = ["intervals as if rows were independent, though entities repeat"] if self._found.repeats else []
+        known = f"as of {instant_text(view.as_of)}"
+        stage = stage_name(self.shared.stage)
+        small = ", ".join([clean(self.source.name), known, spans, stage, counted, marks, *alone])
         return {
             "headline": "What another threshold would give",
             "smallprint": small,

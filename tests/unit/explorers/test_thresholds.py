@@ -224,3 +224,10 @@ def test_the_drag_comes_back_under_the_name_that_the_page_listens_to(explorer: T
     assert param["select"]["nearest"]
     assert len(param["views"]) == 4
     assert "fbkit_threshold" in explorer.view._esm
+
+
+def test_repeated_entities_are_told_where_a_ledger_cannot_know_them() -> None:
+    for entities in (None, 40):
+        explorer = explorers.thresholds(random_joined(2000, seed=3, entities=entities), WEEKS)
+        said = "as if rows were independent" in explorer.view.frame["texts"]["smallprint"].replace("\n", " ")
+        assert said == (entities is not None)
