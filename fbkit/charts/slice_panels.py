@@ -36,12 +36,13 @@ def panel_rows(
     slices: Sequence[str | None],
     windows: Sequence[tuple[datetime, datetime, str]] = (),
     changes: Changes = None,
+    focused: Sequence[str | None] = (),
     labels: Mapping[Any, str] | None = None,
 ) -> list[theme.Row]:
     """Rows of the small multiples, panel by panel.
 
     ``frame`` is a result of ``metrics`` by the slice column ``by`` and time; ``slices`` are the panels in order, at
-    most 12; ``windows`` are (start, end, role) of the compared periods.
+    most 12; ``windows`` are (start, end, role) of the compared periods; ``focused`` panels are framed.
     """
     names = slice_labels(slices) if labels is None else labels
     held: dict[Any, list[dict[str, Any]]] = {value: [] for value in slices[:MOST]}
@@ -59,6 +60,7 @@ def panel_rows(
             {**panel, "part": "window", "role": role, "from": epoch_ms(start), "to": epoch_ms(end)}
             for start, end, role in windows
         ]
+        made += [panel | {"part": "focused"}] if value in focused else []
         made += [panel | mark for mark in marks]
         made += [panel | _point(row, metric=metric, windows=windows) for row in lines]
         if lines and all(row["value"] is None for row in lines):
@@ -124,6 +126,7 @@ def _layers(metric: str, stage: str | None) -> list[alt.Chart]:
         .mark_text(color=theme.FAINT, fontSize=11)
         .encode(x=alt.XValue(_WIDTH / 2), y=alt.YValue(_HEIGHT / 2), text=alt.Text("said:N")),
         _part("window").mark_rect(opacity=0.06).encode(x=alt.X("from:T", scale=utc), x2="to:T", color=colour),
+        _part("focused").mark_rect(fillOpacity=0, stroke=theme.CURRENT, strokeWidth=1.5),
         _part("change")
         .mark_rule(strokeDash=[4, 3], strokeWidth=1.2, color=theme.INK, opacity=0.7)
         .encode(x=x, tooltip=theme.tips(("said_change", "change"))),

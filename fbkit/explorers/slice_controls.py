@@ -1,5 +1,6 @@
-"""Controls of the slices explorer: a threshold on a grid or along edges, and choices that the page may add to."""
+"""Controls of the slices explorer: a threshold to try, choices that the page may add to, work for idle moments."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Any
 
@@ -8,6 +9,15 @@ import traitlets
 
 from fbkit.explorers.base import slider
 from fbkit.explorers.slice_data import SliceData
+
+
+def when_idle(act: Callable[[], None], *, after: float) -> None:
+    """Do something some seconds later, when the kernel has a moment; nothing where no loop runs (scripts, tests)."""
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        return
+    loop.call_later(after, act)
 
 
 def threshold_control(data: SliceData, *, value: float, tip: str) -> Any:

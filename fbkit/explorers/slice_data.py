@@ -76,6 +76,11 @@ class SliceData:
         tables, note = self._asked(view)
         return tables.table(view.metric, by=view.by, stage=view.stage, threshold=view.threshold), note
 
+    def get_ready(self, view: View) -> None:
+        """Make what a moved threshold is looked up in."""
+        if self.unmoved(view) is None and self.source.contract.model.task == "binary":
+            self.table(view.but(threshold=self.own))
+
     def unmoved(self, view: View) -> str | None:
         """Why another threshold cannot be tried, or None."""
         return self._asked(view)[0].unmoved(by=view.by, stage=view.stage)

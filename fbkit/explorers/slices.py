@@ -15,7 +15,7 @@ from fbkit.explorers import model
 from fbkit.explorers import slice_texts as words
 from fbkit.explorers.base import Explorer, begin, dropdown, number, tie, toggle
 from fbkit.explorers.filters import metric_choices
-from fbkit.explorers.slice_controls import choose, threshold_control
+from fbkit.explorers.slice_controls import choose, threshold_control, when_idle
 from fbkit.explorers.slice_data import SliceData, others
 from fbkit.explorers.state import Shared
 from fbkit.measure.slice_changes import SliceTable
@@ -51,6 +51,7 @@ class SlicesExplorer(Explorer):
     """
 
     FOLLOWS: ClassVar = Shared.NAMES
+    READY_AFTER: ClassVar = 1.5
     show = traitlets.Unicode("slices")
     metric = traitlets.Unicode("recall")
     by = traitlets.Unicode(allow_none=True)
@@ -94,6 +95,12 @@ class SlicesExplorer(Explorer):
         self.observe(self._offer, names="show")
         self.assemble(*bars, watched=["show", "sort", "minimum"])
         self._offer(None)
+        when_idle(self._get_ready, after=self.READY_AFTER)
+
+    def _get_ready(self) -> None:
+        """Make what the first move of the threshold needs before somebody moves it."""
+        if self.show == "slices" and self.active and not self.trouble:
+            self.data.get_ready(self.shared.view())
 
     # Controls ---------------------------------------------------------------------------------------------------
     def _bars(self) -> list[list[ipywidgets.Widget]]:
@@ -252,6 +259,7 @@ class SlicesExplorer(Explorer):
                 slices=self._slots,
                 windows=windows,
                 changes=self.source.changes,
+                focused=self._focused(),
                 labels=labels,
             )
         lines = self._table.records(self._order)

@@ -1,5 +1,6 @@
 """The slices explorer: what it shows is what is measured, at every move; clicks, filters, thresholds, weeks, search."""
 
+import asyncio
 from datetime import timedelta
 
 import numpy as np
@@ -228,6 +229,29 @@ def test_small_multiples_show_the_weekly_numbers_of_the_first_slices(joined: Fak
         assert mine == wanted.filter(pl.col("group") == name)["value"].to_list()
     explorer.view.picked = {"seq": 1, "kind": "pick", "value": 1}
     assert dict(explorer.shared.focus) == {"group": first[1]}
+
+
+def test_the_focused_panel_is_framed(joined: FakeJoined) -> None:
+    explorer = SlicesExplorer(joined, WEEKS, by="group", show="time")
+    explorer.shared.focus_on("group", "g2")
+    framed = [row["slice"] for row in explorer.view.frame["rows"] if row["part"] == "focused"]
+    assert [name.split()[0] for name in framed] == ["g2"]
+
+
+def test_what_the_first_move_needs_is_made_when_the_kernel_is_idle(
+    joined: FakeJoined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(SlicesExplorer, "READY_AFTER", 0.001)
+
+    async def shown_for_a_while() -> SlicesExplorer:
+        explorer = SlicesExplorer(joined, WEEKS, by="group")
+        await asyncio.sleep(0.05)
+        return explorer
+
+    explorer = asyncio.run(shown_for_a_while())
+    tables = explorer.data._asked(explorer.shared.view())[0]
+    assert list(tables._swept.held) == [("recall", "group", True)]
+    assert explorer.view.frame["seq"] == 1
 
 
 def test_a_search_shows_what_find_slices_returns_until_the_question_changes(joined: FakeJoined) -> None:
