@@ -124,6 +124,8 @@ class Page(ipywidgets.VBox):
             made: Any = make()
         except FbkitError as error:
             return _sentence(name, f"{error.what}. {error.next_step or ''}")
+        except Exception as error:  # noqa: BLE001, one picture that cannot be made must not keep the others away
+            return _sentence(name, f"could not be made ({type(error).__name__}: {error})")
         self.explorers[name] = made
         if name in SEEN:
             _fold(made, name)

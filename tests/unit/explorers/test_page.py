@@ -164,7 +164,12 @@ def test_what_cannot_be_made_is_a_sentence_in_its_place_and_the_rest_stays(joine
     def broken(*_: object) -> Any:
         raise fb.InputError("nothing to see", got="x", allowed="y", next_step="look elsewhere")
 
-    made = Page(source, source.view(), further={"thresholds": broken})
+    def wrong(*_: object) -> Any:
+        raise ZeroDivisionError("<b>")
+
+    made = Page(source, source.view(), further={"thresholds": broken, "predictions": wrong})
+    made.unfold("predictions")
+    assert "ZeroDivisionError: &lt;b&gt;" in made.children[4].children[2].children[0].value
     made.unfold("thresholds")
     assert "thresholds" not in made.explorers
     place = made.children[4].children[1]
