@@ -14,7 +14,7 @@ import polars as pl
 from fbkit.errors import ArgumentError, InputError
 from fbkit.ledger.ledger import Ledger
 from fbkit.ledger.store import files_of, of_files, read_manifest
-from fbkit.ledger.thin import portable
+from fbkit.ledger.thin import Portable, largest, portable
 from fbkit.schema.archive import MOST_BYTES, pack, unpack
 from fbkit.schema.contract import Contract
 from fbkit.schema.files import MANIFEST, sha256, write_file
@@ -22,6 +22,8 @@ from fbkit.schema.mask import export_frame, export_result
 
 KIND: Final = "fbkit snapshot"
 FORMAT: Final = 1
+_FEW_BYTES: Final = 8_000_000
+_FEW_SLICES: Final = 12
 _MOST_ROWS: Final = 20_000_000
 _MOST_CELLS: Final = 2_000_000
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_-]{0,59}")
@@ -74,7 +76,9 @@ def save_snapshot(
 
     What it leaves at home: see :func:`fbkit.ledger.thin.portable` for ledgers; in frames, personal columns go and the
     numbers of slices with fewer rows than the contract's minimum are masked, with a second one where a total would
-    give the first away. Equal content gives equal bytes. The file appears whole or not at all.
+    give the first away. Where a ledger needs more than 8 MB, the smallest slices of the widest columns are told
+    together, down to 12 slices and never the ones in the view's focus; ``notes`` say so. Equal content gives equal
+    bytes. The file appears whole or not at all.
 
     Parameters
     ----------
@@ -94,6 +98,7 @@ def save_snapshot(
         The file cannot be written; what stood there before is untouched.
     """
     ledgers = {"ledger": ledger} if isinstance(ledger, Ledger) else dict(ledger)
+    focus = (view or {}).get("focus")
     if not ledgers or not all(isinstance(held, Ledger) for held in ledgers.values()):
         raise ArgumentError(
             "a snapshot stands on a ledger",
@@ -105,9 +110,9 @@ def save_snapshot(
     files: dict[str, bytes] = {}
     notes: list[str] = []
     for name, held in ledgers.items():
-        made = portable(held)
-        notes += made.notes
-        files |= {f"ledgers/{name}/{file}": content for file, content in files_of(made.ledger).items()}
+        made, told = _small(held, focus if isinstance(focus, Mapping) else {})
+        notes += told
+        files |= {f"ledgers/{name}/{file}": content for file, content in made.items()}
     contract = next(iter(ledgers.values())).contract
     files |= {f"frames/{name}.parquet": _parquet(name, frame, contract) for name, frame in (frames or {}).items()}
     files |= {f"facts/{name}.json": _json(name, fact) for name, fact in (facts or {}).items()}
@@ -121,6 +126,36 @@ def save_snapshot(
             next_step="hand in a ledger of fewer slice columns, without pairs, or of a shorter time",
         )
     return write_file(path, packed)
+
+
+def _small(ledger: Ledger, focus: Mapping[str, Any]) -> tuple[dict[str, bytes], tuple[str, ...]]:
+    """The files of a ledger that may leave the machine, of a few MB: wide slice columns give way, the widest first."""
+    base = portable(ledger)
+    small, files = base.ledger, files_of(base.ledger)
+    told: dict[str, Portable] = {}
+    kept: dict[str, int] = {}
+    while sum(map(len, files.values())) > _FEW_BYTES:
+        name = _widest(small, files, kept)
+        if name is None:
+            break
+        kept[name] = max((kept.get(name) or len(small.values[name])) // 2, _FEW_SLICES)
+        small = base.ledger
+        for column, most in kept.items():
+            always = [focus[column]] if column in focus else ()
+            told[column] = largest(small, column, most=most, always=always)
+            small = told[column].ledger
+        files = files_of(small)
+    return files, (*base.notes, *(note for part in told.values() for note in part.notes))
+
+
+def _widest(ledger: Ledger, files: Mapping[str, bytes], kept: Mapping[str, int]) -> str | None:
+    """The slice column with the most bytes among those that can be told in fewer slices."""
+    sizes: dict[str, int] = {}
+    for (_, cut), content in zip(ledger.tables, files.values(), strict=False):
+        for name in cut:
+            sizes[name] = sizes.get(name, 0) + len(content)
+    wide = [name for name in sizes if kept.get(name, len(ledger.values[name])) > _FEW_SLICES]
+    return max(wide, key=lambda name: sizes[name], default=None)
 
 
 def _check_names(names: list[str]) -> None:

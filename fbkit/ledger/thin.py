@@ -88,17 +88,38 @@ def _with_no_place(contract: Contract, log: str) -> object:
 
 
 def _together(ledger: Ledger, name: str, *, minimum: int, notes: list[str]) -> Ledger:
-    key = c.slice_key(0)
-    sizes = dict(ledger.tables[c.CELLS, (name,)].group_by(key).agg(pl.col(c.ROWS).sum()).iter_rows())
-    thin = _merged(sizes, minimum=minimum)
+    thin = _merged(_sizes(ledger, name), minimum=minimum)
     if not thin:
         return ledger
     notes.append(f"{len(thin)} slices of {name} are told together: alone they have fewer than {minimum} predictions")
+    return _as_one(ledger, name, thin, label=f"slices of fewer than {minimum}")
+
+
+def largest(ledger: Ledger, name: str, *, most: int, always: Collection[str | None] = ()) -> Portable:
+    """The ledger with the ``most`` largest slices of a column, ``always`` among them; the others become one slice."""
+    sizes = _sizes(ledger, name)
     texts = ledger.values[name]
-    label = next(text for text in _labels(minimum) if text not in texts)
+    named = [code for code in sizes if (None if code is None else texts[code]) in always]
+    ranked = sorted((code for code in sizes if code not in named), key=lambda code: (-sizes[code], code or 0))
+    merged = set(ranked[max(most - len(named), 0) :])
+    if len(merged) < 2:
+        return Portable(ledger=ledger, notes=())
+    note = f"the {len(merged)} smallest slices of {name} are told together, to keep the file small"
+    return Portable(ledger=_as_one(ledger, name, merged, label=f"{len(merged)} smaller slices"), notes=(note,))
+
+
+def _sizes(ledger: Ledger, name: str) -> dict[int | None, int]:
+    key = c.slice_key(0)
+    return dict(ledger.tables[c.CELLS, (name,)].group_by(key).agg(pl.col(c.ROWS).sum()).iter_rows())
+
+
+def _as_one(ledger: Ledger, name: str, codes: Collection[int | None], *, label: str) -> Ledger:
+    """Slices become one under a name that no slice has; the texts that they had go."""
+    texts = ledger.values[name]
+    free = next(text for text in _labels(label) if text not in texts)
     lines = {
         (kind, cut): frame.with_columns(
-            pl.when(pl.col(held).is_in(list(thin), nulls_equal=True))
+            pl.when(pl.col(held).is_in(list(codes), nulls_equal=True))
             .then(pl.lit(len(texts), dtype=pl.Int32))
             .otherwise(pl.col(held))
             .alias(held)
@@ -108,8 +129,7 @@ def _together(ledger: Ledger, name: str, *, minimum: int, notes: list[str]) -> L
         else frame
         for (kind, cut), frame in ledger.tables.items()
     }
-    values = {**ledger.values, name: (*texts, label)}
-    return tidy(lines, values, edges=ledger.edges, manifest=ledger.manifest)
+    return tidy(lines, {**ledger.values, name: (*texts, free)}, edges=ledger.edges, manifest=ledger.manifest)
 
 
 def _merged(sizes: dict[int | None, int], *, minimum: int) -> set[int | None]:
@@ -125,11 +145,11 @@ def _merged(sizes: dict[int | None, int], *, minimum: int) -> set[int | None]:
     return set(thin)
 
 
-def _labels(minimum: int) -> Iterator[str]:
-    yield f"(slices of fewer than {minimum})"
+def _labels(text: str) -> Iterator[str]:
+    yield f"({text})"
     number = 2
     while True:
-        yield f"(slices of fewer than {minimum}, {number})"
+        yield f"({text}, {number})"
         number += 1
 
 

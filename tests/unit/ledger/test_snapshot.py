@@ -114,6 +114,38 @@ def test_hostile_texts_come_back_as_they_were(tmp_path: Path, ledger: Ledger) ->
     assert read_snapshot(halves).facts["notes"] == ["?"]
 
 
+def wide() -> Ledger:
+    joined = random_joined(6000, seed=6)
+    sizes = [f"r{min(i % 40, 39 - i % 7):02d}" for i in range(6000)]
+    frame = joined.frame.with_columns(region=pl.Series(sizes))
+    return build(FakeJoined(frame=frame, contract=joined.contract, as_of=joined.as_of), slices=["region", "group"])
+
+
+def test_a_wide_column_gives_way_where_the_file_would_be_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ledger = wide()
+    whole = save_snapshot(tmp_path / "whole", ledger=ledger)
+    assert read_snapshot(whole).ledger == ledger
+    monkeypatch.setattr(snap, "_FEW_BYTES", 10)
+    sizes = dict(ledger.table("region").group_by("region").agg(pl.col("n").sum()).iter_rows())
+    rarest = min(sizes, key=lambda name: (sizes[name], name))
+    file = save_snapshot(tmp_path / "small", ledger=ledger, view={"focus": {"region": rarest}})
+    assert file.stat().st_size < whole.stat().st_size
+    again = read_snapshot(file)
+    kept = set(again.ledger.values["region"])
+    assert rarest in kept
+    assert kept - {rarest} <= {
+        f"({len(sizes) - 12} smaller slices)",
+        *sorted(sizes, key=lambda name: -sizes[name])[:20],
+    }
+    assert len(kept) == 13
+    assert again.notes == (
+        f"the {len(sizes) - 12} smallest slices of region are told together, to keep the file small",
+    )
+    assert again.ledger.values["group"] == ledger.values["group"]
+    assert again.ledger.table("region")["n"].sum() == 6000
+    assert again.ledger.tables["cells", ()].equals(ledger.tables["cells", ()])
+
+
 @pytest.mark.parametrize("name", ["", "../x", "A", "a/b", "a.b", "x" * 61, "=1+1"])
 def test_names_come_from_a_fixed_alphabet(tmp_path: Path, ledger: Ledger, name: str) -> None:
     for part in ({"facts": {name: 1}}, {"frames": {name: pl.DataFrame()}}):
