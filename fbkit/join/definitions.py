@@ -35,6 +35,22 @@ def definition_warnings(frame: pl.LazyFrame, *, audit: pl.DataFrame, contract: C
     return tuple(said)
 
 
+def definition_counts(frame: pl.LazyFrame, *, audit: pl.DataFrame, contract: Contract) -> pl.DataFrame:
+    """The numbers of :func:`definition_warnings`: about (``labelled``, ``version X``, ...), rows."""
+    counted = frame.filter(pl.col("rule").is_not_null()).group_by("label_version").len().collect()
+    versions = counted.sort("label_version", nulls_last=True).rows()
+    named = [(name, rows) for name, rows in versions if name is not None]
+    found = {
+        "labelled": int(counted["len"].sum()),
+        "other definition": sum(rows for name, rows in named if name != contract.label.version),
+        **{f"version {name}": rows for name, rows in named},
+        "not stated": dict(versions).get(None, 0),
+        "set aside": int(audit.filter(pl.col("rule") == "other_definition")["rows"].sum()),
+        "definitions": len(named),
+    }
+    return pl.DataFrame(list(found.items()), schema={"about": pl.String, "rows": pl.Int64}, orient="row")
+
+
 def _unstated(versions: list[tuple[str, int]]) -> tuple[str, ...]:
     if len(versions) < 2:
         return ()

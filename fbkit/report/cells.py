@@ -208,6 +208,24 @@ class Cells:
             cell for name in names for window in WINDOWS for cell in self.at("windows", name, "count", window=window)
         ]
 
+    def definitions(self) -> list[Cell]:
+        """How many labels follow which definition, as the warnings of a join tell it."""
+        table = "label_definitions"
+        frame = self.frames.get(table)
+        about = [] if frame is None or "about" not in frame.columns else frame["about"].cast(pl.String).to_list()
+        versions = [str(name) for name in about if str(name).startswith("version ")]
+        order = [
+            "other definition",
+            "labelled",
+            *versions,
+            "not stated",
+            "labelled",
+            "set aside",
+            "definitions",
+            *versions,
+        ]
+        return [cell for name in order for cell in self.at(table, "rows", "count", about=name)]
+
     def everything(self) -> list[Cell]:
         """Every cell that a sentence may speak of, the ones that matter most first."""
         return [

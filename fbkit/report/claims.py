@@ -146,7 +146,7 @@ def topic(cells: Cells, key: str) -> list[Cell]:
         "title": cells.levels,
         "happened": lambda: cells.levels() + cells.key("observed_change", "observed_lower", "observed_upper"),
         "why": lambda: cells.steps() + smallest,
-        "warning": lambda: cells.key("open_share_current"),
+        "warning": lambda: cells.key("open_share_current") + cells.definitions(),
         "rung": lambda: cells.step(rest),
         "check": lambda: _of_check(cells, rest),
         "evidence": lambda: _of_evidence(cells, rest),
@@ -189,7 +189,7 @@ def _of_known(cells: Cells, name: str) -> list[Cell]:
         "tipping ratio": lambda: cells.key("tipping_ratio"),
         "smallest change": lambda: cells.key("minimum_detectable_change"),
         "labels alone": lambda: cells.key("tipping_ratio"),
-        "warning": lambda: cells.key("open_share_current"),
+        "warning": lambda: cells.key("open_share_current") + cells.definitions(),
     }
     return next((made() for start, made in about.items() if name.lower().startswith(start)), [])
 
@@ -259,7 +259,11 @@ def names_of(diagnosis: Diagnosis, contract: Contract | None = None) -> list[str
         found += [str(name) for name in frame["column"]]
     found += [str(change.get(name) or "") for change in diagnosis.changes for name in ("kind", "what")]
     found += [diagnosis.metric, diagnosis.owner or "", diagnosis.runbook or ""]
+    versions = diagnosis.evidence.get("label_definitions")
+    if versions is not None and "about" in versions.columns:
+        found += [str(about).removeprefix("version ") for about in versions["about"]]
     if contract is not None:
         model, label = contract.model, contract.label
+        found.append(label.version or "")
         found += [model.name, model.business_metric or "", model.runbook or "", *model.owners, label.name]
     return [name for name in found if name]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
+from fbkit.join.definitions import definition_counts
 from fbkit.join.periods import resolve
 from fbkit.schema.diagnosis import Diagnosis as DiagnosisFacts
 from fbkit.schema.incomplete import incomplete_warnings
@@ -190,6 +191,9 @@ def triage(
         facts = replace(facts, warnings=(instead, *facts.warnings))
     facts = replace(facts, warnings=(*incomplete, *facts.warnings))
     facts = replace(facts, method={**facts.method, **_rows_asked(joined)})
+    if joined.definition_warnings:
+        counts = definition_counts(joined.rows.lazy(), audit=joined.audit, contract=joined.contract)
+        facts = replace(facts, evidence={**facts.evidence, "label_definitions": counts})
     call = (
         f'fb.triage(loop.join({_join_call(joined)}, fb.Comparison(reference="{fixed.reference}", '
         f'current="{fixed.current}"), metric="{facts.metric}", draws={draws}, seed={seed})'

@@ -212,3 +212,29 @@ def test_a_diagnosis_without_frames_binds_nothing_and_says_so(make) -> None:
 )
 def test_a_cell_is_found_in_one_row_or_not_at_all(frame, row, column, value) -> None:
     assert value_at(frame, row, column) == value
+
+
+def test_labels_of_two_definitions_are_counted_in_cells(variant_b: fb.Loop) -> None:
+    from fbkit.schema.contract import Contract
+
+    folder = fb.samples.path("recall_drop") / "variant_b"
+    facts = variant_b.contract.model_dump(mode="json", exclude_defaults=True)
+    contract = Contract.from_dict({**facts, "label": {**facts["label"], "version": "2"}})
+    outcomes = pl.read_parquet(folder / "outcomes/*.parquet")
+    stated = pl.int_range(pl.len()) % 10
+    mixed = outcomes.with_columns(
+        label_version=pl.when(stated < 6).then(pl.lit("2")).when(stated < 9).then(pl.lit("1"))
+    )
+    diagnosis = fb.triage(fb.open_loop(folder, contract=contract, outcomes=mixed).join(), draws=0)
+    said_ = [text for text in diagnosis.warnings if "version" in text]
+    assert len(said_) == 3
+    bound = claims(diagnosis, contract=contract).filter(pl.col("sentence").is_in(said_))
+    assert bound["frame"].unique().to_list() == ["label_definitions"]
+    assert [json.loads(row)["about"] for row in bound["row"]] == [
+        "other definition",
+        "labelled",
+        "version 1",
+        "not stated",
+        "labelled",
+        "set aside",
+    ]
