@@ -246,4 +246,5 @@ def widen(least: Array, greatest: Array, value: Array) -> tuple[Array, Array]:
 
 
 def _array(cells: pl.DataFrame, column: str) -> Array:
-    return cells.get_column(column).cast(pl.Float64).fill_null(0.0).to_numpy()
+    values = cells.get_column(column).cast(pl.Float64)
+    return (values.fill_null(0.0) if values.null_count() else values).to_numpy()

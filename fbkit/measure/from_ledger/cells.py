@@ -327,8 +327,16 @@ def places(question: Question, day: Whole) -> tuple[list[datetime | None], Whole
     if question.every is None or not len(day):
         return [limits.start if limits else None], np.zeros(len(day), dtype=np.int64)
     first = int(day.min())
-    days = pl.Series(np.arange(first, int(day.max()) + 1), dtype=pl.Int32).cast(pl.Date)
-    starts = days.dt.truncate(question.every)
-    distinct = starts.unique().sort()
-    lookup = np.searchsorted(distinct.to_physical().to_numpy(), starts.to_physical().to_numpy())
-    return distinct.cast(pl.Datetime("us")).dt.replace_time_zone("UTC").to_list(), lookup[day - first].astype(np.int64)
+    days = np.arange(first, int(day.max()) + 1)
+    distinct, lookup = np.unique(_starts(days, question.every), return_inverse=True)
+    return [_EPOCH + start * _DAY for start in distinct.tolist()], lookup[day - first].astype(np.int64)
+
+
+def _starts(days: Whole, every: str) -> Whole:
+    """The first day of each day's time cell."""
+    if every == "1d":
+        return days
+    if every == "1w":
+        return days - (days - c.FIRST_MONDAY) % c.DAYS_OF_WEEK
+    dates = pl.Series(days, dtype=pl.Int64).cast(pl.Int32).cast(pl.Date)
+    return dates.dt.truncate(every).to_physical().cast(pl.Int64).to_numpy()
