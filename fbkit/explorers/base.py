@@ -231,7 +231,7 @@ def _what_came_back(kind: Any, value: Any) -> tuple[Any, ...]:
 
 
 def _paragraph(text: str) -> str:
-    return f'<p style="margin:4px 0 8px;line-height:1.45;max-width:900px" aria-live="polite">{html.escape(text)}</p>'
+    return f'<p style="margin:4px 0 8px;line-height:1.45;max-width:900px">{html.escape(text)}</p>'
 
 
 def _wrapping() -> ipywidgets.Layout:

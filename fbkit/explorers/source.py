@@ -216,6 +216,20 @@ class Source:
             return Subject(data=self._ledger(narrow, columns), options=options)
         return self._of_ledger(narrow, columns, bins=bins, options=options)
 
+    def sliced(self, view: View) -> tuple[Subject, str, str | None] | None:
+        """Where one slice is looked at: the ledger by its column, and the slice's line in what it answers.
+
+        Counts of a slice stand in the ledger by that column, so that a click on it need not count its rows anew. None
+        where another number of slices is looked at, or the column or the period is not counted.
+        """
+        if len(view.filters) != 1 or not self.counts or not _whole_days(view):
+            return None
+        ((column, value),) = view.filters
+        if column not in self.slices:
+            return None
+        subject = self.subject(view.but(focus=MappingProxyType({})), by=column, bins=False)
+        return subject, column, value
+
     def rows(self, view: View) -> JoinedLike | None:
         """The joined rows of a view's slices and version as known at the source's own as-of; None without rows."""
         if self.joined is None:

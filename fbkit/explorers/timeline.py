@@ -17,7 +17,7 @@ from fbkit.schema.period import Comparison, Period, floor_day
 
 GRAINS = [("day", "1d"), ("week", "1w")]
 _MOST_DAYS = 70
-_COUNTS = [results.PERIOD_START, "availability", "n_mature"]
+_COUNTS = ["availability", "n_mature"]
 
 
 class TimelineExplorer(Explorer):
@@ -54,10 +54,16 @@ class TimelineExplorer(Explorer):
 
     def answer(self) -> pl.DataFrame:
         view = self.shared.view()
+        bins = view.metric not in results.RATE_METRICS
+        one = None if bins else self.source.sliced(view)
+        if one is not None:
+            subject, column, value = one
+            self._said = subject.note
+            both = timeline(subject, view, every=self.grain, by=column)
+            return both.filter(pl.col(column).eq_missing(pl.lit(value))).drop(column)
         # The ledger by slice, which the explorers beside it need too, answers this as well.
         by = view.by if view.by in self.source.slices else ()
-        own = self.source.joined is None
-        subject = self.source.subject(view, by=() if own else by, bins=view.metric not in results.RATE_METRICS)
+        subject = self.source.subject(view, by=() if self.source.joined is None else by, bins=bins)
         self._said = subject.note
         return timeline(subject, view, every=self.grain)
 
@@ -119,9 +125,10 @@ def _grain(view: View) -> str:
     return "1d" if view.current.end - view.reference.start <= timedelta(days=_MOST_DAYS) else "1w"
 
 
-def timeline(subject: Any, view: View, *, every: str) -> pl.DataFrame:
+def timeline(subject: Any, view: View, *, every: str, by: str | None = None) -> pl.DataFrame:
     """Metric by time with the share of labels that are known beside it."""
-    values = metrics(subject.data, view.metric, every=every, stage=view.stage, **subject.options)
-    known = availability(subject.data, every=every, **subject.options)
-    beside = known.rename({results.VALUE: "availability"}).select(_COUNTS)
-    return values.join(beside, on=results.PERIOD_START, how="left", maintain_order="left")
+    values = metrics(subject.data, view.metric, by=by, every=every, stage=view.stage, **subject.options)
+    known = availability(subject.data, by=by, every=every, **subject.options)
+    keys = [*([] if by is None else [by]), results.PERIOD_START]
+    beside = known.rename({results.VALUE: "availability"}).select(*keys, *_COUNTS)
+    return values.join(beside, on=keys, how="left", maintain_order="left", nulls_equal=True)

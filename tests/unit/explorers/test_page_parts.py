@@ -137,6 +137,11 @@ def test_the_timeline_shows_what_metrics_says_and_follows_the_state(joined: fb.J
     explorer.shared.focus_on("region", "EU")
     narrow = fb.metrics(joined.only({"region": "EU"}), "recall", every="1d")
     assert explorer.result["n"].to_list() == narrow["n"].to_list()
+    assert explorer.result["value"].to_list() == pytest.approx(narrow["value"].to_list(), nan_ok=True)
+    explorer.shared.focus_on("device", "web")
+    both = fb.metrics(joined.only({"region": "EU", "device": "web"}), "recall", every="1d")
+    assert explorer.result["n"].to_list() == both["n"].to_list()
+    explorer.shared.clear("device")
     explorer.shared.metric = "brier"
     assert "Brier" in explorer.summary
     explorer.grain = "1w"
