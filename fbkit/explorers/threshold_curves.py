@@ -28,6 +28,7 @@ class Curves:
     best: dict[str, Any]
     between: tuple[float | None, float | None]
     notes: tuple[str, ...]
+    counted: bool
     repeats: bool
     rows: list[dict[str, Any]] = field(repr=False)
 
@@ -88,6 +89,7 @@ class ThresholdsModel:
         aim: dict[str, Any] = {"fit": view.reference, "target": target, "at_least": at_least, **how}
         best, between = _chosen(subject.data, view, aim)
         # The bins of a ledger do not know which rows are one entity's; the reader is told.
+        counted = isinstance(subject.data, Ledger)
         repeats = isinstance(subject.data, Ledger) and subject.data.manifest.repeats
         rows = charts.curve_rows(by_role)
         return Curves(
@@ -97,6 +99,7 @@ class ThresholdsModel:
             best=best,
             between=between,
             notes=tuple(notes),
+            counted=counted,
             repeats=repeats,
             rows=rows,
         )

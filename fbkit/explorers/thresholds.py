@@ -107,18 +107,21 @@ class ThresholdsExplorer(Explorer):
     def _jumps(self) -> list[ipywidgets.Widget]:
         best = _button("Best", "go to the amber threshold")
         own = _button("In use", "go back to the contract's threshold")
-        best.on_click(lambda _: self._jump((self._found.best or {}).get("threshold")))
-        own.on_click(lambda _: self._jump(self._found.own))
+        best.on_click(lambda _: self._jump("best"))
+        own.on_click(lambda _: self._jump("own"))
         return [best, own] if self.source.contract.decision.threshold is not None else [best]
 
-    def _jump(self, threshold: float | None) -> None:
-        if threshold is not None:
-            self.go(threshold)
+    def _jump(self, mark: str) -> None:
+        found = getattr(self, "_found", None)
+        place = None if found is None else found.own if mark == "own" else found.best.get("threshold")
+        if place is not None:
+            self.go(place)
 
     # Moving -----------------------------------------------------------------------------------------------------
     def go(self, threshold: float) -> None:
         """Move the handle to the nearest threshold of the curve; the explorers that share the state follow."""
-        self.shared.threshold = self._found.nearest(threshold)
+        if hasattr(self, "_found"):  # without curves there is nowhere to go
+            self.shared.threshold = self._found.nearest(threshold)
 
     def _moved(self, change: dict[str, Any]) -> None:
         if not self._quiet and change["new"] is not None:
@@ -185,11 +188,13 @@ class ThresholdsExplorer(Explorer):
 
     def calls(self) -> list[str]:
         view = self.shared.view()
-        data = "ledger" if self.source.joined is None else "joined.ledger()"
+        data = "ledger" if self._found.counted else "joined"
+        made = ["ledger = joined.ledger()"] if self._found.counted and self.source.joined is not None else []
         how = f"stage={view.stage!a}"
         aim = f"target={self.target!a}, at_least={self.at_least!r}, {how}"
         moves = f"threshold_moves({data}, before={self._found.own!r}, period='{view.now}', {how})"
         return [
+            *made,
             *(f"fb.threshold_curve({data}, period='{period}', {how})" for period in (view.reference, view.now)),
             f"fb.choose_threshold({data}, fit='{view.reference}', judge='{view.now}', {aim})",
             *(

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+import fbkit as fb
 from fbkit import explorers
 from fbkit.charts.render import to_spec
 from fbkit.errors import ArgumentError
@@ -231,3 +232,33 @@ def test_repeated_entities_are_told_where_a_ledger_cannot_know_them() -> None:
         explorer = explorers.thresholds(random_joined(2000, seed=3, entities=entities), WEEKS)
         said = "as if rows were independent" in explorer.view.frame["texts"]["smallprint"].replace("\n", " ")
         assert said == (entities is not None)
+
+
+def test_the_code_computes_the_frames_that_are_shown(joined: FakeJoined, explorer: ThresholdsExplorer) -> None:
+    calls = explorer.calls()
+    ledger = build(joined)
+    known = {"fb": fb, "joined": joined, "ledger": ledger}
+    assert calls[0] == "ledger = joined.ledger()"
+    shown = [eval(call, known) for call in calls[1:3]]
+    assert [frame["threshold"].to_list() for frame in shown] == [
+        frame["threshold"].to_list() for frame in explorer._found.by_role.values()
+    ]
+    best = eval(calls[3], known)
+    assert best["threshold"].item() == explorer._found.best["threshold"]
+
+
+def test_without_curves_a_move_goes_nowhere_and_the_reason_stays(
+    joined: FakeJoined, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise ArgumentError("no curve today", got="x", allowed="y", next_step="wait")
+
+    monkeypatch.setattr("fbkit.explorers.threshold_curves.threshold_curve", fail)
+    explorer = explorers.thresholds(joined, WEEKS)
+    assert explorer.trouble == "no curve today. wait"
+    explorer._places.value = 0.5
+    explorer.go(0.3)
+    for button in explorer._jumps():
+        button.click()
+    assert explorer.shared.threshold is None
+    assert explorer.trouble == "no curve today. wait"
