@@ -14,7 +14,7 @@ from tests.unit.charts.test_pictures import CHARTS
 # Okabe and Ito (2008); lighter ones of them stand on white only beside their name and number in ink.
 OKABE_ITO = {"#e69f00", "#56b4e9", "#009e73", "#f0e442", "#0072b2", "#d55e00", "#cc79a7", "#000000"}
 NAMED_BESIDE = {"#e69f00", "#56b4e9", "#999999", theme.OTHER}
-TEXTS = (theme.INK, theme.FAINT)
+TEXTS = (theme.INK, theme.FAINT, theme.REFERENCE, theme.CURRENT)  # values stand in the colour of their period
 MARKS = (theme.REFERENCE, theme.CURRENT, *FAMILY_COLOURS.values())
 
 
