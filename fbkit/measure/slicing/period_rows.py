@@ -21,6 +21,7 @@ from fbkit.schema.protocols import JoinedLike
 _FINAL, _ENTITY, _KIND, _FLAG, _BINARY = "\0final", "\0entity", "\0kind", "\0flag", "\0binary"
 _NONE: Final = 2
 _KEPT: Final = 3
+_ANSWERS: Final = 64
 
 
 class Cut:
@@ -51,7 +52,7 @@ class PeriodRows:
         )
         self.frame = frame
         self.served = joined.contract.model.task == "binary" and bool(frame.get_column(_BINARY).all())
-        self._made, self._cuts = Kept(_KEPT), Kept(_KEPT)
+        self._made, self._cuts, self._answers = Kept(_KEPT), Kept(_KEPT), Kept(_ANSWERS)
 
     def _read(self, *columns: pl.Expr) -> pl.DataFrame:
         time = pl.col("ts_pred")
@@ -62,8 +63,11 @@ class PeriodRows:
         """The slices of a column as text; ``key`` names it."""
         return self._cuts(key, lambda: Cut(self._read(text.cast(pl.String).alias("text")).to_series()))
 
-    def rows(self, cut: Cut | None, *, final: bool) -> CellRows:
+    def rows(self, key: str | None, cut: Cut | None, *, final: bool) -> CellRows:
         """Rows of the whole and of each slice."""
+        return self._answers(("rows", key, final), lambda: self._count(cut, final=final))
+
+    def _count(self, cut: Cut | None, *, final: bool) -> CellRows:
         inside = self._inside(final=final)
         kind, flag, mature = (self.frame.get_column(name).to_numpy() for name in (_KIND, _FLAG, "mature"))
         labelled, decided = inside & (kind < _NONE), inside & (flag < _NONE)
@@ -86,8 +90,11 @@ class PeriodRows:
         self, measure: Total, key: str | None, cut: Cut | None, *, final: bool, threshold: float | None = None
     ) -> dict[str, Array]:
         """A measure's sums of the whole and of each slice, at the logged decisions or at any threshold."""
-        parts = [part.logged(measure, threshold=threshold) for part in self._decided(key, cut, final=final)]
-        return _beside(parts)
+
+        def ask() -> dict[str, Array]:
+            return _beside([part.logged(measure, threshold=threshold) for part in self._decided(key, cut, final=final)])
+
+        return ask() if threshold is not None else self._answers((measure.name, key, final), ask)
 
     def swept(self, measure: Total, key: str | None, cut: Cut | None, *, final: bool) -> dict[str, Array]:
         """The same at every threshold of the grid, on the first axis."""

@@ -113,7 +113,7 @@ class RowTables:
         )  # fmt: skip
 
     def _rows(self, by: str | None, *, final: bool) -> CellRows:
-        parts = [part.rows(cut, final=final) for part, _, cut in self._cuts(by)]
+        parts = [part.rows(key, cut, final=final) for part, key, cut in self._cuts(by)]
         names = CellRows.__slots__
         return CellRows(**self._aligned(by, [{name: getattr(part, name) for name in names} for part in parts]))
 
@@ -122,6 +122,9 @@ class RowTables:
 
     def _cuts(self, by: str | None) -> list[tuple[PeriodRows, str | None, Cut | None]]:
         """The rows of each period with their slices."""
+        return self._texts(("cuts", by), lambda: self._cut(by))
+
+    def _cut(self, by: str | None) -> list[tuple[PeriodRows, str | None, Cut | None]]:
         if by is None:
             return [(part, None, None) for part in self.parts]
         key, text = f"{by} {self.periods[0]}", self._text(by)
@@ -129,7 +132,7 @@ class RowTables:
 
     def _values(self, by: str | None) -> list[str | None]:
         """The slices of both periods in order, null last."""
-        return self._texts(by, lambda: self._found(by))
+        return self._texts(("values", by), lambda: self._found(by))
 
     def _found(self, by: str | None) -> list[str | None]:
         found = {value for _, _, cut in self._cuts(by) if cut is not None for value in cut.values}
