@@ -14,12 +14,13 @@ from typing import Any, Final
 import polars as pl
 
 from fbkit.errors import ArgumentError, InputError
+from fbkit.report.asked import Asked, asked_of
 from fbkit.report.document import Block, Document
 from fbkit.report.files import MANIFEST, sha256
 from fbkit.report.stored import from_stored, lead_from_stored
 from fbkit.report.told import diagnosis_of
 from fbkit.schema.diagnosis import Diagnosis
-from fbkit.schema.period import Period, parse_instant
+from fbkit.schema.period import parse_instant
 
 FORMATS: Final = ("fbkit-incident-1",)
 DIAGNOSIS: Final = "diagnosis.json"
@@ -27,25 +28,7 @@ DOCUMENT: Final = "data/document.json"
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9_.-]{0,99}")
 _LARGEST: Final = 64 * 1024 * 1024
 _MOST_FILES: Final = 2_000
-_MOST_DRAWS: Final = 10_000
 _MOST_CELLS: Final = 5_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Asked:
-    """The question that a bundle answers, as it was put."""
-
-    metric: str
-    reference: Period
-    current: Period
-    as_of: datetime
-    draws: int
-    seed: int
-    contract: str
-    sources: Mapping[str, str]
-    versions: Mapping[str, str]
-    label_versions: str = "any"
-    narrowed: tuple[tuple[str, str | None], ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -124,7 +107,7 @@ class Bundle:
     def asked(self) -> Asked:
         """What was asked, of which logs, with which versions."""
         try:
-            return _asked(self.facts, self.manifest)
+            return asked_of(self.facts, self.manifest)
         except (KeyError, TypeError, ValueError, AttributeError, ArgumentError) as error:
             raise _damaged("the question cannot be read from it", str(error).splitlines()[0][:120]) from error
 
@@ -177,29 +160,6 @@ class Bundle:
         """What was appended later, oldest first."""
         found = self.manifest.get("history")
         return [item for item in found if isinstance(item, Mapping)] if isinstance(found, list) else []
-
-
-def _asked(facts: Mapping[str, Any], manifest: Mapping[str, Any]) -> Asked:
-    method, sources, versions = facts["method"], manifest.get("sources") or [], manifest.get("versions") or {}
-    draws, seed = int(method["draws"]), int(method["seed"])
-    # Somebody else's number: it must not be able to fill this machine's memory.
-    if not 0 <= draws <= _MOST_DRAWS or seed < 0:
-        raise ValueError(f"{draws} draws, seed {seed}")
-    return Asked(
-        metric=str(facts["metric"]),
-        reference=Period.parse(str(facts["reference"])),
-        current=Period.parse(str(facts["current"])),
-        as_of=parse_instant(str(facts["as_of"])),
-        draws=draws,
-        seed=seed,
-        contract=str(manifest["contract"]["sha256"]),
-        sources={str(item["name"]): str(item["sha256"]) for item in sources},
-        versions={str(name): str(number) for name, number in versions.items()},
-        label_versions=str(method.get("label_versions", "any")),
-        narrowed=tuple(
-            (str(name), None if value is None else str(value)) for name, value in method.get("narrowed", [])
-        ),
-    )
 
 
 def read_inside(folder: Path, name: str) -> bytes | None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from fbkit.errors import ArgumentError, ContractError
-from fbkit.report.bundle import Asked, Bundle
+from fbkit.report.asked import Asked
+from fbkit.report.bundle import Bundle
 from fbkit.schema.contract import Contract
 from fbkit.schema.period import Comparison
 from fbkit.session.diagnosis import Diagnosis, triage

@@ -189,3 +189,29 @@ def test_then_and_now_stand_side_by_side(folder: Path, early, final) -> None:
     assert rows["open_share"]["then"] == pytest.approx(1.0, abs=1e-4)
     assert rows["open_share"]["now"] == 0.0
     assert rows["availability_current"]["now"] == pytest.approx(0.698, abs=5e-4)
+
+
+def test_names_of_a_hostile_bundle_are_only_text(folder: Path, final) -> None:
+    """Whoever writes a bundle writes its hashes too; his words still run nowhere."""
+    import hashlib
+
+    evil = "<script>alert(1)</script>[x](http://evil)|\u202e"
+    path = folder / "diagnosis.json"
+    facts = json.loads(path.read_text(encoding="utf-8"))
+    for part in facts["contributions"]:
+        part["cause"], part["where"] = evil, evil
+    facts["verdict"] = evil
+    path.write_text(json.dumps(facts), encoding="utf-8")
+    manifest = json.loads((folder / "manifest.json").read_text(encoding="utf-8"))
+    for item in manifest["files"]:
+        if item["name"] == "diagnosis.json":
+            item["sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    (folder / "manifest.json").write_text(json.dumps(manifest), encoding="utf-8")
+    reopen(Bundle.open(folder), final, clock=CLOCK)
+    page = (folder / "incident.html").read_text(encoding="utf-8")
+    assert "<script" not in page
+    assert "&lt;script&gt;alert(1)" in page
+    text = (folder / "incident.md").read_text(encoding="utf-8")
+    assert "<script" not in text
+    assert "http://evil" not in text
+    assert "\u202e" not in text + page
