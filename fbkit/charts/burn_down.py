@@ -74,9 +74,7 @@ def burn_down_chart(
         scale=alt.Scale(type="utc", nice=False),
         axis=alt.Axis(format="%-d %b", title="known at midnight (UTC)", tickCount=8),
     )
-    y = alt.Y(
-        "value:Q", axis=alt.Axis(format=",.0f", tickMinStep=1, title="labels missing to the promise", tickCount=6)
-    )
+    y = alt.Y("value:Q", axis=alt.Axis(format=",.0f", tickMinStep=1, title="labels still missing", tickCount=6))
     points = alt.Chart().transform_filter("datum.part === 'point'").encode(x=x, color=colour)
     tooltip = theme.tips(
         ("kind", "line"),

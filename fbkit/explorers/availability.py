@@ -1,6 +1,6 @@
 """Are the labels there: over time by slice, by cohort and age, down to the promise, and how fast they arrive."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any, ClassVar, Final
 
 import ipywidgets
@@ -201,8 +201,7 @@ class AvailabilityExplorer(Explorer):
         if self.show == "time":
             drawn |= {"by": self._column, "windows": self._windows()}
         if self.show == "cohorts":
-            promise = self.model.promise
-            drawn |= {"promise": (promise.age / timedelta(days=1), None if promise.of_usual else promise.minimum)}
+            drawn |= {"promise": self.model.judged}
         return drawn
 
     def rows(self) -> list[dict[str, Any]]:

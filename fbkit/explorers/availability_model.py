@@ -41,6 +41,13 @@ class AvailabilityModel:
         self._daily: dict[datetime, tuple[int, int]] = {}
         self._values: dict[object, list[str | None]] = {}
 
+    @property
+    def judged(self) -> tuple[float, float | None] | None:
+        """The age in days at which the contract's promise is judged, and the share of all predictions it asks for."""
+        if self.promise.minimum is None:
+            return None
+        return self.promise.age / DAY, None if self.promise.of_usual else self.promise.minimum
+
     def _subject(self, view: View, *, by: str | None = None) -> Subject:
         subject = self.source.subject(view, by=by, bins=False)
         self.note = subject.note

@@ -60,7 +60,7 @@ def _cohorts(model: AvailabilityModel, _: View, frame: pl.DataFrame, __: str | N
 
 
 def _burn_down(model: AvailabilityModel, view: View, frame: pl.DataFrame, _: str | None) -> Said:
-    headline = "Labels still missing to the promise"
+    headline = "Labels still missing" if model.promise.minimum is None else "Labels still missing to the promise"
     small = "forecast: if the rest comes as it did for mature cohorts"
     if frame.is_empty():
         return headline, small, f"There are no predictions in {span_text(view.now)}, as known then."

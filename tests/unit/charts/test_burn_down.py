@@ -80,7 +80,7 @@ def test_changes_are_drawn_within_the_cohorts_life() -> None:
 
 def test_axes_name_their_unit() -> None:
     told = texts(burn_down_chart(path()))
-    assert "labels missing to the promise" in told
+    assert "labels still missing" in told
     assert "known at midnight (UTC)" in told
 
 

@@ -267,6 +267,14 @@ def test_what_travels_is_small_and_holds_no_ids(explorer: AvailabilityExplorer) 
         assert len(sent) < 100_000
 
 
+def test_without_a_promise_nothing_is_called_one() -> None:
+    explorer = AvailabilityExplorer(random_joined(800, days=30), WEEKS, show="cohorts")
+    assert not any("promised" in row for row in explorer.view.frame["rows"])
+    explorer.show = "burn_down"
+    assert explorer.view.frame["texts"]["headline"] == "Labels still missing"
+    assert "no promise in the contract" in explorer.summary
+
+
 def test_wrong_arguments_are_refused(joined: FakeJoined) -> None:
     with pytest.raises(ArgumentError, match="no such view"):
         AvailabilityExplorer(joined, WEEKS, show="cohort")
