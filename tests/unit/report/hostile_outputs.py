@@ -6,6 +6,7 @@ import tempfile
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,8 +22,12 @@ from fbkit.explorers.page import LATER
 from fbkit.explorers.rows_view import RowsView
 from fbkit.explorers.view import LiveChart
 from fbkit.ledger.snapshot import read_snapshot
+from fbkit.report.bundle import Bundle
 from fbkit.report.contract_page import ContractPage
+from fbkit.report.diff import diff, diff_text
+from fbkit.report.reopen import reopen
 from fbkit.report.serial import to_csv
+from fbkit.report.verify import verify, verify_text
 from tests.unit.report.hostile_world import CLOCK, PAYLOADS, WEEKS, hostile_diagnosis, hostile_joined, text
 
 # What of a widget's synchronised state its page shows as plain text.
@@ -75,6 +80,7 @@ def _documents(made: Outputs, joined: Any, diagnosis: Any, folder: Path) -> None
             targets[file.suffix][name] = file.read_text(encoding="utf-8")
         elif name.endswith(".vl.json"):
             made.spec[name] = json.loads(file.read_text(encoding="utf-8"))
+    _later(made, diagnosis, bundle)
     made.docx = (bundle / "incident.docx").read_bytes()
     made.pdf = (bundle / "incident.pdf").read_bytes()
     made.html["card"] = diagnosis._repr_html_()
@@ -92,6 +98,20 @@ def _documents(made: Outputs, joined: Any, diagnosis: Any, folder: Path) -> None
         frame = fb.metrics(joined, "recall", by=by)
         made.markdown[f"metrics by {by}"] = markdown_table(frame)
         made.csv[f"metrics by {by}"] = to_csv(frame).decode()
+
+
+def _later(made: Outputs, diagnosis: Any, bundle: Path) -> None:
+    """What is said of a bundle when it is checked, compared with another, and opened again."""
+    checked = verify(Bundle.open(bundle))
+    made.terminal["verify"], made.csv["verify"] = verify_text(checked), to_csv(checked).decode()
+    noted = diagnosis.annotate(text("note", "script"), author=text("note", "element"))
+    another = noted.incident(bundle.with_name("another"), clock=CLOCK)
+    changed = diff(Bundle.open(bundle), Bundle.open(another))
+    made.terminal["diff"], made.csv["diff"] = diff_text(changed), to_csv(changed).decode()
+    later = replace(diagnosis, as_of=diagnosis.as_of + timedelta(days=7))
+    reopen(Bundle.open(another), later, call=text("note", "script"), clock=CLOCK)
+    made.html["reopened bundle"] = (another / "incident.html").read_text(encoding="utf-8")
+    made.markdown["reopened bundle"] = (another / "incident.md").read_text(encoding="utf-8")
 
 
 def _page(made: Outputs, page: Any, name: str, folder: Path) -> None:
