@@ -15,6 +15,19 @@ CELLS = [
     "thresholds = fb.explore.thresholds(joined)\nthresholds",
     "predictions = fb.explore.predictions(joined)\npredictions",
     "card = fb.explore.triage(diagnosis)\ncard",
+    r"""
+import polars as pl
+from fbkit.schema.contract import Contract
+from fbkit.testing.frames import FakeJoined, random_joined
+made = random_joined(500, seed=3, groups=4, days=28)
+evil = ["<img src=x onerror='pwned=1'>", "'];pwned=1//", "${pwned=1}", "</script><script>pwned=1</script>"]
+named = pl.col("group").replace_strict(dict(zip(["g0", "g1", "g2", "g3"], evil)))
+ids = pl.concat_str([pl.lit("<svg onload=pwned=1>"), pl.col("prediction_id")]).alias("prediction_id")
+facts = made.contract.model_dump(exclude_defaults=True) | {"slices": {"columns": ["group"]}}
+hostile = FakeJoined(frame=made.frame.with_columns(named, ids), contract=Contract.from_dict(facts), as_of=made.as_of)
+weeks = fb.Comparison(reference="2026-04-05..2026-04-12", current="2026-04-12..2026-04-19")
+rows = fb.explore.predictions(hostile, weeks)
+rows""",
 ]
 
 
@@ -74,7 +87,10 @@ def test_a_handle_is_dragged_a_bar_opens_and_a_row_is_opened_by_keyboard(
         receipt.get_by_text(name).first.wait_for(timeout=20_000)
         assert buttons.nth(1).get_attribute("aria-expanded") == "true"
         explorers.nth(1).locator("input[type=search]").fill(name)
-        page.wait_for_function("document.querySelectorAll('.fbkit-rows tbody button').length === 1", timeout=20_000)
+        only = (
+            "[...document.querySelectorAll('.fbkit-rows')].some(table => table.querySelectorAll('button').length === 1)"
+        )
+        page.wait_for_function(only, timeout=20_000)
 
         seen = lab.painted(page, index=2)
         box = box_of(page, 2)
@@ -82,6 +98,17 @@ def test_a_handle_is_dragged_a_bar_opens_and_a_row_is_opened_by_keyboard(
         lab.wait_painted(page, at_least=seen + 1, index=2)
         explorers.nth(2).locator("section", has_text="Labels lost in slices").wait_for(timeout=20_000)
         assert page.locator(".fbkit-trouble:not(:empty)").count() == 0
+
+        foreign = explorers.nth(3)
+        foreign.scroll_into_view_if_needed()
+        buttons = foreign.locator(".fbkit-rows tbody button")
+        for place in range(4):
+            buttons.nth(place).click()
+        foreign.locator(".fbkit-rows-receipt pre").wait_for(timeout=20_000)
+        assert "<svg onload" in foreign.locator(".fbkit-rows-receipt").inner_text(), "shown as the text that it is"
+        assert "onerror" in foreign.locator(".fbkit-rows").inner_text()
+        assert foreign.locator(".fbkit-rows-view img, .fbkit-rows-view svg, .fbkit-rows-view script").count() == 0
+        assert page.evaluate("typeof window.pwned") == "undefined"
 
         page.evaluate("async () => { await jupyterapp.commands.execute('docmanager:save'); }")
         page.wait_for_timeout(1000)
