@@ -15,7 +15,7 @@ from fbkit.explorers import model
 from fbkit.explorers import slice_texts as words
 from fbkit.explorers.base import Explorer, begin, dropdown, number, tie, toggle
 from fbkit.explorers.filters import metric_choices
-from fbkit.explorers.slice_controls import choose, threshold_control, when_idle
+from fbkit.explorers.slice_controls import FocusControl, choose, threshold_control, when_idle
 from fbkit.explorers.slice_data import SliceData, others
 from fbkit.explorers.state import Shared
 from fbkit.measure.slice_changes import SliceTable
@@ -127,7 +127,8 @@ class SlicesExplorer(Explorer):
         tie(self, "what_if", self._switch)
         tie(self, "threshold", self._slider)
         wide = ipywidgets.Layout(flex_flow="row wrap", align_items="center")
-        self._ordering = ipywidgets.HBox([sort, least], layout=wide)
+        self._focus = FocusControl(self.shared)
+        self._ordering = ipywidgets.HBox([sort, least, self._focus], layout=wide)
         self._why = ipywidgets.HTML()
         self._trying = ipywidgets.HBox([self._switch, self._slider, self._why], layout=wide)
         return [[shown, metric, by, stage], [self._ordering, self._search], [self._trying]]
@@ -197,6 +198,8 @@ class SlicesExplorer(Explorer):
         why = self.data.unmoved(view)
         for control in (self._switch, self._slider):
             control.disabled = why is not None
+        slices = self._table.slices
+        self._focus.offer(self.by, slices, self.data.labels(slices))
         self._why.value = "" if why is None else f"<em>{html.escape(clean(why, limit=200))}</em>"
 
     def search(self) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from fbkit.explorers.slice_controls import NOTHING
 from fbkit.explorers.slices import SlicesExplorer
 from fbkit.explorers.source import Source
 from fbkit.explorers.state import Shared
@@ -118,6 +119,22 @@ def test_a_click_focuses_a_slice_and_a_second_one_lets_it_go(joined: FakeJoined)
     assert not explorer.shared.focus
     explorer.view.picked = {"seq": 3, "kind": "pick", "value": 99}
     assert not explorer.shared.focus
+
+
+def test_a_slice_is_focused_by_keyboard_too(joined: FakeJoined) -> None:
+    explorer = SlicesExplorer(joined, WEEKS, by="region")
+    before = answers(explorer)
+    assert [label for label, _ in explorer._focus.options] == ["no slice", "EU", "US", "(no value)"]
+    explorer._focus.value = None
+    assert dict(explorer.shared.focus) == {"region": None}
+    assert answers(explorer) == before + 1
+    explorer._focus.value = NOTHING
+    assert not explorer.shared.focus
+    explorer.shared.focus_on("region", "US")
+    assert explorer._focus.value == "US"
+    explorer.by = "group"
+    assert explorer._focus.value == NOTHING
+    assert dict(explorer.shared.focus) == {"region": "US"}, "the focus of the other column stays"
 
 
 def test_the_focus_of_another_column_narrows_the_rows(joined: FakeJoined) -> None:
