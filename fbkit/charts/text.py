@@ -24,16 +24,24 @@ _NAMES = {
     "average_precision": "average precision",
     "base_rate": "base rate",
     "brier": "Brier score",
+    "ctr": "CTR",
     "dsc": "discrimination (DSC)",
     "ece": "ECE",
     "f1": "F1",
     "flag_rate": "flag rate",
     "log_loss": "log loss",
     "mae": "MAE",
+    "mape": "MAPE",
     "mcb": "miscalibration (MCB)",
+    "mcc": "MCC",
+    "mrr": "MRR",
+    "ndcg": "NDCG",
+    "npv": "negative predictive value",
+    "r2": "R²",
     "rmse": "RMSE",
     "roc_auc": "ROC AUC",
     "unc": "uncertainty (UNC)",
+    "wape": "WAPE",
 }
 _STAGES = {
     "final": "final labels",
@@ -99,7 +107,8 @@ def metric_name(metric: str) -> str:
     >>> metric_name("roc_auc"), metric_name("value_per_prediction")
     ('ROC AUC', 'value per prediction')
     """
-    return _NAMES.get(metric, clean(metric).replace("_", " "))
+    name, at, first = metric.partition("@")
+    return f"{_NAMES.get(name, clean(name).replace('_', ' '))}{at}{clean(first) if at else ''}"
 
 
 def stage_name(stage: str | None) -> str:

@@ -10,7 +10,7 @@ from fbkit.charts.slices import ALL, slice_labels
 from fbkit.errors import ArgumentError
 from fbkit.explorers.source import Source
 from fbkit.explorers.state import View
-from fbkit.join.rows import lazy_rows
+from fbkit.join.rows import lazy_rows, no_rows
 from fbkit.ledger.ledger import Ledger
 from fbkit.measure.from_ledger.bins import FROM_BINS
 from fbkit.measure.metrics import metrics
@@ -153,5 +153,7 @@ def others(view: View) -> View:
 
 def _logged(joined: JoinedLike) -> float:
     """The median of the thresholds that were logged."""
+    if "threshold" not in no_rows(joined).columns:
+        return 0.5
     found = lazy_rows(joined).select(pl.col("threshold").cast(pl.Float64).median()).collect().item()
     return 0.5 if found is None else float(found)

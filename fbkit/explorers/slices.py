@@ -276,17 +276,14 @@ class SlicesExplorer(Explorer):
                 return slice_search.waiting_chart(texts["summary"], **titles)
             return slice_search.found_slices_chart(self._answer, narrow=True, **titles)
         if self.show == "time":
-            return slice_panels.panels_chart(self.rows(), metric=self.metric, stage=self._stage(), **titles)
+            return slice_panels.panels_chart(self.rows(), metric=self.metric, stage=self.stage, **titles)
         lines = self._table.records(self._order)
         return charts.slices_chart(
-            lines, by="slice", metric=self.metric, stage=self._stage(), focused=self._focused(), **titles
+            lines, by="slice", metric=self.metric, stage=self.stage, focused=self._focused(), **titles
         )
 
-    def _stage(self) -> str:
-        return "any" if self.metric == "availability" else self.stage
-
     def texts(self) -> dict[str, str]:
-        view, stage = self.shared.view(), self._stage()
+        view, stage = self.shared.view(), self.stage
         view = view.but(threshold=None if self._fixed else view.threshold)
         shown = _SHOWN if self.show == "slices" else slice_panels.MOST
         hidden = words.unshown(self._hidden, minimum=self.minimum, shown=shown)
