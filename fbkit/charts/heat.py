@@ -99,8 +99,12 @@ def cohort_chart(
     changes: Changes = None,
     title: str = "Labels by cohort and age",
     subtitle: str = "",
+    whole: bool = True,
 ) -> Any:
-    """Heat map: day or week of prediction downwards, age to the right, colour the share that was labelled by then."""
+    """Heat map: day or week of prediction downwards, age to the right, colour the share that was labelled by then.
+
+    Colours span 0 to 1, or with ``whole=False`` 0 to the largest share: where silence is a negative, few have a label.
+    """
     rows = cohort_rows(frame, promise=promise, changes=changes)
     x = alt.X(
         "age:Q",
@@ -121,13 +125,14 @@ def cohort_chart(
     legend = alt.Legend(
         format=".0%", title="labelled by that age", gradientLength=160, titleFontWeight="normal", titleColor=theme.FAINT
     )
-    colour = alt.Color("value:Q", scale=alt.Scale(scheme="cividis", domain=[0, 1]), legend=legend)
+    span: dict[str, Any] = {"domain": [0, 1]} if whole else {"domainMin": 0, "nice": True}
+    colour = alt.Color("value:Q", scale=alt.Scale(scheme="cividis", **span), legend=legend)
     ends = {"x2": "until:Q", "y2": "to:T"}
     cells = alt.Chart().transform_filter("datum.part === 'cell'")
-    whole = alt.Chart().transform_filter("datum.part === 'frame'")
-    promised = whole.transform_filter("isValid(datum.promised)")
+    outline = alt.Chart().transform_filter("datum.part === 'frame'")
+    promised = outline.transform_filter("isValid(datum.promised)")
     layers = [
-        whole.mark_rect(fill=None, stroke=theme.RULE).encode(x=x, y=y, **ends),
+        outline.mark_rect(fill=None, stroke=theme.RULE).encode(x=x, y=y, **ends),
         cells.mark_rect(stroke=theme.PAPER, strokeWidth=0.5).encode(x=x, y=y, color=colour, tooltip=tooltip, **ends),
         cells.transform_filter("datum.broken")
         .transform_calculate(x_mid="(datum.age + datum.until) / 2", y_mid="(datum.from + datum.to) / 2")

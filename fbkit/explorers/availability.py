@@ -73,7 +73,7 @@ class AvailabilityExplorer(Explorer):
             )
         source, state = begin(thing, comparison, shared, by=by)
         self.model = AvailabilityModel(source)
-        super().__init__(source, shared=state, by=_shown(state.by), show=show)
+        super().__init__(source, shared=state, by=_shown(state.by), show=show, grain=self.model.grain)
         self.parts = self._make_controls()
         self.shared.observe(self._followed, names=["by", "as_of"])
         self.observe(self._other_column, names="by")
@@ -215,7 +215,9 @@ class AvailabilityExplorer(Explorer):
 
     def chart(self) -> Any:
         texts = self.texts()
-        titles = {"title": texts["headline"], "subtitle": texts["smallprint"]}
+        titles: dict[str, Any] = {"title": texts["headline"], "subtitle": texts["smallprint"]}
+        if self.show == "cohorts":
+            titles["whole"] = not self.model.promise.of_usual
         make: dict[str, Any] = {
             "time": charts.availability_chart,
             "cohorts": cohort_chart,

@@ -22,6 +22,8 @@ _SLICES: Final = 30
 _CELLS: Final = 360
 _LISTED: Final = 40
 _COHORTS: Final = 30
+_MOST: Final = 110
+_LONG: Final = 30
 _AGES: Final = 16
 
 
@@ -40,6 +42,11 @@ class AvailabilityModel:
         self._newest = _last_day(source)
         self._daily: dict[datetime, tuple[int, int]] = {}
         self._values: dict[object, list[str | None]] = {}
+
+    @property
+    def grain(self) -> str:
+        """Days, or weeks where labels take so long that days of cohorts would be too many to see."""
+        return "1d" if self.promise.due <= _LONG else "1w"
 
     @property
     def judged(self) -> tuple[float, float | None] | None:
@@ -104,7 +111,9 @@ class AvailabilityModel:
         """Arrival curves of the newest cohorts at some ages."""
         subject = self._subject(view)
         frame = label_lag(subject.data, every=grain, points=self.ages, **subject.options)
-        newest = frame["period_start"].unique().sort().tail(_COHORTS)
+        # Far enough back to show some that are as old as the promise asks.
+        days = max(_COHORTS, min(self.promise.due + 14, _MOST))
+        newest = frame["period_start"].unique().sort().tail(days if grain == "1d" else _COHORTS)
         return frame.filter(pl.col("period_start") >= newest[0]) if len(newest) else frame
 
     def burn_down(self, view: View, cohort: str) -> pl.DataFrame:

@@ -71,9 +71,7 @@ def _burn_down(model: AvailabilityModel, view: View, frame: pl.DataFrame, _: str
 
 
 def _verdict(line: Mapping[str, Any]) -> str:
-    promised = f"the {count_text(line['n_needed'])} labels of {_cohort(line)} {_PROMISED[line['goal']]}"
-    if line["minimum"] is not None:
-        promised += f" ({value_text(line['minimum'])} after {_days(line['at_days'])})"
+    promised = _promised(line)
     due = day_text(line["due_at"])
     if line["n_needed"] is None:
         return f"What is promised for {_cohort(line)} cannot be said: {line['reason']}."
@@ -85,8 +83,9 @@ def _verdict(line: Mapping[str, Any]) -> str:
     if line["state"] == "open":
         return f"Of {promised} {missing}; when they will be there cannot be said: {line['reason']}."
     if line["state"] == "short":
-        between = f"{_whole(line['short_lower'])} to {_whole(line['short_upper'])}"
-        return f"Of {promised} {missing}; not reached by {due}: short by {_whole(line['short'])} ({between})."
+        least, most = _whole(line["short_lower"]), _whole(line["short_upper"])
+        between = "" if least == most else f" ({least} to {most})"
+        return f"Of {promised} {missing}; not reached by {due}: short by {_whole(line['short'])}{between}."
     return f"Of {promised} {missing}; expected on {day_text(line['reached_at'])}{_between(line, due)}."
 
 
@@ -97,12 +96,15 @@ def _between(line: Mapping[str, Any], due: str) -> str:
     return "" if earliest == latest else f" ({day_text(earliest)} to {day_text(latest)})"
 
 
-_PROMISED: Final = {
-    "label_availability": "that are promised",
-    "feed_completeness": "that are promised of those that mature cohorts had",
-    "all": "(no promise in the contract: every prediction)",
-    "usual": "(no promise in the contract: as many as mature cohorts had)",
-}
+def _promised(line: Mapping[str, Any]) -> str:
+    """What is to be there, and by which promise."""
+    labels, usual = count_text(line["n_needed"]), line["goal"] in ("feed_completeness", "usual")
+    if line["minimum"] is None:
+        of = "as many as mature cohorts had" if usual else "every prediction"
+        return f"the {labels} labels of {_cohort(line)} (no promise in the contract: {of})"
+    of = " of what mature cohorts had" if usual else ""
+    share = f"{value_text(line['minimum'])}{of} after {_days(line['at_days'])}"
+    return f"the {labels} labels promised for {_cohort(line)} ({share})"
 
 
 def _first(text: str) -> str:

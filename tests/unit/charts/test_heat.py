@@ -101,6 +101,12 @@ def test_changes_lie_across_the_cohorts() -> None:
     assert rule["y"] == pytest.approx(300 / 4)
 
 
+def test_small_shares_have_the_colours_to_themselves() -> None:
+    few = frame().with_columns(pl.col("value") / 20)
+    assert "100%" not in texts(cohort_chart(few, whole=False))
+    assert "100%" in texts(cohort_chart(few))
+
+
 def test_nothing_at_all_is_drawn_without_an_error() -> None:
     assert cohort_rows(frame().clear(), promise=(7.0, 0.9)) == []
     assert "Labels by cohort and age" in texts(cohort_chart(frame().clear()))
