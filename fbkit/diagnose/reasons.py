@@ -1,5 +1,7 @@
 """The evidence of each cause in words, and what would overturn it; the numbers are cells of the evidence frames."""
 
+import polars as pl
+
 from fbkit.diagnose import words
 from fbkit.diagnose.bootstrap import Floats
 from fbkit.diagnose.findings import Findings
@@ -98,10 +100,11 @@ def replayed(facts: Findings, cause: str) -> Pair:
 
 
 def _features(facts: Findings) -> str:
-    """The three served features that moved most, if any moved by a tenth of a standard deviation."""
+    """The three served features that moved most, if any moved by a tenth of a standard deviation; no personal one."""
+    told = facts.frame("features_moved").filter(~pl.col("column").is_in(list(facts.contract.privacy.personal)))
     moved = [
         f"{row['column']} {row['shift']:+.1f}"
-        for row in facts.frame("features_moved").head(3).iter_rows(named=True)
+        for row in told.head(3).iter_rows(named=True)
         if row["shift"] is not None and abs(row["shift"]) >= 0.1
     ]
     return f" Features that moved most, in standard deviations: {', '.join(moved)}." if moved else ""

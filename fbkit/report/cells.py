@@ -11,6 +11,7 @@ from fbkit.schema.diagnosis import Diagnosis
 
 Frames = Mapping[str, pl.DataFrame]
 WINDOWS: Final = ("reference", "current")
+_MOST_FEATURES: Final = 30
 _DECISIONS: Final = ("all", "flagged", "not flagged")
 
 
@@ -186,9 +187,8 @@ class Cells:
         ]
         found += self.key("version_share_current") + self.replayed() + self.key("version_effect")
         frame = self.frames.get("features_moved")
-        features = (
-            [] if frame is None or "column" not in frame.columns else frame["column"].head(3).cast(pl.String).to_list()
-        )
+        told = [] if frame is None or "column" not in frame.columns else frame["column"].cast(pl.String).to_list()
+        features = told[:_MOST_FEATURES]
         return found + [
             cell for name in features for cell in self.at("features_moved", "shift", "shift", column=str(name))
         ]

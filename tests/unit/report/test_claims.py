@@ -238,3 +238,18 @@ def test_labels_of_two_definitions_are_counted_in_cells(variant_b: fb.Loop) -> N
         "labelled",
         "set aside",
     ]
+
+
+def test_a_personal_feature_is_neither_named_nor_missed(tmp_path) -> None:
+    from fbkit.report.bundle import Bundle
+    from fbkit.report.verify import holds, verify
+    from fbkit.schema.contract import Contract
+
+    folder = fb.samples.path("flights_2013")
+    facts_ = fb.open_loop(folder).contract.model_dump(mode="json", exclude_defaults=True)
+    contract = Contract.from_dict({**facts_, "privacy": {"personal": ["pressure"]}})
+    diagnosis = fb.triage(fb.open_loop(folder, contract=contract).join(), STORM, draws=20)
+    assert any("wind_gust -1.1, temp +0.8, humid -0.8" in part.evidence for part in diagnosis.contributions)
+    bundle = Bundle.open(diagnosis.incident(tmp_path / "incident"))
+    assert holds(verify(bundle))
+    assert b"pressure" not in bundle.need("incident.md")
