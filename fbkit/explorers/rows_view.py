@@ -13,8 +13,8 @@ _LONGEST = 200
 class RowsView(anywidget.AnyWidget):
     """Shows rows with a box to search for an id, and the receipt of the row that was chosen.
 
-    ``choose(place)`` and ``search(text)`` are called when a person does so; ``show`` and ``show_receipt`` send what is shown.
-    A page that is opened later asks for it again. Nothing here is a synchronised trait.
+    ``choose(place)`` and ``search(text)`` are called when a person does so; ``show`` and ``show_receipt`` send what is
+    shown. A page that is opened later asks for it again. Nothing here is a synchronised trait.
     """
 
     _esm = (_HERE / "rows_view.js").read_text(encoding="utf-8")
