@@ -120,9 +120,15 @@ def _say_added(rows: Sequence[theme.Row], *, metric: str) -> None:
             continue
         for name in ("added", "rate", "mix"):
             value = row[name] if name == "added" else row.pop(name)
-            row[f"said_{name}"] = "" if value is None else f"{'−' if value < 0 else '+'}{abs(value):.{digits}f}"
+            row[f"said_{name}"] = "" if value is None else _signed(value, digits)
         if row["moved"]:
             row["added"] = None
+
+
+def _signed(value: float, digits: int) -> str:
+    """A part with its sign; one that rounds to nothing is 0."""
+    size = f"{abs(value):.{digits}f}"
+    return f"{'−' if value < 0 else '+'}{size}" if float(size) else "0"
 
 
 def slices_chart(

@@ -47,6 +47,8 @@ def test_bars_are_as_long_as_what_slices_add_and_the_whole_says_how_far_it_moved
 def test_small_parts_keep_two_digits_that_count_and_scores_their_own_unit() -> None:
     small = slices_rows(lines(["a", "b"], [-0.0006, 0.0002]), by="slice", metric="recall")
     assert [row["said_added"] for row in small if "said_added" in row] == ["−0.040", "−0.060", "+0.020"]
+    nothing = slices_rows(lines(["a", "b"], [-0.08, 1e-9]), by="slice", metric="recall")
+    assert [row["said_added"] for row in nothing if "said_added" in row] == ["−8.0", "−8.0", "0"]
     brier = slices_rows(lines(["a"], [0.0123], metric="brier"), by="slice", metric="brier")
     assert brier[-1]["said_added"] == "+0.012"
     assert brier[-1]["added"] == 0.0123
