@@ -9,6 +9,7 @@ import polars as pl
 from fbkit.charts.text import clean, distinct, instant_text
 from fbkit.errors import ArgumentError
 from fbkit.join.periods import resolve
+from fbkit.join.receipt import personal_names
 from fbkit.schema.contract import Contract
 from fbkit.schema.logs import UnreadablePart
 from fbkit.schema.period import Comparison, Period
@@ -96,6 +97,7 @@ def slice_columns(joined: JoinedLike) -> list[str]:
     named = [name for name in joined.contract.slices.columns if name in frame.columns]
     if not named:
         skipped = {"prediction_id", "entity", "request_id", "rule", "source", "label_version", *_WORKING}
+        skipped |= personal_names(joined.contract)
         texts = [n for n, kind in frame.schema.items() if kind == pl.String and n not in skipped]
         named = [name for name in texts if 1 < frame[name].n_unique() <= _WIDE]
     version = "model_version"

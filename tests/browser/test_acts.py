@@ -51,6 +51,63 @@ def drag(page: Any, box: dict[str, float], start: float, end: float, *, height: 
     page.mouse.up()
 
 
+def drag_the_handle(page: Any, explorers: Any) -> None:
+    said = explorers.nth(0).locator("p").first
+    before, start = said.inner_text(), lab.painted(page, index=0)
+    drag(page, box_of(page, 0), 0.35, 0.6, height=0.9)
+    lab.wait_painted(page, at_least=start + 2, index=0)
+    page.wait_for_timeout(400)
+    after, still = said.inner_text(), lab.painted(page, index=0)
+    assert after != before
+    assert "true positives" in after, "what changes against the threshold in use"
+    page.mouse.move(5, 5)
+    page.wait_for_timeout(300)
+    assert lab.painted(page, index=0) == still, "a pointer that is let go drags nothing"
+    slider = explorers.nth(0).locator(".noUi-handle")
+    slider.focus()
+    page.keyboard.press("ArrowRight")
+    lab.wait_painted(page, at_least=still + 1, index=0)
+    assert said.inner_text() != after, "the next threshold, by keyboard"
+
+
+def open_a_row(page: Any, explorers: Any) -> str:
+    buttons = explorers.nth(1).locator(".fbkit-rows tbody button")
+    assert buttons.count() == 50
+    buttons.first.focus()
+    page.keyboard.press("ArrowDown")
+    page.keyboard.press("Enter")
+    receipt = explorers.nth(1).locator(".fbkit-rows-receipt")
+    name = buttons.nth(1).inner_text()
+    receipt.get_by_text(name).first.wait_for(timeout=20_000)
+    assert buttons.nth(1).get_attribute("aria-expanded") == "true"
+    explorers.nth(1).locator("input[type=search]").fill(name)
+    only = "[...document.querySelectorAll('.fbkit-rows')].some(table => table.querySelectorAll('button').length === 1)"
+    page.wait_for_function(only, timeout=20_000)
+    return name
+
+
+def open_a_bar(page: Any, explorers: Any) -> None:
+    seen = lab.painted(page, index=2)
+    box = box_of(page, 2)
+    page.mouse.click(box["x"] + 0.6 * box["width"], box["y"] + 0.49 * box["height"])
+    lab.wait_painted(page, at_least=seen + 1, index=2)
+    explorers.nth(2).locator("section", has_text="Labels lost in slices").wait_for(timeout=20_000)
+    assert page.locator(".fbkit-trouble:not(:empty)").count() == 0
+
+
+def open_foreign_rows(page: Any, explorers: Any) -> None:
+    foreign = explorers.nth(3)
+    foreign.scroll_into_view_if_needed()
+    buttons = foreign.locator(".fbkit-rows tbody button")
+    for place in range(4):
+        buttons.nth(place).click()
+    foreign.locator(".fbkit-rows-receipt pre").wait_for(timeout=20_000)
+    assert "<svg onload" in foreign.locator(".fbkit-rows-receipt").inner_text(), "shown as the text that it is"
+    assert "onerror" in foreign.locator(".fbkit-rows").inner_text()
+    assert foreign.locator(".fbkit-rows-view img, .fbkit-rows-view svg, .fbkit-rows-view script").count() == 0
+    assert page.evaluate("typeof window.pwned") == "undefined"
+
+
 def test_a_handle_is_dragged_a_bar_opens_and_a_row_is_opened_by_keyboard(
     tmp_path: Path, require_tool: Callable[[str], str], root: Path
 ) -> None:
@@ -60,56 +117,10 @@ def test_a_handle_is_dragged_a_bar_opens_and_a_row_is_opened_by_keyboard(
             lab.wait_painted(page, index=index)
         explorers = page.locator(".fbkit-explorer")
 
-        said = explorers.nth(0).locator("p").first
-        before, start = said.inner_text(), lab.painted(page, index=0)
-        drag(page, box_of(page, 0), 0.35, 0.6, height=0.9)
-        lab.wait_painted(page, at_least=start + 2, index=0)
-        page.wait_for_timeout(400)
-        after, still = said.inner_text(), lab.painted(page, index=0)
-        assert after != before
-        assert "true positives" in after, "what changes against the threshold in use"
-        page.mouse.move(5, 5)
-        page.wait_for_timeout(300)
-        assert lab.painted(page, index=0) == still, "a pointer that is let go drags nothing"
-        slider = explorers.nth(0).locator(".noUi-handle")
-        slider.focus()
-        page.keyboard.press("ArrowRight")
-        lab.wait_painted(page, at_least=still + 1, index=0)
-        assert said.inner_text() != after, "the next threshold, by keyboard"
-
-        buttons = explorers.nth(1).locator(".fbkit-rows tbody button")
-        assert buttons.count() == 50
-        buttons.first.focus()
-        page.keyboard.press("ArrowDown")
-        page.keyboard.press("Enter")
-        receipt = explorers.nth(1).locator(".fbkit-rows-receipt")
-        name = buttons.nth(1).inner_text()
-        receipt.get_by_text(name).first.wait_for(timeout=20_000)
-        assert buttons.nth(1).get_attribute("aria-expanded") == "true"
-        explorers.nth(1).locator("input[type=search]").fill(name)
-        only = (
-            "[...document.querySelectorAll('.fbkit-rows')].some(table => table.querySelectorAll('button').length === 1)"
-        )
-        page.wait_for_function(only, timeout=20_000)
-
-        seen = lab.painted(page, index=2)
-        box = box_of(page, 2)
-        page.mouse.click(box["x"] + 0.6 * box["width"], box["y"] + 0.49 * box["height"])
-        lab.wait_painted(page, at_least=seen + 1, index=2)
-        explorers.nth(2).locator("section", has_text="Labels lost in slices").wait_for(timeout=20_000)
-        assert page.locator(".fbkit-trouble:not(:empty)").count() == 0
-
-        foreign = explorers.nth(3)
-        foreign.scroll_into_view_if_needed()
-        buttons = foreign.locator(".fbkit-rows tbody button")
-        for place in range(4):
-            buttons.nth(place).click()
-        foreign.locator(".fbkit-rows-receipt pre").wait_for(timeout=20_000)
-        assert "<svg onload" in foreign.locator(".fbkit-rows-receipt").inner_text(), "shown as the text that it is"
-        assert "onerror" in foreign.locator(".fbkit-rows").inner_text()
-        assert foreign.locator(".fbkit-rows-view img, .fbkit-rows-view svg, .fbkit-rows-view script").count() == 0
-        assert page.evaluate("typeof window.pwned") == "undefined"
-
+        drag_the_handle(page, explorers)
+        name = open_a_row(page, explorers)
+        open_a_bar(page, explorers)
+        open_foreign_rows(page, explorers)
         page.evaluate("async () => { await jupyterapp.commands.execute('docmanager:save'); }")
         page.wait_for_timeout(1000)
         (saved,) = tmp_path.glob("work/*.ipynb")
