@@ -113,7 +113,7 @@ def _number_text(row: Mapping[str, Any] | None, name: str) -> str:
     # What is biased upward has its interval beside its value without that bias: the interval need not hold the other.
     base = name.removesuffix("_debiased")
     lower, upper = (None, None) if name in _BIASED else (row.get(f"{base}_{end}") for end in ("lower", "upper"))
-    said = f"{row[name]:.4f}".replace("-", "−")
+    said = f"{round(row[name], 4) + 0.0:.4f}".replace("-", "−")
     return said + ("" if lower is None or upper is None else f"  [{lower:.4f}, {upper:.4f}]")
 
 

@@ -22,13 +22,13 @@ from fbkit.charts.drift_column import (
 )
 from fbkit.charts.text import clean, count_text, distinct, epoch_ms, value_text
 
-LINES: Final = 15
+LINES: Final = 12
 NOTE: Final = "in brackets and grey: what chance alone gives up to"
 _BEYOND, _WITHIN = "beyond chance", "within chance"
 _COLOURS: Final = {_BEYOND: ALARM, _WITHIN: theme.OTHER}
-_STEP, _WIDE = 25, 970
+_STEP, _WIDE = 25, 884
 # Where the columns of the table begin, in pixels.
-_BAR, _PSI, _KS, _P, _N, _SPARK, _SINCE = (178, 238), 246, 352, 486, 544, (682, 810), 824
+_BAR, _PSI, _KS, _P, _N, _SPARK, _SINCE = (152, 202), 210, 306, 434, 488, (598, 712), 724
 _CELLS: Final = (
     (0, "column", "column"),
     (_PSI, "said_psi", "PSI (by chance up to)"),
@@ -94,7 +94,7 @@ def _line(row: Mapping[str, Any], place: int, label: str, *, most: float, since:
         "y": place,
         "to": place + 1,
         "mid": place + 0.5,
-        "column": clean(label, limit=24),
+        "column": clean(label, limit=20),
         "whole": label,
         "bar": 0.0 if psi is None else psi / most,
         "verdict": _BEYOND if _is_beyond(row) else _WITHIN,
@@ -164,8 +164,9 @@ def drift_chart(
     table = drift_rows(frame, series=series, changed=changed, chosen=column, limit=limit)
     below = distribution_rows(bars) + day_rows(series, column=column, since=own, windows=windows, changes=changes)
     lines = sum(row["part"] == "line" for row in table)
-    two = alt.hconcat(distribution_part(axis_title(column, bars)), days_part(), spacing=36)
-    chart = alt.vconcat(table_part(lines), two, spacing=24, resolve=theme.apart("color"))
+    # One beneath the other: with its brush in a row of a column Vega stumbles when the rows are exchanged.
+    parts = table_part(lines), distribution_part(axis_title(column, bars)), days_part()
+    chart = alt.vconcat(*parts, spacing=18, resolve=theme.apart("color"))
     return theme.finish(chart, title=title, subtitle=subtitle or NOTE, rows=table + below)
 
 

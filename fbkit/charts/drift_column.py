@@ -14,8 +14,8 @@ from fbkit.charts.series import BRUSH
 from fbkit.charts.text import clean, count_text, day_text, epoch_ms, value_text
 
 _NOT_ONE: Final = {"slow": "slowly, ", "some day": "some day, "}
-_MOST_LABELS: Final = 9
-_DAYS: Final = 400
+_MOST_LABELS: Final = 16
+_DAYS: Final = 860
 _DAY_MS: Final = 86_400_000
 
 
@@ -150,7 +150,7 @@ def axis_title(column: str, bars: pl.DataFrame) -> str:
 def distribution_part(title: str) -> Any:
     """Bars of both periods over the reference's bins."""
     x = alt.X("from:Q", scale=alt.Scale(nice=False, zero=True), axis=alt.Axis(
-        title=title, labels=False, ticks=False, grid=False, titlePadding=50,
+        title=title, labels=False, ticks=False, grid=False, titlePadding=44,
     ))  # fmt: skip
     y = alt.Y("share:Q", axis=alt.Axis(format="~%", title="share of predictions", tickCount=4))
     bars = part("bar").mark_rect(opacity=0.85)
@@ -160,18 +160,18 @@ def distribution_part(title: str) -> Any:
     )  # fmt: skip
     named = part("label").mark_text(align="right", baseline="middle", angle=325, fontSize=11, color=theme.FAINT)
     told = named.encode(
-        x=alt.X("at:Q", scale=alt.Scale(nice=False, zero=True)), y=alt.value(188), text=alt.Text("said:N")
+        x=alt.X("at:Q", scale=alt.Scale(nice=False, zero=True)), y=alt.value(138), text=alt.Text("said:N")
     )
-    return alt.layer(drawn, told, width=430, height=180)
+    return alt.layer(drawn, told, width=_DAYS, height=130)
 
 
 def days_part() -> Any:
     """PSI by day with what chance alone gives, and the day it changed; days can be brushed."""
-    axis = alt.Axis(format="%-d %b", title="day of prediction (UTC)", tickCount=6)
+    axis = alt.Axis(format="%-d %b", title="day of prediction (UTC)", tickCount=10)
     x = alt.X("at:T", scale=alt.Scale(type="utc"), axis=axis)
     wide = alt.X("from:T", scale=alt.Scale(type="utc"), axis=axis)
     y = alt.Y("psi:Q", axis=alt.Axis(title="PSI of the day (no unit)", tickCount=4))
-    colour = alt.Color("role:N", scale=theme.role_scale())
+    colour = alt.Color("role:N", scale=theme.role_scale(), legend=None)
     day, red = part("day"), ALARM
     tips = theme.tips(("said_day", "day"), ("said_psi", "PSI"), ("said_null", "by chance up to"), ("said_n", "n"))
     brush = alt.selection_interval(
@@ -190,7 +190,7 @@ def days_part() -> Any:
         _named("right", -4, "left").encode(x=x),
         *changes_layer(),
     ]  # fmt: skip
-    return alt.layer(*layers, width=_DAYS, height=180)
+    return alt.layer(*layers, width=_DAYS, height=120)
 
 
 def _named(align: Literal["left", "right"], far: int, field: str) -> alt.Chart:

@@ -8,6 +8,7 @@ import traitlets
 
 from fbkit.charts import drift as charts
 from fbkit.charts.drift_column import axis_title, day_rows, distribution_rows, psi_text, since_text
+from fbkit.charts.series import BRUSH
 from fbkit.charts.text import clean, count_text
 from fbkit.explorers import model
 from fbkit.explorers.base import Explorer, begin, dropdown
@@ -114,6 +115,9 @@ class DriftExplorer(Explorer):
             days.series, column=self.shown, since=own, windows=self._windows(), changes=self.source.changes
         )
         return table + distribution_rows(self.bars) + below
+
+    def cleared(self) -> list[str]:
+        return [BRUSH] if self.shared.days is None else []
 
     def _since(self) -> dict[str, Any] | None:
         found = self.days.changed.filter(pl.col("column") == self.shown)

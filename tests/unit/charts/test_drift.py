@@ -160,7 +160,7 @@ def test_labels_name_values_in_the_middle_and_ranges_at_their_ends() -> None:
     assert [(row["said"], row["at"]) for row in values] == [("a", 0.5), ("b", 1.5), ("(null)", 2.5)]
     many = bars("ranges", tuple(f"{place}" for place in range(20)))
     ends = [row for row in drift_column.distribution_rows(many) if row["part"] == "label"]
-    assert len(ends) <= 10
+    assert len(ends) <= 16
     assert all(float(row["said"]) == row["at"] for row in ends)
     gaps = [after["at"] - before["at"] for before, after in pairwise(ends)]
     assert min(gaps) == max(gaps), "no two labels run into each other"
