@@ -17,7 +17,20 @@ function withLiveTexts(vega, texts) {
     vega.title.subtitle = { signal: "fbkit_smallprint" };
   }
   liveAxes(vega);
+  calmBrushes(vega);
   return vega;
+}
+
+// When an axis changes, Vega-Lite draws the brush anew where its days now are, also if there is no brush: it would fail.
+function calmBrushes(group) {
+  for (const signal of group.signals ?? []) {
+    for (const rule of signal.on ?? []) {
+      if (!rule.events?.signal?.endsWith?.("_scale_trigger")) continue;
+      const days = /, (\w+)\[0\]\)/.exec(rule.update)?.[1];
+      if (days) rule.update = `isArray(${days}) ? ${rule.update} : ${signal.name}`;
+    }
+  }
+  for (const mark of group.marks ?? []) calmBrushes(mark);
 }
 
 function liveAxes(group) {

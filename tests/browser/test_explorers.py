@@ -14,7 +14,7 @@ from tests.browser import lab
 
 pytestmark = pytest.mark.browser
 
-KINDS = ["slices", "calibration", "availability", "drift"]
+KINDS = ["slices", "calibration", "availability", "drift", "thresholds"]
 SET_UP = """\
 import fbkit as fb
 joined = fb.open_loop({path!r}).join()
@@ -76,11 +76,13 @@ def test_every_explorer_renders_and_follows_its_controls(
         assert page.locator(".fbkit-explorer p").first.inner_text() != said
         assert moved(page, 0, lambda: choose(page, 0, "Metric", "precision")), "another metric"
         assert moved(page, 0, lambda: choose(page, 0, "Metric", "Brier score")), "a metric with another unit"
-        assert moved(page, 1, lambda: choose(page, 1, "Period", "reference"))
+        assert moved(page, 1, lambda: choose(page, 1, "Reliability", "by slice"))
         assert moved(page, 2, lambda: choose(page, 2, "each", "week"))
-        assert moved(page, 2, lambda: choose(page, 2, "Labels", "by age: how fast labels arrive"))
-        assert moved(page, 3, lambda: choose(page, 3, "Show", "score"))
-        assert moved(page, 4, lambda: choose(page, 4, "Open bar", "1  labels lost in slices"))
+        assert moved(page, 2, lambda: choose(page, 2, "Labels", "how fast they arrive"))
+        assert moved(page, 3, lambda: choose(page, 3, "Show", "region"))
+        place = page.locator(".fbkit-explorer").nth(4).locator(".noUi-handle").first
+        assert moved(page, 4, lambda: (place.focus(), page.keyboard.press("ArrowLeft"))), "a threshold, by keyboard"
+        assert moved(page, 5, lambda: choose(page, 5, "Open bar", "1  labels lost in slices"))
         assert page.locator(".fbkit-trouble:not(:empty)").count() == 0
         assert watch.errors == []
         assert watch.external == []
@@ -127,8 +129,9 @@ def test_hostile_slice_names_stay_text_in_the_page_and_in_tooltips(
         canvas = page.locator(".fbkit-canvas canvas").first
         box = canvas.bounding_box()
         seen = set()
-        for row in range(int(box["height"] // 5)):
-            page.mouse.move(box["x"] + box["width"] - 90, box["y"] + 5 * row)
+        for number in range(4 * int(box["height"] // 5)):
+            row, column = divmod(number, 4)
+            page.mouse.move(box["x"] + (0.3, 0.45, 0.6, 0.85)[column] * box["width"], box["y"] + 5 * row)
             page.wait_for_timeout(15)
             tip = page.locator(".vg-tooltip.visible, #vg-tooltip-element.visible")
             if tip.count():
