@@ -71,11 +71,12 @@ def drift_rows(
     labels = distinct(row["column"] for row in lines)
     most = max((row["psi"] or 0.0 for row in lines), default=0.0) or 1.0
     since = {row["column"]: row for row in changed.iter_rows(named=True)} if changed is not None else {}
+    weeks = {} if series is None else series.filter(pl.col("grain") == "1w").partition_by("column", as_dict=True)
     rows: list[theme.Row] = []
     for place, row in enumerate(lines[:limit]):
         rows.append(_line(row, place, labels[row["column"]], most=most, since=since.get(row["column"])))
         rows[-1]["chosen"] = row["column"] == chosen
-        rows += _spark(series, row["column"], place, since.get(row["column"]))
+        rows += _spark(weeks.get((row["column"],)), place, since.get(row["column"]))
     # The head of the PSI column stands over its bars.
     heads = [
         {"part": "head", "at": _BAR[0] if left == _PSI else left, "mid": 0.5, "said": said} for left, _, said in _CELLS
@@ -108,12 +109,11 @@ def _line(row: Mapping[str, Any], place: int, label: str, *, most: float, since:
     }
 
 
-def _spark(series: pl.DataFrame | None, column: str, place: int, since: Mapping[str, Any] | None) -> list[theme.Row]:
+def _spark(series: pl.DataFrame | None, place: int, since: Mapping[str, Any] | None) -> list[theme.Row]:
     """PSI by week inside the line's height, and the day it changed; each line has its own scale."""
     if series is None:
         return []
-    weeks = series.filter((pl.col("column") == column) & (pl.col("grain") == "1w")).to_dicts()
-    known = [week for week in weeks if week["psi"] is not None]
+    known = [week for week in series.iter_rows(named=True) if week["psi"] is not None]
     most = max((max(week["psi"], 2 * (week["psi_null_95"] or 0.0)) for week in known), default=0.0) or 1.0
 
     def height(psi: float) -> float:
