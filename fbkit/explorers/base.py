@@ -19,6 +19,7 @@ from fbkit.explorers.source import Source
 from fbkit.explorers.state import Shared, View
 from fbkit.explorers.view import LiveChart
 from fbkit.explorers.work import Work
+from fbkit.schema.mask import export_result
 from fbkit.schema.period import Comparison, format_instant
 
 
@@ -178,14 +179,20 @@ class Explorer(ipywidgets.VBox):
         return "\n".join(["import fbkit as fb", "", *opening(self.shared.view(), self.source), *self.calls(), ""])
 
     def table(self) -> pl.DataFrame:
-        """The result frame that is shown, as it goes into a document."""
-        return self.result
+        """The result frame that is shown as it may leave the machine: numbers of thin slices are masked."""
+        source = getattr(self, "source", None)
+        if source is None or not isinstance(self.result, pl.DataFrame):
+            return self.result
+        columns = [*source.contract.slices.columns, *source.slices, "slice"]
+        return export_result(self.result, slices=columns, minimum=source.contract.slices.minimum)
 
     def save(self, path: str | Path) -> Path:
         """Write the chart as PNG, SVG, PDF, HTML or Vega-Lite JSON, by the ending of the name."""
-        from fbkit.charts.export import export_chart
+        from fbkit.charts.export import export_chart, footnote_text
 
-        return export_chart(self.chart(), path)
+        source = getattr(self, "source", None)
+        aside = "" if source is None or source.dropped is None else footnote_text(dropped=source.dropped)
+        return export_chart(self.chart(), path, footnote=f"rows of the logs: {aside}" if aside else "")
 
     def _show(self) -> None:
         self.result = self.answer()

@@ -1,6 +1,7 @@
 """Taking a view along: as code, as a picture with its table for a chat or a wiki, or as a file."""
 
 import html
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final, Protocol
@@ -32,9 +33,17 @@ def copied(explorer: Shareable) -> Copied:
     from fbkit.charts.export import markdown_table
     from fbkit.charts.render import to_png
 
-    frame = explorer.table().head(_MOST).drop("evaluation_id", strict=False)
+    frame = _telling(explorer.table().head(_MOST))
     text = f"{clean(explorer.summary, limit=600)}\n\n{markdown_table(frame)}"
     return Copied(text=text, html=_html(explorer.summary, frame), png=to_png(explorer.chart()))
+
+
+def _telling(frame: pl.DataFrame) -> pl.DataFrame:
+    """Without ids, and without columns that say nothing, or the same in every line."""
+    same = [name for name in frame.columns if frame.height > 1 and frame[name].n_unique() == 1]
+    empty = [name for name in frame.columns if frame[name].null_count() == frame.height]
+    kept = [name for name in frame.columns if name not in {"evaluation_id", *same, *empty}]
+    return frame.select(kept or frame.columns)
 
 
 def _html(summary: str, frame: pl.DataFrame) -> str:
@@ -98,9 +107,13 @@ class Sharing(ipywidgets.VBox):
 
 
 def tell(write: Callable[[], Path]) -> str:
-    """What came of writing a file, in one line."""
+    """What came of writing a file, in one line; what was warned of stands beside it."""
     try:
-        return f"written: {clean(write(), limit=200)}"
+        with warnings.catch_warnings(record=True) as heard:
+            warnings.simplefilter("always")
+            written = write()
+        warned = "".join(f" ({clean(item.message, limit=200)})" for item in heard[:1])
+        return f"written: {clean(written, limit=200)}{warned}"
     except FbkitError as error:
         return clean(f"not written: {error.what}. {error.next_step or ''}", limit=300)
     except Exception as error:  # noqa: BLE001, nobody stands behind a button to read a traceback

@@ -20,9 +20,11 @@ from fbkit.ledger.edges import BinEdges
 from fbkit.ledger.ledger import Ledger, tidy
 from fbkit.measure.from_ledger.cells import span
 from fbkit.measure.from_ledger.curves import resolved
+from fbkit.schema import results
 from fbkit.schema.contract import Contract
 from fbkit.schema.period import Comparison, Period, floor_day
 from fbkit.schema.protocols import JoinedLike, check_joined
+from fbkit.schema.rules import SET_ASIDE
 
 _KEPT: Final = 8
 _MOST_VALUES: Final = 1000
@@ -88,6 +90,14 @@ class Source:
         check_joined(thing)
         changes = getattr(thing, "changes", None)
         return cls(joined=thing, changes=changes if isinstance(changes, pl.DataFrame) and changes.height else None)
+
+    @property
+    def dropped(self) -> int | None:
+        """How many rows of the logs were set aside, by whatever rule; None where there are no logs to tell."""
+        audit = getattr(self.joined, "audit", None)
+        if not isinstance(audit, pl.DataFrame) or results.AUDIT_RULE not in audit.columns:
+            return None
+        return int(audit.filter(pl.col(results.AUDIT_RULE).is_in(list(SET_ASIDE)))[results.AUDIT_ROWS].sum())
 
     def _named(self) -> tuple[list[str], list[str]]:
         if self.joined is not None:

@@ -9,13 +9,8 @@ import polars as pl
 from fbkit.report import numbers
 from fbkit.report.escape import clean
 from fbkit.schema import bands, results
-from fbkit.schema.rules import OUTCOME_FATE, REFUSED
+from fbkit.schema.rules import SET_ASIDE
 
-_LOST: Final = (
-    "conflicting_label", "before_prediction", "after_window", "orphan", "no_candidate", "ambiguous",
-    "contradicts_action",
-)  # fmt: skip
-_SET_ASIDE: Final = REFUSED | {rule: OUTCOME_FATE[rule] for rule in _LOST}
 _REASONS: Final = 4
 _STAGES: Final = {
     results.STAGE_FINAL: "final",
@@ -130,13 +125,13 @@ def _rows(row: Mapping[str, Any]) -> str:
 
 def set_aside(audit: pl.DataFrame) -> str:
     """How many rows of the logs were set aside, by the rules that most of them broke."""
-    broken = audit.filter(pl.col(results.AUDIT_RULE).is_in(list(_SET_ASIDE)) & (pl.col(results.AUDIT_ROWS) > 0))
+    broken = audit.filter(pl.col(results.AUDIT_RULE).is_in(list(SET_ASIDE)) & (pl.col(results.AUDIT_ROWS) > 0))
     if broken.is_empty():
         return "no row of the logs is set aside"
     ranked = broken.sort(results.AUDIT_ROWS, results.AUDIT_TABLE, results.AUDIT_RULE, descending=[True, False, False])
     reasons: dict[str, list[dict[str, Any]]] = {}
     for row in ranked.iter_rows(named=True):
-        reasons.setdefault(_SET_ASIDE[row[results.AUDIT_RULE]].partition(";")[0], []).append(row)
+        reasons.setdefault(SET_ASIDE[row[results.AUDIT_RULE]].partition(";")[0], []).append(row)
     told = [f"{why} ({', '.join(map(_counted, rows))})" for why, rows in list(reasons.items())[:_REASONS]]
     rest = sum(row[results.AUDIT_ROWS] for rows in list(reasons.values())[_REASONS:] for row in rows)
     more = [f"by other rules ({rest:,})"] if rest else []

@@ -73,3 +73,10 @@ NOTES: Final[dict[str, str]] = {
     "clash_still_unknown": "rows set aside today for an id that, at the as-of time, no other row had yet",
     "clash_then": "rows used today whose join keys another row had at the as-of time",
 }
+
+_LOST: Final = (
+    "conflicting_label", "before_prediction", "after_window", "orphan", "no_candidate", "ambiguous",
+    "contradicts_action",
+)  # fmt: skip
+SET_ASIDE: Final[dict[str, str]] = REFUSED | {rule: OUTCOME_FATE[rule] for rule in _LOST}
+"""Rules under which a row of a log is read and does not count, with why."""

@@ -2,6 +2,7 @@
 
 import base64
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -11,6 +12,7 @@ import fbkit as fb
 from fbkit.errors import ArgumentError
 from fbkit.explorers.copying import Copied, CopyButton
 from fbkit.explorers.filters import Filters, crumbs, metric_choices
+from fbkit.explorers.sharing import copied
 from fbkit.explorers.source import Source
 from fbkit.explorers.state import Shared
 from fbkit.explorers.strip import STEPS, LoopStrip
@@ -192,3 +194,32 @@ def test_the_code_of_a_view_gives_the_numbers_that_are_shown(joined: fb.Joined) 
     found = eval(last, space)
     assert found["n"].to_list() == explorer.result["n"].to_list()
     assert found["value"].to_list() == pytest.approx(explorer.result["value"].to_list(), nan_ok=True)
+
+
+def test_what_is_copied_has_a_picture_and_a_table_of_what_differs(joined: fb.Joined) -> None:
+    explorer = TimelineExplorer(joined)
+    made = copied(explorer)
+    lines = made.text.splitlines()
+    assert lines[0] == explorer.summary
+    assert lines[2].startswith("| period start |")
+    assert "evaluation" not in made.text
+    assert "metric" not in lines[2], "the same in every line"
+    assert made.png.startswith(b"\x89PNG")
+    assert made.html.count("<tr>") == explorer.result.height + 1
+
+
+def test_thin_slices_are_masked_in_what_is_taken_along(joined: fb.Joined) -> None:
+    explorer = fb.explore.slices(joined.only({"region": "LATAM"}), by="device")
+    thin = explorer.result.with_columns(n=3)
+    explorer.result = thin
+    table = explorer.table()
+    assert table["value"].null_count() == table.height
+    assert set(table["masked"]) == {"fewer than 20"}
+
+
+def test_a_saved_picture_says_how_many_rows_of_the_logs_were_left_out(joined: fb.Joined, tmp_path: Path) -> None:
+    explorer = TimelineExplorer(joined)
+    assert explorer.source.dropped
+    picture = explorer.save(tmp_path / "chart.svg").read_text(encoding="utf-8")
+    assert f"{explorer.source.dropped:,} left out" in picture
+    assert "as of 2026-10-19" in picture
