@@ -73,7 +73,7 @@ bench: $(VENV)/.stamp-dev ## benchmarks: imports, measures, joins, explorers, ch
 	$(BIN)/python benchmarks/join.py --rows 10000000
 	$(BIN)/python benchmarks/join_fallback.py
 	$(BIN)/python benchmarks/chargeback.py --from-commit
-	$(BIN)/python benchmarks/explorer_latency.py
+	$(BIN)/python benchmarks/explorers/run.py
 	$(BIN)/python benchmarks/triage.py --seeds 30 --from-commit
 
 lock: $(VENV)/.stamp-dev ## choose all pins anew, newest first, and the Binder pins with them
