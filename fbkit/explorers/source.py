@@ -123,7 +123,11 @@ class Source:
 
     def view(self, comparison: Comparison | None = None, *, metric: str | None = None, by: str | None = None) -> View:
         """The view to start with."""
+        _check_text("metric", metric)
+        _check_text("by", by)
         reference, current = self.periods(comparison)
+        if by is not None:
+            self._offer(by)
         started = by or next(iter(self.slices), None)
         return View(
             metric=metric or self.contract.metrics.primary,
@@ -193,6 +197,19 @@ class Source:
             return []
         heights = lazy_rows(joined).select(pl.col(name).n_unique() for name in self.slices).collect().row(0)
         return [name for name, n in zip(self.slices, heights, strict=True) if n <= _MOST_VALUES]
+
+    def _offer(self, by: str) -> None:
+        """A column that was asked for is offered, also where the contract does not name it as a slice."""
+        if by in self.slices or (by == _VERSION and self.versions):
+            return
+        if self.joined is None or by not in lazy_rows(self.joined).collect_schema():
+            raise ArgumentError(
+                "there is no such column to slice by",
+                got=by,
+                allowed=", ".join(self.slices) or "no column of this loop",
+                next_step="name one of them, or leave it out",
+            )
+        self.slices = [by, *self.slices]
 
     def within(self, view: View) -> View:
         """The view without what this source does not know: slices that were told together, times beyond its own."""
@@ -344,6 +361,16 @@ class _Narrow:
         """The rows as an expression; a value is compared as text."""
         wanted = [*self.filters, *([] if self.version is None else [(_VERSION, self.version)])]
         return pl.all_horizontal(pl.col(name).cast(pl.String).eq_missing(pl.lit(value)) for name, value in wanted)
+
+
+def _check_text(name: str, value: object) -> None:
+    if value is not None and not isinstance(value, str):
+        raise ArgumentError(
+            f"{name} is a name",
+            got=f"{type(value).__name__}: {value}"[:100],
+            allowed="a text, or None",
+            next_step=f'{name}="..."',
+        )
 
 
 def _is_ledger_of(key: Any, narrow: _Narrow) -> bool:

@@ -240,7 +240,20 @@ class Shared(traitlets.HasTraits):
 
     @classmethod
     def of(cls, view: View) -> Self:
-        """The shared state that starts at a view."""
+        """The shared state that starts at a view.
+
+        Raises
+        ------
+        ArgumentError
+            It is no view.
+        """
+        if not isinstance(view, View):
+            raise ArgumentError(
+                "this is not a view",
+                got=type(view).__name__,
+                allowed="a fb.explore.View",
+                next_step="fb.explore.View.open(path), or explorer.shared.view()",
+            )
         return cls(**{name: getattr(view, name) for name in cls.NAMES if name != "focus"}, focus=dict(view.focus))
 
     def view(self) -> View:

@@ -158,6 +158,27 @@ def test_a_damaged_snapshot_is_an_error_of_ours(tmp_path: Path) -> None:
         fb.explore(7)
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"metric": 3}, "metric is a name"),
+        ({"by": "colour"}, "no such column"),
+        ({"view": 3}, "not a view"),
+        ({"comparison": "last week"}, "not a Comparison"),
+    ],
+)
+def test_what_cannot_be_looked_at_is_refused_in_words(joined: fb.Joined, given: dict[str, Any], said: str) -> None:
+    with pytest.raises(fb.ArgumentError, match=said):
+        fb.explore(joined, **given)
+
+
+def test_a_metric_nobody_knows_is_a_sentence_in_its_pictures(joined: fb.Joined) -> None:
+    page = fb.explore(joined, metric="recal")
+    assert "no metric 'recal'" in page.explorers["timeline"].trouble
+    page.shared.metric = "recall"
+    assert page.explorers["timeline"].trouble == ""
+
+
 def test_what_cannot_be_made_is_a_sentence_in_its_place_and_the_rest_stays(joined: fb.Joined) -> None:
     source = Source.of(joined)
 
