@@ -3,7 +3,7 @@
 import json
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,7 @@ CELLS = [
 @contextmanager
 def notebook(
     tmp_path: Path, require_tool: Callable[[str], str], cells: list[str], *, theme: str | None = None
-) -> Iterator[tuple[Any, lab.Watch, str]]:
+) -> Generator[tuple[Any, lab.Watch, str]]:
     """An opened, run notebook: the page, what it said, the server's address."""
     require_tool("playwright")
     require_tool("jupyterlab")
@@ -44,7 +44,7 @@ def notebook(
         yield page, watch, address
 
 
-def moved(page: Any, index: int, act: Callable[[], None]) -> bool:
+def moved(page: Any, index: int, act: Callable[[], object]) -> bool:
     """Whether a person's act leads to another painted answer with other pixels."""
     before, seen = lab.painted(page, index=index), lab.picture_hash(page, index=index)
     act()
