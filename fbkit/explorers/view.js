@@ -128,6 +128,11 @@ async function render({ model, el }) {
 
   let around = null;
   const reach = () => makeReachable(around);
+  let reaching = null;
+  const reachSoon = () => {
+    clearTimeout(reaching);
+    reaching = setTimeout(reach, 200);
+  };
   // Controls may come into the page after the first picture, and with every panel that is opened.
   const settled = setTimeout(() => {
     around = host.closest(".fbkit-page") ?? host.closest(".fbkit-explorer");
@@ -184,7 +189,7 @@ async function render({ model, el }) {
     if (host.dataset.painted && speaks(host)) said.textContent = summary;
     host.setAttribute("aria-label", summary);
     host.dataset.painted = String(frame.seq);
-    reach();
+    reachSoon();
   }
 
   // One painting at a time; what arrives meanwhile is one more painting of the newest state, never of a stale one.
@@ -211,6 +216,7 @@ async function render({ model, el }) {
   return () => {
     gone = true;
     clearTimeout(settled);
+    clearTimeout(reaching);
     around?.removeEventListener("focusin", reach);
     themes.disconnect();
     model.off("change:frame", follow);

@@ -6,9 +6,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from fpdf import FPDF, FontFace
-from fpdf.enums import TableBordersLayout, XPos, YPos
-
 from fbkit.charts.fonts import FACES, FOLDER, MissingGlyphWarning
 from fbkit.report.document import Block, Bullets, Details, Document, Fields, Figure, Paragraph, Section, Table
 from fbkit.report.escape import CELL, SENTENCE, clean
@@ -50,16 +47,20 @@ def _fits(width: float) -> int:
     return max(8, int(_LINES * (width - 1.6) / _WIDEST))
 
 
-class _Page(FPDF):
+def _page() -> Any:
     """A4 with a line at the foot of every page."""
+    from fpdf import FPDF
 
-    foot = ""
+    class Page(FPDF):
+        foot = ""
 
-    def footer(self) -> None:
-        self.set_y(-13)
-        self.set_font(_FAMILY, size=8)
-        self.set_text_color(*_SOFT)
-        self.cell(w=0, h=5, text=f"{self.foot} · page {self.page_no()} of {{nb}}")
+        def footer(self) -> None:
+            self.set_y(-13)
+            self.set_font(_FAMILY, size=8)
+            self.set_text_color(*_SOFT)
+            self.cell(w=0, h=5, text=f"{self.foot} · page {self.page_no()} of {{nb}}")
+
+    return Page(format="A4")
 
 
 class _Writer:
@@ -69,7 +70,7 @@ class _Writer:
         self.document, self.pictures = document, pictures
         self.unknown: dict[str, None] = {}
         self.drawn = 0
-        self.page: Any = _Page(format="A4")
+        self.page = _page()
         for style, name in (("", "regular"), ("B", "bold")):
             self.page.add_font(_FAMILY, style=style, fname=str(FOLDER / FACES[name]))
         self.known = frozenset(self.page.fonts[_FAMILY].cmap)
@@ -145,7 +146,7 @@ class _Writer:
         self.page.set_text_color(*colour)
         self.page.set_x(_MARGIN + indent)
         self.page.multi_cell(
-            w=_WIDTH - indent, h=size * 0.47, text=self._plain(text), align="L", new_x=XPos.LMARGIN, new_y=YPos.NEXT
+            w=_WIDTH - indent, h=size * 0.47, text=self._plain(text), align="L", new_x="LMARGIN", new_y="NEXT"
         )
         if after:
             self.page.ln(after)
@@ -181,13 +182,15 @@ class _Writer:
     def _grid(
         self, cells: Sequence[Sequence[str]], *, sizes: Sequence[float], right: Sequence[bool], heads: int, limit: int
     ) -> None:
+        from fpdf import FontFace
+
         self.page.set_font(_FAMILY, size=8)
         self.page.set_text_color(*_INK)
         with self.page.table(
             width=_WIDTH,
             col_widths=tuple(sizes),
             text_align=tuple("RIGHT" if side else "LEFT" for side in right),
-            borders_layout=TableBordersLayout.HORIZONTAL_LINES,
+            borders_layout="HORIZONTAL_LINES",
             headings_style=FontFace(emphasis="BOLD", color=_SOFT, fill_color=_SHADE),
             num_heading_rows=heads,
             first_row_as_headings=bool(heads),
