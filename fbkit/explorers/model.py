@@ -10,6 +10,7 @@ from fbkit.charts.text import clean, distinct, instant_text
 from fbkit.errors import ArgumentError
 from fbkit.join.periods import resolve
 from fbkit.join.receipt import personal_names
+from fbkit.join.rows import lazy_rows, no_rows
 from fbkit.schema.contract import Contract
 from fbkit.schema.logs import UnreadablePart
 from fbkit.schema.period import Comparison, Period
@@ -52,7 +53,7 @@ def part(joined: JoinedLike, frame: pl.DataFrame) -> Rows:
 def fix_periods(joined: JoinedLike, comparison: Comparison | None) -> tuple[Period, Period]:
     """Reference and current period; an open comparison is resolved by the joined table itself, as triage does."""
     check_joined(joined)
-    if joined.frame.is_empty():
+    if lazy_rows(joined).head(1).collect().is_empty():
         raise ArgumentError(
             "there are no predictions to explore",
             got=joined.contract.model.name,
@@ -86,24 +87,29 @@ def within(joined: JoinedLike, period: Period, columns: Sequence[str]) -> pl.Dat
     """The rows of a period with only the columns that a view needs."""
     names = list(dict.fromkeys([*_WORKING, *columns]))
     inside = (pl.col("ts_pred") >= period.start) & (pl.col("ts_pred") < period.end)
-    rows = joined.frame.filter(inside).select(names)
+    rows = lazy_rows(joined).filter(inside).select(names).collect()
     # Slices are asked for again and again as text, entities as numbers: convert them once.
     return rows.with_columns(*(pl.col(name).cast(pl.String) for name in columns), pl.col("entity").cast(pl.Categorical))
 
 
 def slice_columns(joined: JoinedLike) -> list[str]:
     """Columns to slice by: the contract's, else text columns with few values; the model version too."""
-    frame = joined.frame
-    named = [name for name in joined.contract.slices.columns if name in frame.columns]
+    schema = no_rows(joined).schema
+    named = [name for name in joined.contract.slices.columns if name in schema]
     if not named:
         skipped = {"prediction_id", "entity", "request_id", "rule", "source", "label_version", *_WORKING}
         skipped |= personal_names(joined.contract)
-        texts = [n for n, kind in frame.schema.items() if kind == pl.String and n not in skipped]
-        named = [name for name in texts if 1 < frame[name].n_unique() <= _WIDE]
+        texts = [name for name, kind in schema.items() if kind == pl.String and name not in skipped]
+        named = [name for name in texts if 1 < _values(joined, name) <= _WIDE]
     version = "model_version"
-    if version in frame.columns and version not in named and frame[version].n_unique() > 1:
+    if version in schema and version not in named and _values(joined, version) > 1:
         named.append(version)
     return named
+
+
+def _values(joined: JoinedLike, column: str) -> int:
+    """How many values a column has; of a long table on disk only this column is read."""
+    return int(lazy_rows(joined).select(pl.col(column).n_unique()).collect().item())
 
 
 def choices(names: Iterable[str | None]) -> list[tuple[str, str | None]]:
@@ -115,8 +121,13 @@ def choices(names: Iterable[str | None]) -> list[tuple[str, str | None]]:
 
 def slice_values(joined: JoinedLike, column: str) -> list[str | None]:
     """The values of a slice column, the most frequent first, at most a list's length."""
-    counted = joined.frame[column].cast(pl.String).value_counts(sort=True, name="n")
-    return counted[column].to_list()[:_LISTED]
+    return counted_values(joined, column)[:_LISTED]
+
+
+def counted_values(joined: JoinedLike, column: str) -> list[str | None]:
+    """The values of a column as text, the most frequent first."""
+    texts = lazy_rows(joined).select(pl.col(column).cast(pl.String)).collect()[column]
+    return texts.value_counts(sort=True, name="n")[column].to_list()
 
 
 def smallprint(joined: JoinedLike, *parts: str) -> str:

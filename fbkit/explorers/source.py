@@ -13,7 +13,7 @@ from fbkit.charts.text import clean, instant_text
 from fbkit.errors import ArgumentError, FbkitError
 from fbkit.explorers import model
 from fbkit.explorers.state import View
-from fbkit.join.rows import lazy_rows
+from fbkit.join.rows import lazy_rows, no_rows
 from fbkit.ledger import columns as c
 from fbkit.ledger.build import build, default_edges
 from fbkit.ledger.edges import BinEdges
@@ -102,11 +102,10 @@ class Source:
     def _named(self) -> tuple[list[str], list[str]]:
         if self.joined is not None:
             columns = [name for name in model.slice_columns(self.joined) if name != _VERSION]
-            held = self.joined.frame
-            if _VERSION not in held.columns:
+            if _VERSION not in no_rows(self.joined).columns:
                 return columns, []
-            counted = held[_VERSION].cast(pl.String).value_counts(sort=True, name="n")
-            return columns, counted[_VERSION].drop_nulls().to_list()
+            versions = model.counted_values(self.joined, _VERSION)
+            return columns, [version for version in versions if version is not None]
         ledger = self._ledger_given()
         return [name for name in ledger.slices if name != _VERSION], list(ledger.values.get(c.VERSION, ()))
 
@@ -301,8 +300,9 @@ class Source:
             return None
         rows = lazy_rows(joined)
         try:
-            edges = default_edges(joined, rows, height=joined.frame.height)
-            build(model.part(joined, joined.frame.head(0)), edges=edges, slices=())
+            height = int(rows.select(pl.len()).collect().item())
+            edges = default_edges(joined, rows, height=height)
+            build(model.part(joined, no_rows(joined)), edges=edges, slices=())
         except FbkitError as error:
             self.trouble = error.what
             return None

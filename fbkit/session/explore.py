@@ -1,11 +1,13 @@
 """``fb.explore``: the explorers with what only the face of the house knows, exporters and receipts."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from fbkit.errors import ArgumentError
 from fbkit.ledger.ledger import Ledger
 from fbkit.schema.period import Comparison
+from fbkit.schema.protocols import check_joined
 from fbkit.session.joined import Joined
 from fbkit.session.loop import Loop
 from fbkit.session.opening import open_loop
@@ -91,7 +93,10 @@ def _opened(thing: Any) -> Any:
         thing = open_loop(thing)
     if isinstance(thing, Loop):
         return thing.join()
-    if isinstance(thing, Ledger) or hasattr(thing, "frame"):
+    if isinstance(thing, Ledger):
+        return thing
+    with suppress(ArgumentError):
+        check_joined(thing)
         return thing
     raise ArgumentError(
         "this cannot be explored",
