@@ -229,6 +229,6 @@ def test_a_personal_column_is_no_slice_to_choose(joined: FakeJoined) -> None:
     }
     mine = FakeJoined(frame=joined.frame, contract=Contract.from_dict(facts), as_of=joined.as_of)
     explorer = explorers.predictions(mine, WEEKS)
-    assert "region" in explorer.source.slices
+    assert "region" not in explorer.source.slices
     assert explorer._columns == ["group"]
     assert "EU" not in states(explorer) + json.dumps(explorer.list.content)
