@@ -251,13 +251,14 @@ def write_notebook(path: Path, cells: list[str]) -> None:
 
 
 def paint_all(page: Any, *, timeout: float = 60.0) -> int:
-    """Scroll through the notebook, so that every cell is attached, until every live chart is painted; how many."""
+    """Scroll through the notebook, so that every cell is attached, until every live chart that is shown is painted; how many."""
     cells = page.locator(".jp-Notebook .jp-Cell")
     for index in range(cells.count()):
         cells.nth(index).scroll_into_view_if_needed()
         page.wait_for_timeout(80)
     page.wait_for_function(
-        "() => [...document.querySelectorAll('.fbkit-canvas')].every(c => c.dataset.painted)", timeout=timeout * 1000
+        "() => [...document.querySelectorAll('.fbkit-canvas')].every(c => c.dataset.painted || !c.offsetParent)",
+        timeout=timeout * 1000,
     )
     return int(page.evaluate("document.querySelectorAll('.fbkit-canvas').length"))
 
