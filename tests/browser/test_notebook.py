@@ -26,7 +26,7 @@ def test_the_triage_notebook_runs_and_its_explorers_follow(
         lab.run_all(page, timeout=300)
         count = lab.paint_all(page)
         assert count >= 5, "slices, calibration, availability, drift and the card"
-        handle = page.locator(".fbkit-explorer .noUi-handle").first
+        handle = page.locator(".fbkit-explorer .noUi-handle:visible").first
         index = lab.index_of_chart(handle)
         handle.scroll_into_view_if_needed()
         before, picture = lab.painted(page, index=index), lab.picture_hash(page, index=index)
