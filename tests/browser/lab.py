@@ -251,7 +251,7 @@ def write_notebook(path: Path, cells: list[str]) -> None:
 
 
 def paint_all(page: Any, *, timeout: float = 60.0) -> int:
-    """Scroll through the notebook, so that all cells are attached, until all live charts in sight are painted; how many."""
+    """Scroll through, so that all cells are attached, until every live chart in sight is painted; how many."""
     cells = page.locator(".jp-Notebook .jp-Cell")
     for index in range(cells.count()):
         cells.nth(index).scroll_into_view_if_needed()
