@@ -126,7 +126,7 @@ def calibration_chart(
     subtitle: str = "",
     minimum: int = THIN,
 ) -> Any:
-    """Reliability diagram with consistency bands, the scores' histogram beneath, and Brier's parts beside it.
+    """Reliability diagram with consistency bands, the scores' histogram beneath, and beneath that Brier's parts.
 
     CORP: Dimitriadis, Gneiting, Jordan 2021, doi:10.1073/pnas.2016191118.
     """
@@ -136,9 +136,9 @@ def calibration_chart(
     bottom = _histogram().properties(width=_WIDE, height=74)
     chart: Any = alt.vconcat(top, bottom, spacing=10)
     if summary is not None:
-        chart = alt.hconcat(
-            chart, number_table(dict(zip(theme.ROLE_NAMES, theme.ROLE_COLOURS, strict=True))), spacing=26
-        )
+        # Beneath and not beside: a notebook's column is often narrower than both.
+        heads = dict(zip(theme.ROLE_NAMES, theme.ROLE_COLOURS, strict=True))
+        chart = alt.vconcat(chart, number_table(heads), spacing=44)
     note = "steps: isotonic fit; dots: bins; shade: where a calibrated score would lie"
     return theme.finish(chart, title=title, subtitle=subtitle or note, rows=rows)
 

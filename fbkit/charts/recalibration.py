@@ -97,7 +97,7 @@ def recalibration_chart(
     bottom = _histogram().properties(width=370, height=74)
     chart: Any = alt.vconcat(top, bottom, spacing=10)
     if table is not None:
-        chart = alt.hconcat(chart, number_table(_COLOURS, change=True), spacing=26)
+        chart = alt.vconcat(chart, number_table(_COLOURS, change=True), spacing=44)
     note = "steps: isotonic fit; dots: bins; shade: where a calibrated score would lie"
     return theme.finish(chart, title=title, subtitle=subtitle or note, rows=rows)
 
