@@ -144,7 +144,7 @@ def slices_chart(
     """Dot plot of a metric by slice: interval (line), worst case (pale bar); beside it what each adds, and n."""
     rows = slices_rows(lines, by=by, metric=metric, focused=focused)
     name = metric_name(metric)
-    parts = [alt.layer(*_value_layers(metric, stage)).properties(width=340, height=alt.Step(_STEP))]
+    parts = [alt.layer(*_value_layers(metric, stage)).properties(width=310, height=alt.Step(_STEP))]
     if any(row.get("added") is not None for row in rows):
         parts.append(alt.layer(*_added_layers(metric)).properties(width=130, height=alt.Step(_STEP)))
     parts.append(alt.layer(*_availability_layers()).properties(width=90, height=alt.Step(_STEP)))
