@@ -15,6 +15,7 @@ from fbkit.charts.text import change_text, clean, value_text
 from fbkit.explorers.view import LiveChart
 from fbkit.schema.diagnosis import Diagnosis
 from fbkit.schema.period import parse_instant
+from fbkit.schema.words import cause
 
 EVIDENCE: Final[Mapping[str, str]] = {
     "weekly": "by week, with label availability",
@@ -134,13 +135,15 @@ def table_html(frame: pl.DataFrame, *, caption: str, metric: str) -> str:
 def _cell(row: Mapping[str, Any], name: str, held: str | None, *, metric: str) -> str:
     value = row[name]
     if isinstance(value, str):
-        return html.escape(clean(value, limit=160))
+        return html.escape(clean(cause(value) if name in ("player", "cause") else value, limit=160))
     if not isinstance(value, float):
         counted = isinstance(value, int) and not isinstance(value, bool)
         return html.escape(f"{value:,}" if counted else cell_text(value))
-    text = _number(name, value, metric=metric)
+    # What a mechanism does, replayed, is a change of the metric and not a value of it.
+    kind = "remainder" if name == "value" and "player" in row else name
+    text = _number(kind, value, metric=metric)
     if name == held and row.get("lower") is not None and row.get("upper") is not None:
-        ends = [_number(name, row[end], metric=metric).removesuffix(" points") for end in ("lower", "upper")]
+        ends = [_number(kind, row[end], metric=metric).removesuffix(" points") for end in ("lower", "upper")]
         text += f" ({' to '.join(ends)})"
     return html.escape(text)
 
@@ -157,4 +160,4 @@ def _number(name: str, value: float, *, metric: str) -> str:
 
 
 def _column(name: str) -> str:
-    return clean(name).replace("_", " ")
+    return "mechanism" if name == "player" else clean(name).replace("_", " ")

@@ -57,3 +57,11 @@ def test_the_slices_that_lost_most_come_first_and_only_so_many() -> None:
     made = worst_slices(pl.DataFrame(lines))
     assert list(dict.fromkeys(made["slice"])) == [f"c = v{place:02d}" for place in range(19, 7, -1)]
     assert made["window"].to_list()[:2] == ["reference", "current"]
+
+
+def test_a_replay_is_told_in_words_and_points() -> None:
+    frame = pl.DataFrame({"player": ["covariate_shift"], "value": [-0.3021], "lower": [-0.33], "upper": [-0.27]})
+    shown = table_html(frame, caption="replay", metric="recall")
+    assert "changed inputs" in shown
+    assert "−30.2 points (−33.0 to −27.0)" in shown
+    assert "player" not in shown
