@@ -75,16 +75,19 @@ class Cache:
         except (OSError, ValueError, KeyError, TypeError, pl.exceptions.PolarsError):
             return None
 
-    def room(self) -> Path | None:
-        """A new folder for a table that is being written; None when none can be made here."""
+    def room(self) -> Path:
+        """Where the folder of a table that is being written may stand; :meth:`make` makes it."""
+        return self.folder / f".new-{os.getpid()}-{secrets.token_hex(6)}"
+
+    def make(self, room: Path) -> bool:
+        """Make that folder; False when none can be made here."""
         try:
             self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
             _sweep(self.folder)
-            room = self.folder / f".new-{os.getpid()}-{secrets.token_hex(6)}"
             room.mkdir(mode=0o700)
         except OSError:
-            return None
-        return room
+            return False
+        return True
 
     def keep(self, key: str, joined: Joined, room: Path) -> Joined:
         """Put a table whose parts were written to ``room`` in its place; the same table, read from there."""

@@ -125,14 +125,17 @@ class OpenLogs:
         found = None if cache is None else cache.find(key, contract=contract)
         if found is not None:
             return found
-        room = cache.room() if cache is not None and _KEEPING.get() else None
-        room = room or Path(tempfile.mkdtemp(prefix="fbkit-"))
+        # Named before it is made, so that an interrupt at any moment knows what to remove.
+        room = cache.room() if cache is not None and _KEEPING.get() else Path()
         try:
+            if cache is None or not room.name or not cache.make(room):
+                room = Path(tempfile.mkdtemp(prefix="fbkit-"))
             joined = self._joined(contract, room, as_of=as_of, label_versions=label_versions)
             if cache is not None and room.parent == cache.folder:
                 return cache.keep(key, joined, room)
         except BaseException:  # an interrupt too leaves nothing behind
-            shutil.rmtree(room, ignore_errors=True)
+            if room.name:
+                shutil.rmtree(room, ignore_errors=True)
             raise
         if isinstance(joined.rows, StoredTable):
             joined.rows.tidy_up(room)

@@ -149,7 +149,8 @@ def test_what_a_killed_process_left_is_swept_after_a_day(cache: Path, monkeypatc
     import os
 
     os.utime(old, (0, 0))
-    assert Cache(cache).room() is not None
+    held = Cache(cache)
+    assert held.make(held.room())
     assert not old.exists()
     assert young.exists()
 
