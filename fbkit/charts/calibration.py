@@ -137,7 +137,7 @@ def calibration_chart(
     chart: Any = alt.vconcat(top, bottom, spacing=10)
     if summary is not None:
         # Beneath and not beside: a notebook's column is often narrower than both.
-        heads = dict(zip(theme.ROLE_NAMES, theme.ROLE_COLOURS, strict=True))
+        heads: dict[str, str] = dict(zip(theme.ROLE_NAMES, theme.ROLE_COLOURS, strict=True))
         chart = alt.vconcat(chart, number_table(heads), spacing=44)
     note = "steps: isotonic fit; dots: bins; shade: where a calibrated score would lie"
     return theme.finish(chart, title=title, subtitle=subtitle or note, rows=rows)
