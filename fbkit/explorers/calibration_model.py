@@ -1,7 +1,5 @@
 """What the calibration explorer shows: curves and numbers of a view, by slice, and before and after recalibration."""
 
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -9,6 +7,7 @@ import polars as pl
 
 from fbkit.errors import ArgumentError
 from fbkit.explorers import model
+from fbkit.explorers.kept import Kept
 from fbkit.explorers.source import Source
 from fbkit.explorers.state import View
 from fbkit.join.rows import lazy_rows
@@ -45,7 +44,7 @@ class CalibrationModel:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self._made: OrderedDict[object, Any] = OrderedDict()
+        self._kept = Kept(_KEPT)
 
     def periods(self, view: View) -> Shown:
         """Reference and current period over each other."""
@@ -127,14 +126,6 @@ class CalibrationModel:
         moved = view.as_of != self.source.as_of
         notes = ("as of the newest time: rows cannot be moved back",) if moved else ()
         return Shown(curves=found.curves, numbers=found.table, notes=notes, facts={"map": found.map, "fit": reference})
-
-    def _kept(self, key: object, make: Callable[[], Any]) -> Any:
-        if key not in self._made:
-            self._made[key] = make()
-        self._made.move_to_end(key)
-        if len(self._made) > _KEPT:
-            self._made.popitem(last=False)
-        return self._made[key]
 
 
 def _seen(view: View) -> tuple[object, ...]:

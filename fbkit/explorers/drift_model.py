@@ -1,13 +1,12 @@
 """What the drift explorer shows: the ranking, drift by day, and the distributions of a column, for a view."""
 
-from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Final
 
 import polars as pl
 
 from fbkit.explorers import model
+from fbkit.explorers.kept import Kept
 from fbkit.explorers.source import Source
 from fbkit.explorers.state import View
 from fbkit.measure.distribution import distribution
@@ -38,7 +37,7 @@ class DriftModel:
 
     def __init__(self, source: Source) -> None:
         self.source = source
-        self._made: OrderedDict[object, Any] = OrderedDict()
+        self._kept = Kept(_KEPT)
 
     def looked(self, view: View) -> Looked:
         """Rows where they are as they were then, for they know the features too; else what was counted.
@@ -76,14 +75,6 @@ class DriftModel:
         key = ("bars", *_seen(view), *looked.periods, column)
         make = lambda: distribution(looked.data, looked.comparison, column=column, **looked.options)  # noqa: E731
         return self._kept(key, make)
-
-    def _kept(self, key: object, make: Callable[[], Any]) -> Any:
-        if key not in self._made:
-            self._made[key] = make()
-        self._made.move_to_end(key)
-        if len(self._made) > _KEPT:
-            self._made.popitem(last=False)
-        return self._made[key]
 
 
 def _seen(view: View) -> tuple[object, ...]:
