@@ -12,6 +12,8 @@ from fbkit.measure.stats.intervals import quantile
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 FEWEST_DRAWS = 20
+# Up to so many cells times clusters a dense table is faster than a sparse one.
+_DENSE = 4_000_000
 # Value, lower, upper; None where there is none.
 Triple = tuple[float | None, float | None, float | None]
 
@@ -75,12 +77,16 @@ class Resampler:
         if rows is not None:
             code, cluster = code[rows], cluster[rows]
             values = None if values is None else values[rows]
-        amount = np.ones(len(code)) if values is None else values
-        plain = np.bincount(code, weights=amount, minlength=size).astype(np.float64)[None, :]
+        plain = np.bincount(code, weights=values, minlength=size).astype(np.float64)[None, :]
         if self.draws == 0:
             return plain
-        matrix = csr_matrix((amount, (code, cluster)), shape=(size, self.weights.shape[0]))
-        return np.vstack([plain, (matrix @ self.weights).T])
+        buckets = self.weights.shape[0]
+        if size * buckets > _DENSE:
+            amount = np.ones(len(code)) if values is None else values
+            matrix = csr_matrix((amount, (code, cluster)), shape=(size, buckets))
+            return np.vstack([plain, (matrix @ self.weights).T])
+        table = np.bincount(code * buckets + cluster, weights=values, minlength=size * buckets)
+        return np.vstack([plain, (table.reshape(size, buckets) @ self.weights).T])
 
 
 def interval(draws: Floats, *, level: float, width: float | None = None, more: float = 0.0) -> Triple:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fbkit.diagnose.bootstrap import Floats, Ints, Resampler
+from fbkit.diagnose.labels import Labels
 from fbkit.diagnose.metric import Masses
 from fbkit.diagnose.rows import Flags, Rows, Strata
 
@@ -46,12 +47,21 @@ class Cells:
 
 
 def count(
-    rows: Rows, strata: Strata, *, bin_of: Ints, bins: int, resampler: Resampler, only: Flags | None = None
+    rows: Rows,
+    labels: Labels,
+    strata: Strata,
+    *,
+    bin_of: Ints,
+    bins: int,
+    resampler: Resampler,
+    only: Flags | None = None,
 ) -> Cells:
     """Count rows into cells.
 
     Parameters
     ----------
+    labels
+        What is believed of the labels.
     bin_of, bins
         Score bin per row and their number.
     only
@@ -60,16 +70,15 @@ def count(
     shape = (-1, 2, 2, bins, strata.size)
     size = 4 * bins * strata.size
     code = ((rows.window * 2 + rows.decision) * bins + bin_of) * strata.size + strata.code
-    every = np.ones(len(rows), dtype=bool) if only is None else only
-    aged = bool((rows.seen1 < 1).any() or (rows.seen0 < 1).any())
+    aged = bool((labels.seen1 < 1).any() or (labels.seen0 < 1).any())
 
-    def add(mask: Flags, values: Floats | None = None) -> Floats:
-        return resampler.sums(code, size=size, rows=mask & every, values=values).reshape(shape)
+    def add(values: Floats | None = None) -> Floats:
+        return resampler.sums(code, size=size, rows=only, values=values).reshape(shape)
 
-    n1, n0 = add(rows.positive), add(rows.labelled & ~rows.positive)
-    n = n1 + n0 + add(~rows.labelled)
-    loss = None if rows.loss is None else add(rows.labelled, rows.loss)
-    v1, v0 = (_scaled(n1, n, add(every, rows.seen1)), _scaled(n0, n, add(every, rows.seen0))) if aged else (n1, n0)
+    n, n1, n0 = add(), add(labels.positives(rows.metric)), add(labels.others(rows.metric))
+    losses = labels.losses(rows)
+    loss = None if losses is None else add(losses)
+    v1, v0 = (_scaled(n1, n, add(labels.seen1)), _scaled(n0, n, add(labels.seen0))) if aged else (n1, n0)
     return Cells(
         n=n,
         n1=n1,

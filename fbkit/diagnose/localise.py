@@ -7,6 +7,7 @@ from scipy.special import chdtrc, ndtr
 from fbkit.diagnose.bootstrap import Floats, Ints, Resampler, interval, standard_error
 from fbkit.diagnose.cells import Cells, count
 from fbkit.diagnose.correction import corrected
+from fbkit.diagnose.labels import Labels
 from fbkit.diagnose.metric import Masses, evaluate
 from fbkit.diagnose.replay import Stage
 from fbkit.diagnose.rows import CURRENT, REFERENCE, WINDOWS, Encoded, Flags, Rows, cross
@@ -161,6 +162,7 @@ def _decision_hit(by_decision: pl.DataFrame) -> str | None:
 
 def remainder_by_slice(
     rows: Rows,
+    labels: Labels,
     encoded: Encoded,
     *,
     metric: str,
@@ -178,14 +180,14 @@ def remainder_by_slice(
     found: list[dict[str, object]] = []
     for column, (values, _) in encoded.items():
         strata = cross([column], encoded, rows=len(rows))
-        cells = count(rows, strata, bin_of=bin_of, bins=bins, resampler=resampler)
+        cells = count(rows, labels, strata, bin_of=bin_of, bins=bins, resampler=resampler)
         gap = _gap(cells, metric=metric, thin=settings.thin_cell)
-        labels = (cells.n1 + cells.n0)[0, CURRENT].sum((0, 1))
+        labelled = (cells.n1 + cells.n0)[0, CURRENT].sum((0, 1))
         found += [
             {
                 "column": column,
                 "value": value,
-                **_entry(gap[:, i], labels=int(labels[i]), minimum=minimum, level=settings.level),
+                **_entry(gap[:, i], labels=int(labelled[i]), minimum=minimum, level=settings.level),
             }
             for i, value in enumerate(values)
         ]

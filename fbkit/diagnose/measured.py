@@ -1,22 +1,19 @@
 """Measure everything a diagnosis needs, timed by the question it answers."""
 
-import time
-from collections.abc import Generator
-from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 import numpy as np
 import polars as pl
 
 from fbkit.diagnose import bounds, evidence, localise, selection
-from fbkit.diagnose.arrival import Arrival, arrivals_frame, visibility
-from fbkit.diagnose.bootstrap import Floats, Ints, Resampler, clusters, interval, standard_error
-from fbkit.diagnose.cells import Cells, count
+from fbkit.diagnose.arrival import arrivals_frame
+from fbkit.diagnose.bootstrap import Floats, interval, standard_error
+from fbkit.diagnose.cells import Cells
 from fbkit.diagnose.correction import corrected, positive_rate
-from fbkit.diagnose.dispersion import Dispersion, dispersion
 from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.graded import NO_GRADING, grading
+from fbkit.diagnose.labels import Labels
 from fbkit.diagnose.ladder import Ladder, change, climb, silence_as_negative
 from fbkit.diagnose.metric import evaluate
 from fbkit.diagnose.moved import features_moved
@@ -27,92 +24,15 @@ from fbkit.diagnose.rows import (
     CURRENT,
     REFERENCE,
     WINDOWS,
-    Encoded,
     Rows,
     Strata,
-    encode,
-    prepare,
-    score_edges,
-    slice_columns,
 )
+from fbkit.diagnose.scene import Scene, Stopwatch
 from fbkit.diagnose.series import series
 from fbkit.diagnose.settings import NEEDS_DECISION, Settings, is_mean_of_values
 from fbkit.diagnose.version import VersionContrast, contrast
-from fbkit.join.joined import Joined
 from fbkit.measure.stats.ranking import roc_auc
 from fbkit.schema.label import longest_delay
-from fbkit.schema.period import Period
-
-
-@dataclass
-class Stopwatch:
-    """Seconds by question."""
-
-    seconds: dict[str, float] = field(default_factory=dict)
-
-    @contextmanager
-    def time(self, key: str) -> Generator[None]:
-        """Add the time inside the block to ``key``."""
-        begin = time.perf_counter()
-        yield
-        self.seconds[key] = self.seconds.get(key, 0.0) + time.perf_counter() - begin
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scene:
-    """Rows, their codes, and the resampler: what every measurement shares."""
-
-    joined: Joined
-    metric: str
-    reference: Period
-    current: Period
-    settings: Settings
-    rows: Rows
-    arrival: Arrival
-    edges: Floats
-    bin_of: Ints
-    encoded: Encoded
-    dispersion: Dispersion
-    resampler: Resampler
-
-    @property
-    def bins(self) -> int:
-        return len(self.edges) + 1
-
-    @property
-    def silent(self) -> bool:
-        """Only positives are ever reported: silence at the window's close means negative."""
-        return self.joined.contract.label.silence == "negative"
-
-    def table(self, strata: Strata) -> Cells:
-        """Count into score bins and these strata."""
-        return count(self.rows, strata, bin_of=self.bin_of, bins=self.bins, resampler=self.resampler)
-
-
-def set_scene(
-    joined: Joined, *, metric: str, reference: Period, current: Period, draws: int, seed: int, settings: Settings
-) -> Scene:
-    """Cut the windows, weigh young labels, fix the score bins, draw the bootstrap weights."""
-    rows = prepare(joined.frame, metric=metric, reference=reference, current=current)
-    arrival = visibility(rows, joined.frame, as_of=joined.as_of, settings=settings)
-    rows = rows.seen(positive=arrival.seen1, other=arrival.seen0)
-    edges = score_edges(rows, bins=settings.score_bins)
-    cluster = clusters(rows.frame["entity"], buckets=settings.buckets)
-    bin_of = np.searchsorted(edges, rows.score, side="right").astype(np.int64)
-    return Scene(
-        joined=joined,
-        metric=metric,
-        reference=reference,
-        current=current,
-        settings=settings,
-        rows=rows,
-        arrival=arrival,
-        edges=edges,
-        bin_of=bin_of,
-        encoded={name: encode(rows.frame[name]) for name in slice_columns(joined.contract, rows.frame)},
-        dispersion=dispersion(rows, bin_of=bin_of, entity=cluster, settings=settings),
-        resampler=Resampler.make(cluster, draws=draws, seed=seed, buckets=settings.buckets),
-    )
 
 
 def measure(scene: Scene) -> Findings:
@@ -121,10 +41,11 @@ def measure(scene: Scene) -> Findings:
     with watch.time("who_lost_labels"):
         label_tests, strata, frames, lost_keys = _labels(scene)
     with watch.time("like_for_like"):
-        cells = scene.table(strata)
+        labels = scene.labels.visible(positive=scene.arrival.seen1, other=scene.arrival.seen0)
+        cells = scene.table(strata, labels)
         worst = {name: bounds.worst_case(scene.rows, window=i) for i, name in enumerate(WINDOWS)}
     with watch.time("is_it_the_model"):
-        explained = _explain(scene, cells)
+        explained = _explain(scene, cells, labels)
     cells = silence_as_negative(cells) if scene.silent else cells
     with watch.time("like_for_like"):
         repair = _nonrandom(scene, cells, _with_exact_auc(explained.ladder, scene.rows))
@@ -196,15 +117,15 @@ class Explained:
     version: VersionContrast | None
 
 
-def _explain(scene: Scene, cells: Cells) -> Explained:
+def _explain(scene: Scene, cells: Cells, labels: Labels) -> Explained:
     """Test what moved, then climb."""
     settings, rows = scene.settings, scene.rows
     tests = selection.mix_tests(rows, scene.encoded)
     moved = selection.choose(tests, scene.encoded, p=settings.shift_p, strata=settings.strata, rows=len(rows))
     scores = selection.score_test(scene.bin_of, rows, bins=scene.bins)
-    mixed = cells if moved.columns == cells.strata.columns else scene.table(moved)
+    mixed = cells if moved.columns == cells.strata.columns else scene.table(moved, labels)
     version = contrast(
-        rows, cells, metric=scene.metric, bin_of=scene.bin_of, resampler=scene.resampler, settings=settings
+        rows, labels, cells, metric=scene.metric, bin_of=scene.bin_of, resampler=scene.resampler, settings=settings
     )
     gates = {
         THRESHOLD: _decisions_moved(cells, least=settings.decisions_moved),
@@ -310,6 +231,7 @@ def _with_frames(scene: Scene, facts: Findings, watch: Stopwatch) -> Findings:
         frames["features_moved"] = features_moved(scene.rows, scene.joined.contract)
         frames["remainder_by_slice"] = localise.remainder_by_slice(
             scene.rows,
+            scene.labels,
             scene.encoded,
             metric=scene.metric,
             bin_of=scene.bin_of,

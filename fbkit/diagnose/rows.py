@@ -1,7 +1,7 @@
 """The rows of both windows as plain arrays: what every later step counts."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -30,8 +30,8 @@ Encoded = Mapping[str, tuple[tuple[str, ...], Ints]]
 class Rows:
     """Arrays of equal length, one entry per prediction of the two windows.
 
-    ``label`` is NaN without a label; ``seen1`` and ``seen0`` are the shares of positive and of other
-    labels that are visible at the row's age (1 for mature rows), set by the arrival step.
+    ``label`` is NaN without a label. These are the labels as a dashboard shows them; what the ladder believes of them
+    is in :class:`~fbkit.diagnose.labels.Labels`.
     """
 
     frame: pl.DataFrame
@@ -44,8 +44,6 @@ class Rows:
     positive: Flags
     mature: Flags
     loss: Floats | None
-    seen1: Floats
-    seen0: Floats
     without_decision: int
 
     def __len__(self) -> int:
@@ -54,10 +52,6 @@ class Rows:
     def of(self, window: int) -> Flags:
         """Mask of one window."""
         return self.window == window
-
-    def seen(self, *, positive: Floats, other: Floats) -> "Rows":
-        """The same rows with the visibility of their labels."""
-        return replace(self, seen1=positive, seen0=other)
 
 
 def check_metric(metric: str | Metric, *, task: str = "binary") -> str:
@@ -147,8 +141,6 @@ def _arrays(cut: pl.DataFrame, *, metric: str, window: Ints, without: int) -> Ro
         positive=np.zeros(len(label), dtype=bool) if is_mean_of_values(metric) else labelled & (label == 1),
         mature=cut["mature"].to_numpy(),
         loss=loss,
-        seen1=np.ones(len(label)),
-        seen0=np.ones(len(label)),
         without_decision=without,
     )
 

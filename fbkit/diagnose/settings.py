@@ -60,7 +60,7 @@ class Settings:
     """
 
     level: float = 0.95
-    buckets: int = 4096
+    buckets: int = 512
     decisions_moved: float = 0.001
     spread: float = 0.05
     remainder_share: float = 0.8

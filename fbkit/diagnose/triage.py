@@ -14,10 +14,11 @@ from fbkit.diagnose.bootstrap import FEWEST_DRAWS
 from fbkit.diagnose.checks import three_checks
 from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.key_numbers import key_numbers_frame
-from fbkit.diagnose.measured import measure, observed_intervals, set_scene
+from fbkit.diagnose.measured import measure, observed_intervals
 from fbkit.diagnose.moved import day_of_change
 from fbkit.diagnose.rows import CURRENT, REFERENCE, check_metric
 from fbkit.diagnose.rungs import contributions
+from fbkit.diagnose.scene import set_scene
 from fbkit.diagnose.settings import OWN, SETTINGS
 from fbkit.diagnose.verdict import (
     impact_of,

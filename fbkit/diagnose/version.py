@@ -8,6 +8,7 @@ import polars as pl
 from fbkit.diagnose.bootstrap import Floats, Ints, Resampler
 from fbkit.diagnose.cells import Cells, count
 from fbkit.diagnose.correction import corrected
+from fbkit.diagnose.labels import Labels
 from fbkit.diagnose.ladder import beyond_gates
 from fbkit.diagnose.metric import evaluate
 from fbkit.diagnose.rows import CURRENT, Flags, Rows
@@ -59,7 +60,7 @@ def new_versions(rows: Rows, *, known_share: float) -> tuple[tuple[str, ...], Fl
 
 
 def contrast(
-    rows: Rows, cells: Cells, *, metric: str, bin_of: Ints, resampler: Resampler, settings: Settings
+    rows: Rows, labels: Labels, cells: Cells, *, metric: str, bin_of: Ints, resampler: Resampler, settings: Settings
 ) -> VersionContrast | None:
     """Compare known and new versions inside the current window; None when no version is new."""
     names, fresh = new_versions(rows, known_share=settings.known_version)
@@ -68,9 +69,9 @@ def contrast(
     if share < settings.new_version_share:
         return None
     old = mine & ~fresh
-    if int((old & rows.labelled).sum()) < settings.fewest_arrivals:
+    if int((old & labels.seen).sum()) < settings.fewest_arrivals:
         return VersionContrast(names=names, share=share, complete=True, effect=None)
-    table = count(rows, cells.strata, bin_of=bin_of, bins=cells.bins, resampler=resampler, only=old)
+    table = count(rows, labels, cells.strata, bin_of=bin_of, bins=cells.bins, resampler=resampler, only=old)
     whole = corrected(cells, thin=settings.thin_cell)
     part = _standardised(cells, table, thin=settings.thin_cell, metric=metric)
     effect = evaluate(metric, whole)[:, CURRENT] - part

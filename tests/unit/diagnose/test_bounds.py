@@ -9,6 +9,7 @@ from fbkit.diagnose import bounds
 from fbkit.diagnose.bootstrap import Resampler
 from fbkit.diagnose.cells import count
 from fbkit.diagnose.correction import positive_rate
+from fbkit.diagnose.labels import Labels
 from fbkit.diagnose.metric import Masses, evaluate
 from fbkit.diagnose.rows import CURRENT, cross, prepare
 
@@ -72,7 +73,9 @@ def table(by_hand, weeks, **how):
     rows = prepare(joined.frame, metric="recall", reference=reference, current=current)
     resampler = Resampler.make(np.arange(len(rows)) % 64, draws=0, seed=0, buckets=64)
     bin_of = np.minimum((rows.score * 10).astype(np.int64), 9)
-    return count(rows, cross([], {}, rows=len(rows)), bin_of=bin_of, bins=10, resampler=resampler)
+    return count(
+        rows, Labels.as_shown(rows), cross([], {}, rows=len(rows)), bin_of=bin_of, bins=10, resampler=resampler
+    )
 
 
 def test_the_tilt_undoes_a_loss_that_depends_on_the_outcome(by_hand, weeks):

@@ -13,6 +13,7 @@ from fbkit.diagnose.bootstrap import Resampler
 from fbkit.diagnose.cells import count
 from fbkit.diagnose.correction import corrected, pooled_ratio
 from fbkit.diagnose.graded import grading
+from fbkit.diagnose.labels import Labels
 from fbkit.diagnose.metric import evaluate
 from fbkit.diagnose.moved import day_of_change, features_moved
 from fbkit.diagnose.rows import cross, encode, operating_thresholds, prepare, score_edges
@@ -92,7 +93,9 @@ def test_grading_is_found_only_when_loss_follows_the_score(by_hand, weeks):
         rows = rows_of(by_hand(lose=lose), weeks)
         resampler = Resampler.make(np.zeros(len(rows), dtype=np.int64), draws=0, seed=0, buckets=1)
         bin_of = np.minimum((rows.score * 20).astype(np.int64), 19)
-        cells = count(rows, cross([], {}, rows=len(rows)), bin_of=bin_of, bins=20, resampler=resampler)
+        cells = count(
+            rows, Labels.as_shown(rows), cross([], {}, rows=len(rows)), bin_of=bin_of, bins=20, resampler=resampler
+        )
         assert grading(cells, settings=SETTINGS).found is expected
 
 
@@ -103,7 +106,14 @@ def test_begg_and_greenes_by_hand(by_hand, weeks):
     encoded = {"region": encode(rows.frame["region"])}
     resampler = Resampler.make(np.zeros(len(rows), dtype=np.int64), draws=0, seed=0, buckets=1)
     bin_of = np.minimum((rows.score * 4).astype(np.int64), 3)
-    cells = count(rows, cross(["region"], encoded, rows=len(rows)), bin_of=bin_of, bins=4, resampler=resampler)
+    cells = count(
+        rows,
+        Labels.as_shown(rows),
+        cross(["region"], encoded, rows=len(rows)),
+        bin_of=bin_of,
+        bins=4,
+        resampler=resampler,
+    )
     frame = joined.frame.with_columns(bin=pl.Series(bin_of))
     detected = positive = 0.0
     for _, part in frame.filter("current").group_by("flagged", "bin", "region"):

@@ -7,6 +7,7 @@ import pytest
 
 from fbkit.diagnose.bootstrap import Resampler
 from fbkit.diagnose.cells import count
+from fbkit.diagnose.labels import Labels
 from fbkit.diagnose.replay import COVARIATE, MIX, PLAYERS, THRESHOLD, Stage, shapley
 from fbkit.diagnose.rows import cross, encode, prepare
 
@@ -24,7 +25,14 @@ def stage(by_hand, weeks):
     encoded = {"device": encode(rows.frame["device"])}
     resampler = Resampler.make(np.arange(len(rows)) % 512, draws=5, seed=0, buckets=512)
     bin_of = np.minimum((rows.score * 10 + 1e-9).astype(np.int64), 9)
-    cells = count(rows, cross(["device"], encoded, rows=len(rows)), bin_of=bin_of, bins=10, resampler=resampler)
+    cells = count(
+        rows,
+        Labels.as_shown(rows),
+        cross(["device"], encoded, rows=len(rows)),
+        bin_of=bin_of,
+        bins=10,
+        resampler=resampler,
+    )
     return Stage.of(cells, metric="recall", thin=6)
 
 
