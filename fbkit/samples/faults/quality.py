@@ -1,0 +1,54 @@
+"""Faults of the model's quality: the world moves away from the score, or the score gets worse."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from fbkit.samples.faults.base import Injection
+from fbkit.samples.world import MODEL_NOISE, World, expit, solve
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConceptDrift(Injection):
+    """Fraud moves to where the score does not look: the share `severity` of the visible log odds becomes invisible.
+
+    The base rate of the touched rows stays as it was.
+    """
+
+    cause = "concept_drift"
+    family = "quality"
+    stage = "outcomes"
+
+    def apply(self, world: World) -> None:
+        """Replace a part of what the model sees by something that it does not see."""
+        rows = self.active(world)
+        if not rows.any():
+            return
+        before = float(expit(world.eta[rows]).mean())
+        visible = world.visible[rows]
+        moved = np.sqrt(1 - (1 - self.severity) ** 2) * visible.std() * world.normal("concept drift")[rows]
+        eta = world.eta[rows] - self.severity * visible + moved
+        world.eta[rows] = eta + solve(lambda b: float(expit(eta + b).mean()) - before, -10, 10)
+
+
+@dataclass(frozen=True, kw_only=True)
+class VersionRegression(Injection):
+    """A new version takes `share` of the traffic; noise of `severity` times the model's own is added to its margin."""
+
+    cause = "version_regression"
+    family = "quality"
+    highest = np.inf
+    stage = "serving"
+
+    version: str = "8.0"
+    share: float = 1.0
+
+    def logged_change(self) -> tuple[str, str] | None:
+        """Deploys are logged."""
+        return "deploy", f"payment-fraud {self.version} serves {self.share:.0%} of the traffic"
+
+    def apply(self, world: World) -> None:
+        """Serve the worse version."""
+        rows = self.active(world) & (world.uniform("canary") < self.share)
+        world.version[rows] = self.version
+        world.margin[rows] += self.severity * MODEL_NOISE * world.normal("worse version")[rows]
