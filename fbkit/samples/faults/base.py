@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from fbkit.errors import ArgumentError
-from fbkit.samples.world import DAY, Bools, World
+from fbkit.samples.world import DAY, Bools, Floats, World
 
 Where = tuple[tuple[str, tuple[str, ...]], ...]
 
@@ -20,7 +20,10 @@ def normalised(where: Mapping[str, str | Sequence[str]] | Where) -> Where:
 
 @dataclass(frozen=True, kw_only=True)
 class Injection:
-    """What all faults share. `severity` has the unit that the class names; 0 is always harmless."""
+    """What all faults share. `severity` has the unit that the class names; 0 is always harmless.
+
+    With `ramp` the fault comes on gradually: it grows linearly from nothing at its start to `severity` at its end.
+    """
 
     cause: ClassVar[str]
     family: ClassVar[str]
@@ -32,6 +35,7 @@ class Injection:
     where: Mapping[str, str | Sequence[str]] | Where = ()
     start: float = 0.0
     end: float | None = None
+    ramp: bool = False
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "where", normalised(self.where))
@@ -60,9 +64,18 @@ class Injection:
             rows &= world.members(column, values)
         return rows
 
+    def strength(self, world: World) -> Floats:
+        """The severity row by row: 0 where the fault does not act."""
+        strength = np.where(self.active(world), self.severity, 0.0)
+        if not self.ramp:
+            return strength
+        day = (world.second / DAY) - world.config.reference_days
+        end = world.config.current_days if self.end is None else self.end
+        return strength * np.clip((day - self.start) / (end - self.start), 0.0, 1.0)
+
     def as_dict(self) -> dict[str, object]:
         """The fault as JSON-able facts."""
         where = {name: list(values) for name, values in normalised(self.where)}
-        own = {k: v for k, v in self.__dict__.items() if k not in {"where", "severity", "start", "end"}}
-        window = {"start_day": self.start, "end_day": self.end}
+        own = {k: v for k, v in self.__dict__.items() if k not in {"where", "severity", "start", "end", "ramp"}}
+        window = {"start_day": self.start, "end_day": self.end} | ({"ramp": True} if self.ramp else {})
         return {"cause": self.cause, "family": self.family, "severity": self.severity, "where": where, **window, **own}
