@@ -15,6 +15,7 @@ from fbkit.diagnose.bounds import Tilt
 from fbkit.diagnose.cells import Cells
 from fbkit.diagnose.dispersion import Dispersion
 from fbkit.diagnose.graded import Grading
+from fbkit.diagnose.labels import Repair
 from fbkit.diagnose.ladder import Ladder
 from fbkit.diagnose.nonrandom import Conservation
 from fbkit.diagnose.orphans import Blocked, Orphans
@@ -47,6 +48,7 @@ class Findings:
     settings: Settings
     rows: Rows
     arrival: Arrival
+    looked_at: tuple[Repair, ...]
     cells: Cells
     ladder: Ladder
     edges: Floats
@@ -89,8 +91,9 @@ class Findings:
 
     @property
     def immature(self) -> Floats:
-        """What young labels add to the observed change (labels put back are counted apart)."""
-        return self.ladder.immature if self.lost_nonrandom is None else self.ladder.immature - self.lost_nonrandom
+        """What young labels add to the observed change."""
+        step = self.ladder.step("immature_window")
+        return np.zeros_like(self.ladder.observed_change) if step is None else step.contribution
 
     @property
     def remainder(self) -> Floats:
@@ -107,11 +110,12 @@ class Findings:
     @property
     def cause_of_loss(self) -> str:
         """The name of what lost the labels."""
-        if self.blocked is not None and self.blocked.explains:
+        if self.blocked is not None and self.blocked.explains and not self.ladder.step("action_censoring"):
             return "action_censoring"
-        if self.age_unknown and not self.ladder.immature[0]:
+        if self.age_unknown and not self.immature[0]:
             return "immature_window"
-        return "join_break" if self.orphans is not None and self.orphans.explains else "label_slice_loss"
+        by_key = self.orphans is not None and self.orphans.explains and not self.ladder.step("join_break")
+        return "join_break" if by_key else "label_slice_loss"
 
     @property
     def censored(self) -> bool:

@@ -1,16 +1,16 @@
-"""The ladder: observed, like for like, corrected, replayed, remainder. Pure functions of count tables."""
+"""The ladder: observed, repaired, corrected, replayed, remainder. Pure functions of count tables."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 
 from fbkit.diagnose.bootstrap import Floats, standard_error
 from fbkit.diagnose.cells import Cells
+from fbkit.diagnose.climb import Climb, Step, change
 from fbkit.diagnose.correction import corrected
 from fbkit.diagnose.metric import evaluate
 from fbkit.diagnose.replay import Stage, shapley
-from fbkit.diagnose.rows import CURRENT, REFERENCE
 from fbkit.diagnose.settings import Settings
 
 
@@ -21,7 +21,10 @@ class Ladder:
     Attributes
     ----------
     observed, like_for_like, corrected
-        The metric by window: shape (draws + 1, 2).
+        The metric by window as shown, after every repair of single labels, and with missing labels weighted back:
+        shape (draws + 1, 2).
+    steps
+        The repairs between observed and like for like, in order.
     replayed
         Contribution of each active player.
     tried
@@ -29,6 +32,7 @@ class Ladder:
     """
 
     observed: Floats
+    steps: tuple[Step, ...]
     like_for_like: Floats
     corrected: Floats
     replayed: Mapping[str, Floats]
@@ -43,11 +47,6 @@ class Ladder:
         return change(self.corrected)
 
     @property
-    def immature(self) -> Floats:
-        """What the youth of the labels adds to the observed change."""
-        return change(self.observed) - change(self.like_for_like)
-
-    @property
     def label_loss(self) -> Floats:
         """What labels lost at random within cells add to the observed change."""
         return change(self.like_for_like) - change(self.corrected)
@@ -57,47 +56,42 @@ class Ladder:
         """What no repair and no replay explains."""
         return self.true_change - sum(self.replayed.values(), np.zeros_like(self.true_change))
 
+    def step(self, cause: str) -> Step | None:
+        """The repair of that cause, if it fired."""
+        return next((step for step in self.steps if step.repair.cause == cause), None)
 
-def change(by_window: Floats) -> Floats:
-    """Current minus reference."""
-    return by_window[:, CURRENT] - by_window[:, REFERENCE]
+
+def top(climbed: Climb, cells: Cells, *, metric: str, settings: Settings) -> Ladder:
+    """The ladder up to the corrected metric; nothing replayed yet."""
+    lifted = evaluate(metric, corrected(cells, thin=settings.thin_cell))
+    return Ladder(
+        observed=climbed.observed,
+        steps=climbed.steps,
+        like_for_like=climbed.reached,
+        corrected=lifted + climbed.spread,
+        replayed={},
+        tried={},
+    )
 
 
-def climb(
-    cells: Cells,
-    mixed: Cells,
-    *,
-    metric: str,
-    settings: Settings,
-    candidates: Mapping[str, bool],
-    positives_only: bool = False,
-) -> Ladder:
-    """Climb the ladder.
+def replay_cells(
+    mixed: Cells, *, metric: str, settings: Settings, candidates: Mapping[str, bool]
+) -> tuple[dict[str, Floats], dict[str, Floats]]:
+    """Contributions of the active players, and what each would do alone.
 
     Parameters
     ----------
-    cells
-        Counts by the slice columns along which labels were lost (for the correction).
     mixed
-        Counts by the slice columns whose shares moved (for the replay).
+        Counts by the slice columns whose shares moved.
     candidates
         Which players' gates fired; a player whose own effect stays below the floor or inside the
         noise is dropped (its share stays in the remainder).
-    positives_only
-        Silence means negative: what is left of an open window is negative, not missing.
     """
-    tables = (silence_as_negative(cells), silence_as_negative(mixed)) if positives_only else (cells, mixed)
-    stage = Stage.of(tables[1], metric=metric, thin=settings.thin_cell)
+    stage = Stage.of(mixed, metric=metric, thin=settings.thin_cell)
     nothing = stage.value(())
     tried = {player: stage.value((player,)) - nothing for player in candidates}
     active = [p for p, fired in candidates.items() if fired and beyond_gates(tried[p], settings=settings)]
-    return Ladder(
-        observed=evaluate(metric, cells.observed()),
-        like_for_like=evaluate(metric, tables[0].like_for_like()),
-        corrected=evaluate(metric, corrected(tables[0], thin=settings.thin_cell)),
-        replayed=shapley(stage, active) if active else {},
-        tried=tried,
-    )
+    return (shapley(stage, active) if active else {}), tried
 
 
 def beyond_gates(effect: Floats, *, settings: Settings) -> bool:
@@ -107,9 +101,3 @@ def beyond_gates(effect: Floats, *, settings: Settings) -> bool:
     error = standard_error(effect)
     size = abs(float(effect[0]))
     return bool(size >= settings.replay_floor and (error is None or size > settings.noise_gate * error))
-
-
-def silence_as_negative(cells: Cells) -> Cells:
-    """Positives seen so far, scaled up to their final number; all the other predictions are negatives."""
-    positives = np.minimum(cells.v1, cells.n)
-    return replace(cells, v1=positives, v0=cells.n - positives)

@@ -10,11 +10,12 @@ from fbkit.diagnose import bounds, evidence, localise, selection
 from fbkit.diagnose.arrival import arrivals_frame
 from fbkit.diagnose.bootstrap import Floats, interval, standard_error
 from fbkit.diagnose.cells import Cells
+from fbkit.diagnose.climb import change, climb, silence_as_negative
 from fbkit.diagnose.correction import corrected, positive_rate
 from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.graded import NO_GRADING, grading
 from fbkit.diagnose.labels import Labels
-from fbkit.diagnose.ladder import Ladder, change, climb, silence_as_negative
+from fbkit.diagnose.ladder import Ladder, replay_cells, top
 from fbkit.diagnose.metric import evaluate
 from fbkit.diagnose.moved import features_moved
 from fbkit.diagnose.nonrandom import Conservation, conservation, give_back
@@ -39,18 +40,16 @@ def measure(scene: Scene) -> Findings:
     """The ladder and everything around it."""
     watch, metric, settings = Stopwatch(), scene.metric, scene.settings
     with watch.time("who_lost_labels"):
-        label_tests, strata, frames, lost_keys = _labels(scene)
+        climbed = climb(scene)
+        label_tests, strata, frames, lost_keys = _labels(scene, climbed.labels)
     with watch.time("like_for_like"):
-        labels = scene.labels.visible(positive=scene.arrival.seen1, other=scene.arrival.seen0)
-        cells = scene.table(strata, labels)
+        cells = _believed(scene, scene.table(strata, climbed.labels))
         worst = {name: bounds.worst_case(scene.rows, window=i) for i, name in enumerate(WINDOWS)}
-    with watch.time("is_it_the_model"):
-        explained = _explain(scene, cells, labels)
-    cells = silence_as_negative(cells) if scene.silent else cells
-    with watch.time("like_for_like"):
-        repair = _nonrandom(scene, cells, _with_exact_auc(explained.ladder, scene.rows))
+        repair = _nonrandom(scene, cells, with_exact(top(climbed, cells, metric=metric, settings=settings), scene.rows))
         rate = positive_rate(cells, thin=settings.thin_cell)
         graded = grading(cells, settings=settings) if repair.lost is None and not scene.silent else NO_GRADING
+    with watch.time("is_it_the_model"):
+        explained = _explain(scene, cells, climbed.labels, repair.ladder)
     facts = Findings(
         metric=metric,
         reference=scene.reference,
@@ -61,8 +60,9 @@ def measure(scene: Scene) -> Findings:
         settings=settings,
         rows=scene.rows,
         arrival=scene.arrival,
+        looked_at=climbed.looked_at,
         cells=cells,
-        ladder=repair.ladder,
+        ladder=explained.ladder,
         edges=scene.edges,
         bin_of=scene.bin_of,
         dispersion=scene.dispersion,
@@ -77,8 +77,8 @@ def measure(scene: Scene) -> Findings:
         lost_nonrandom=repair.lost,
         other_world=repair.other_world,
         rate_ratio=_rate_ratio(metric, cells, settings=settings),
-        tipping=_tipping(metric, repair.ladder),
-        tilt=_tilt(metric, cells, rate, repair.ladder, level=settings.level),
+        tipping=_tipping(metric, explained.ladder),
+        tilt=_tilt(metric, cells, rate, explained.ladder, level=settings.level),
         grading=graded,
         reach=bounds.reach(cells, rate, metric=metric, gamma=graded.gamma),
         worst=worst,
@@ -88,10 +88,16 @@ def measure(scene: Scene) -> Findings:
     return _with_frames(scene, facts, watch)
 
 
-def _labels(scene: Scene) -> tuple[list[selection.Test], Strata, dict[str, pl.DataFrame], Orphans | None]:
+def _believed(scene: Scene, cells: Cells) -> Cells:
+    return silence_as_negative(cells) if scene.silent else cells
+
+
+def _labels(
+    scene: Scene, labels: Labels
+) -> tuple[list[selection.Test], Strata, dict[str, pl.DataFrame], Orphans | None]:
     """Along which columns labels were lost, the availability frames, and outcomes under unknown keys."""
     settings, rows = scene.settings, scene.rows
-    tests = selection.label_tests(rows, scene.encoded)
+    tests = selection.label_tests(rows, scene.encoded, seen=labels.seen)
     strata = selection.choose(tests, scene.encoded, p=settings.slice_p, strata=settings.strata, rows=len(rows))
     frames = _availability_frames(scene)
     lost_keys = orphans(
@@ -117,13 +123,13 @@ class Explained:
     version: VersionContrast | None
 
 
-def _explain(scene: Scene, cells: Cells, labels: Labels) -> Explained:
+def _explain(scene: Scene, cells: Cells, labels: Labels, ladder: Ladder) -> Explained:
     """Test what moved, then climb."""
     settings, rows = scene.settings, scene.rows
     tests = selection.mix_tests(rows, scene.encoded)
     moved = selection.choose(tests, scene.encoded, p=settings.shift_p, strata=settings.strata, rows=len(rows))
     scores = selection.score_test(scene.bin_of, rows, bins=scene.bins)
-    mixed = cells if moved.columns == cells.strata.columns else scene.table(moved, labels)
+    mixed = cells if moved.columns == cells.strata.columns else _believed(scene, scene.table(moved, labels))
     version = contrast(
         rows, labels, cells, metric=scene.metric, bin_of=scene.bin_of, resampler=scene.resampler, settings=settings
     )
@@ -133,8 +139,9 @@ def _explain(scene: Scene, cells: Cells, labels: Labels) -> Explained:
         # A new version scores differently by itself: what its scores do belongs to the version.
         COVARIATE: scores.p < settings.shift_p and version is None,
     }
-    ladder = climb(cells, mixed, metric=scene.metric, settings=settings, candidates=gates, positives_only=scene.silent)
-    return Explained(ladder=ladder, mix_tests=tests, score_test=scores, columns=moved.columns, version=version)
+    replayed, tried = replay_cells(mixed, metric=scene.metric, settings=settings, candidates=gates)
+    whole = replace(ladder, replayed=replayed, tried=tried)
+    return Explained(ladder=whole, mix_tests=tests, score_test=scores, columns=moved.columns, version=version)
 
 
 def _availability_frames(scene: Scene) -> dict[str, pl.DataFrame]:
@@ -158,7 +165,7 @@ def _decisions_moved(cells: Cells, *, least: float) -> bool:
     return bool(moved.sum() > least * n[CURRENT].sum())
 
 
-def _with_exact_auc(ladder: Ladder, rows: Rows) -> Ladder:
+def with_exact(ladder: Ladder, rows: Rows) -> Ladder:
     """Shift the binned AUC of each window to its exact value, on every rung alike."""
     if rows.metric != "roc_auc":
         return ladder
@@ -169,6 +176,7 @@ def _with_exact_auc(ladder: Ladder, rows: Rows) -> Ladder:
     return replace(
         ladder,
         observed=ladder.observed + shift,
+        steps=tuple(replace(step, before=step.before + shift, after=step.after + shift) for step in ladder.steps),
         like_for_like=ladder.like_for_like + shift,
         corrected=ladder.corrected + shift,
     )
@@ -249,6 +257,7 @@ def _with_frames(scene: Scene, facts: Findings, watch: Stopwatch) -> Findings:
     )
     frames["bounds"] = evidence.bounds_frame(ladder, facts.worst)
     frames["conservation"] = evidence.conservation_frame(facts.conservation)
+    frames |= {item.cause: item.frame for item in facts.looked_at if item.frame is not None}
     frames |= _series_frames(scene)
     return replace(facts, frames=frames, seconds=watch.seconds)
 

@@ -8,6 +8,7 @@ import polars as pl
 
 from fbkit.diagnose import reasons, words
 from fbkit.diagnose.bootstrap import Floats, Triple, standard_error
+from fbkit.diagnose.climb import Step
 from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.localise import where_labels_went, where_remainder
 from fbkit.diagnose.replay import COVARIATE, MIX, PLAYERS, THRESHOLD
@@ -48,7 +49,8 @@ def contributions(facts: Findings) -> tuple[Contribution, ...]:
 def _rungs(facts: Findings) -> list[Rung]:
     if not facts.correctable:
         return [_uncorrectable(facts)]
-    found = [_immature(facts), _label_loss(facts), _nonrandom(facts), *_replayed(facts), _version(facts)]
+    steps = [_step(facts, step) for step in facts.ladder.steps]
+    found = [*steps, _label_loss(facts), _nonrandom(facts), *_replayed(facts), _version(facts)]
     return [rung for rung in found if rung is not None]
 
 
@@ -81,16 +83,20 @@ def _strength(rung: Rung, *, material: bool, sure: float) -> str:
     return rung.best if error is not None and abs(float(rung.draws[0])) > sure * error else "probable"
 
 
-def _immature(facts: Findings) -> Rung | None:
-    if not facts.arrival.young.any():
-        return None
+def _step(facts: Findings, step: Step) -> Rung:
+    repair = step.repair
+    if repair.cause == "immature_window":
+        said, where = reasons.immature(facts), "predictions whose label window is open"
+    else:
+        said, where = (repair.evidence, repair.next_evidence), repair.where
     return Rung(
-        cause="immature_window",
-        draws=facts.immature,
-        where="predictions whose label window is open",
-        words=reasons.immature(facts),
+        cause=repair.cause,
+        draws=step.contribution,
+        where=where,
+        words=said,
         between=facts.triple,
-        reason=facts.arrival.reason,
+        best=repair.best,
+        reason=repair.reason,
     )
 
 

@@ -25,12 +25,12 @@ def _table(first: Ints, second: Ints, *, shape: tuple[int, int]) -> Floats:
     return np.bincount(first * shape[1] + second, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
 
 
-def label_tests(rows: Rows, encoded: Encoded) -> list[Test]:
+def label_tests(rows: Rows, encoded: Encoded, *, seen: Flags) -> list[Test]:
     """Does the label rate differ between the values of a column, within window and decision? Strongest first."""
     tests: list[Test] = []
     for column, (values, code) in encoded.items():
         parts = [
-            homogeneity(_table(code[mask], rows.labelled[mask].astype(np.int64), shape=(len(values), 2)))
+            homogeneity(_table(code[mask], seen[mask].astype(np.int64), shape=(len(values), 2)))
             for mask in _groups(rows)
         ]
         tests.append(_test(column, parts, times=len(encoded)))

@@ -29,7 +29,7 @@ def rows_of(joined, weeks, metric="recall"):
 def test_the_column_that_loses_labels_is_chosen(by_hand, weeks):
     rows = rows_of(by_hand(lose=lambda frame, outcome: np.where(frame["region"] == "EU", 0.4, 0.1)), weeks)
     encoded = {name: encode(rows.frame[name]) for name in ("device", "region")}
-    tests = selection.label_tests(rows, encoded)
+    tests = selection.label_tests(rows, encoded, seen=rows.labelled)
     strata = selection.choose(tests, encoded, p=1e-3, strata=40, rows=len(rows))
     assert strata.columns == ("region",)
     assert selection.choose(tests, encoded, p=1e-3, strata=2, rows=len(rows)).columns == ()
