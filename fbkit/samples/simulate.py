@@ -12,6 +12,7 @@ import polars as pl
 from fbkit.samples.config import CUSTOMERS, DEVICES, REGIONS, WorldConfig
 from fbkit.samples.contract_text import contract_text
 from fbkit.samples.faults import Injection, JoinBreak
+from fbkit.samples.features import columns
 from fbkit.samples.stages import build
 from fbkit.samples.truth import Truth, truth
 from fbkit.samples.world import DAY, Bools, Ints, World
@@ -107,12 +108,7 @@ def _names(codes: Ints, names: tuple[str, ...]) -> pl.Series:
 
 
 def _predictions(world: World) -> pl.DataFrame:
-    z = world.served
-    features = {
-        "log_amount": np.round(3.4 + 0.9 * z[:, 0], 1),
-        "payments_24h": np.floor(np.exp(0.4 + 0.6 * z[:, 1])).astype(np.int32),
-        "ip_risk": np.round(1 / (1 + np.exp(-1.2 * z[:, 2])), 2),
-    }
+    features = columns(world)
     frame = pl.DataFrame(
         {
             "prediction_id": _ids(np.arange(world.n)),
@@ -126,10 +122,13 @@ def _predictions(world: World) -> pl.DataFrame:
             "device": _names(world.device, DEVICES),
             "customer": _names(world.customer, CUSTOMERS),
             **{name: features[name] for name in world.config.features},
+            **({} if world.status is None else {"status": world.status}),
         }
     )
-    twice = frame.filter(pl.Series(world.uniform("duplicate prediction") < world.config.duplicate_share / 5))
-    return pl.concat([frame, twice]).sort("ts_pred", "prediction_id", maintain_order=True)
+    written = world.uniform("prediction log") < world.logged
+    twice = written & (world.uniform("duplicate prediction") < world.config.duplicate_share / 5)
+    rows = pl.concat([frame.filter(pl.Series(written)), frame.filter(pl.Series(twice))])
+    return rows.sort("ts_pred", "prediction_id", maintain_order=True)
 
 
 def _accounts(codes: Ints) -> pl.Series:

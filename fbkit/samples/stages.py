@@ -127,6 +127,7 @@ def decisions(world: World) -> None:
     world.p = expit(world.eta)
     world.score = np.round(expit(world.constants.score_intercept + world.constants.score_slope * world.margin), 4)
     world.flagged = world.score >= world.threshold
+    world.logged = np.ones(world.n)
 
 
 def labels(world: World) -> None:

@@ -78,6 +78,8 @@ class World:
     event: Ints
     arrival: Ints
     lost: Bools
+    logged: Floats
+    """Chance of each row to be in the prediction log."""
     broken_id: str = "reformat"
 
     def __init__(self, config: WorldConfig, *, seed: int, constants: Constants, rows: int | None = None) -> None:
@@ -86,6 +88,8 @@ class World:
         self.rows = rows
         self.accounts = EXPECTED_ACCOUNTS if rows else config.accounts
         self._seed = seed
+        self.status: NDArray[np.str_] | None = None
+        self.spoilt: dict[int, tuple[Bools, Floats]] = {}
 
     def stream(self, name: str) -> np.random.Generator:
         """The generator of the stream `name`: the same numbers whatever else is drawn."""

@@ -8,7 +8,8 @@ comes back. A fault acts on rows predicted in `[start, end)`, in days after the 
 
 from fbkit.samples.faults.base import Injection
 from fbkit.samples.faults.labels import JoinBreak, LabelLossNonrandom, LabelOutage, LabelSliceLoss, SlowLabels
-from fbkit.samples.faults.pipeline import MixShift
+from fbkit.samples.faults.mix import CovariateShift, MixShift
+from fbkit.samples.faults.pipeline import FeatureCorruption, PredictionLogLoss, ServingFallback
 from fbkit.samples.faults.policy import ThresholdChange
 from fbkit.samples.faults.quality import ConceptDrift, VersionRegression
 
@@ -19,6 +20,10 @@ FAULTS: dict[str, type[Injection]] = {
         VersionRegression,
         ThresholdChange,
         MixShift,
+        CovariateShift,
+        FeatureCorruption,
+        ServingFallback,
+        PredictionLogLoss,
         LabelSliceLoss,
         LabelLossNonrandom,
         LabelOutage,
@@ -34,12 +39,16 @@ __all__ = [
     "FAMILIES",
     "FAULTS",
     "ConceptDrift",
+    "CovariateShift",
+    "FeatureCorruption",
     "Injection",
     "JoinBreak",
     "LabelLossNonrandom",
     "LabelOutage",
     "LabelSliceLoss",
     "MixShift",
+    "PredictionLogLoss",
+    "ServingFallback",
     "SlowLabels",
     "ThresholdChange",
     "VersionRegression",

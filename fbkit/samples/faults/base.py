@@ -64,14 +64,19 @@ class Injection:
             rows &= world.members(column, values)
         return rows
 
+    def progress(self, world: World) -> Floats:
+        """How much of the fault is there, row by row, from 0 to 1: 0 where it does not act."""
+        rows = self.active(world).astype(np.float64)
+        return rows * self.grown(world, world.second / DAY) if self.ramp else rows
+
     def strength(self, world: World) -> Floats:
         """The severity row by row: 0 where the fault does not act."""
-        strength = np.where(self.active(world), self.severity, 0.0)
-        if not self.ramp:
-            return strength
-        day = (world.second / DAY) - world.config.reference_days
+        return self.severity * self.progress(world)
+
+    def grown(self, world: World, day: Floats) -> Floats:
+        """The share of its strength that a fault with `ramp` has on a day, counted from the start of the reference."""
         end = world.config.current_days if self.end is None else self.end
-        return strength * np.clip((day - self.start) / (end - self.start), 0.0, 1.0)
+        return np.clip((day - world.config.reference_days - self.start) / (end - self.start), 0.0, 1.0)
 
     def as_dict(self) -> dict[str, object]:
         """The fault as JSON-able facts."""
