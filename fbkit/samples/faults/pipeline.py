@@ -101,7 +101,7 @@ class ServingFallback(Injection):
         default = world.constants.threshold / 2 if self.default is None else self.default
         world.score = np.where(rows, np.round(default, 4), world.score)
         world.flagged = world.score >= world.threshold
-        if self.status:
+        if self.status and rows.any():
             before = np.full(world.n, "ok", "<U8") if world.status is None else world.status
             world.status = np.where(rows, np.where(u < 0.3 * reach, "timeout", "fallback"), before)
 
