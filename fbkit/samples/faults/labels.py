@@ -22,7 +22,7 @@ class LabelSliceLoss(Injection):
 
     def apply(self, world: World) -> None:
         """Emit fewer labels."""
-        world.emit[:, self.active(world)] *= 1 - self.severity
+        world.emit *= 1 - self.strength(world)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +37,7 @@ class LabelLossNonrandom(Injection):
 
     def apply(self, world: World) -> None:
         """Emit fewer labels of one outcome."""
-        world.emit[self.outcome, self.active(world)] *= 1 - self.severity
+        world.emit[self.outcome] *= 1 - self.strength(world)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,10 +70,10 @@ class SlowLabels(Injection):
 
     def apply(self, world: World) -> None:
         """Stretch the wait between event and arrival."""
-        rows = self.active(world)
+        strength = self.strength(world)
         for outcome in (0, 1) if self.outcome is None else (self.outcome,):
             wait = world.arrival[outcome] - world.event[outcome]
-            world.arrival[outcome] += np.where(rows, self.severity * wait, 0).astype(np.int64)
+            world.arrival[outcome] += (strength * wait).astype(np.int64)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -88,5 +88,5 @@ class JoinBreak(Injection):
 
     def apply(self, world: World) -> None:
         """Make labels unjoinable by id."""
-        world.joinable[self.active(world)] *= 1 - self.severity
+        world.joinable *= 1 - self.strength(world)
         world.broken_id = self.how

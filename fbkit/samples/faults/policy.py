@@ -25,4 +25,4 @@ class ThresholdChange(Injection):
     def apply(self, world: World) -> None:
         """Serve with the new threshold."""
         rows = self.active(world)
-        world.threshold[rows] = np.round(world.threshold[rows] * (1 + self.severity), 4)
+        world.threshold[rows] = np.round(world.threshold[rows] * (1 + self.strength(world)[rows]), 4)

@@ -26,8 +26,9 @@ class ConceptDrift(Injection):
             return
         before = float(expit(world.eta[rows]).mean())
         visible = world.visible[rows]
-        moved = np.sqrt(1 - (1 - self.severity) ** 2) * visible.std() * world.normal("concept drift")[rows]
-        eta = world.eta[rows] - self.severity * visible + moved
+        strength = self.strength(world)[rows]
+        moved = np.sqrt(1 - (1 - strength) ** 2) * visible.std() * world.normal("concept drift")[rows]
+        eta = world.eta[rows] - strength * visible + moved
         world.eta[rows] = eta + solve(lambda b: float(expit(eta + b).mean()) - before, -10, 10)
 
 
@@ -49,6 +50,6 @@ class VersionRegression(Injection):
 
     def apply(self, world: World) -> None:
         """Serve the worse version."""
-        rows = self.active(world) & (world.uniform("canary") < self.share)
+        rows = world.uniform("canary") < self.share * self.progress(world)
         world.version[rows] = self.version
         world.margin[rows] += self.severity * MODEL_NOISE * world.normal("worse version")[rows]
