@@ -1,26 +1,19 @@
 """What is said: one honest sentence, what to do, what not to do, what would change it."""
 
 from collections.abc import Sequence
+from typing import Final
 
 from fbkit.diagnose import words
+from fbkit.diagnose.advice import FRAME, recommended
 from fbkit.diagnose.findings import Findings
+from fbkit.diagnose.remedies import EITHER, REMEDIES, advice, clause, overturned_by
 from fbkit.diagnose.series import worse_by
 from fbkit.diagnose.settings import AUDIT_FLAGGED, AUDIT_UNFLAGGED
 from fbkit.diagnose.verdict import minimum_detectable
 from fbkit.schema.diagnosis import Contribution
 
-CLAUSE = {
-    "concept_drift": "the model: outcomes at equal scores changed ({where})",
-    "version_regression": "the new version ({where})",
-    "label_slice_loss": "lost labels ({where})",
-    "label_loss_nonrandom": "labels lost because of their outcome ({where})",
-    "immature_window": "labels that are still to come",
-    "action_censoring": "outcomes hidden by the action ({where})",
-    "join_break": "labels that did not join ({where})",
-    "mix_shift": "a different mix ({where})",
-    "covariate_shift": "different cases (the scores moved)",
-    "threshold_change": "the changed threshold",
-}
+CLAUSE: Final = {cause: remedy.clause for cause, remedy in REMEDIES.items()}
+"""What the headline says behind the points of each cause."""
 
 
 def headline(facts: Findings, parts: Sequence[Contribution], verdict: str) -> str:
@@ -61,7 +54,7 @@ def _true_part(facts: Findings) -> str:
 def _clause(metric: str, part: Contribution) -> str:
     """The points, how sure, and where they come from."""
     sure = {"probable": "probably ", "possible": "possibly "}.get(part.strength, "")
-    text = f"{words.signed(metric, part.value)} {sure}from {CLAUSE[part.cause].format(where=part.where)}"
+    text = f"{words.signed(metric, part.value)} {sure}from {clause(part)}"
     return text if part.strength == "established" else f"{text}{words.between(metric, part.lower, part.upper)}"
 
 
@@ -87,7 +80,7 @@ def _undecided(facts: Findings) -> str:
 
 def would_change(facts: Findings, parts: Sequence[Contribution]) -> tuple[str, ...]:
     """Evidence that would overturn the verdict, the most decisive first; never empty."""
-    said = [part.next_evidence for part in sorted(parts, key=lambda p: (not p.material, -abs(p.value or 0.0)))]
+    said = [overturned_by(part) for part in sorted(parts, key=lambda p: (not p.material, -abs(p.value or 0.0)))]
     if facts.tipping is not None:
         said.insert(
             1,
@@ -107,14 +100,14 @@ def actions(facts: Findings, parts: Sequence[Contribution], verdict: str) -> tup
     if verdict == "undecided":
         return _when_undecided(facts)
     if not material:
-        return ("Leave the model alone and keep watching.",), (
-            "Do not retrain or roll back: nothing beyond chance was found.",
-        )
+        nothing = REMEDIES["noise"]
+        return nothing.now, nothing.never
     do_now: list[str] = []
     do_not: list[str] = []
+    drift = drift_needs(facts)
     for part in sorted(material, key=lambda p: -abs(p.value or 0.0)):
         worse = (part.value or 0.0) * worse_by(facts.metric) > 0
-        now, never = _advice(part, worse=worse, metric=facts.metric)
+        now, never = advice(part, worse=worse, name=words.name_of(facts.metric), drift=drift)
         do_now += now
         do_not += never
     families = {part.family for part in material}
@@ -144,40 +137,7 @@ def _when_undecided(facts: Findings) -> tuple[tuple[str, ...], tuple[str, ...]]:
     )
 
 
-def _advice(part: Contribution, *, worse: bool, metric: str) -> tuple[list[str], list[str]]:
-    if part.family == "labels" and part.cause != "immature_window":
-        return (
-            [f"Mend the {'join' if part.cause == 'join_break' else 'label feed'}: {part.where}."],
-            ["Do not retrain on these labels: the rows that kept theirs are not a fair sample."],
-        )
-    if part.cause == "immature_window":
-        return ["Wait until the label window has closed, or compare at equal age."], [
-            "Do not act on the raw metric yet."
-        ]
-    if part.cause == "action_censoring":
-        return (
-            ["Let a small random share of the blocked rows through and log its propensity."],
-            ["Do not retrain on these labels: the outcomes of blocked rows are not seen."],
-        )
-    if not worse:
-        return [f"Nothing for {part.where}: {words.name_of(metric)} got better there."], []
-    table = {
-        "concept_drift": (
-            [f"Look at recent outcomes at equal scores ({part.where}), then retrain on corrected recent labels."],
-            ["Do not blame the labels for this part: it stays after they are repaired."],
-        ),
-        "version_regression": ([f"Roll back ({part.where})."], ["Do not retrain the earlier version."]),
-        "mix_shift": (
-            ["Tell the owners of the traffic; judge the model within slices."],
-            ["Do not retrain for a change of mix alone."],
-        ),
-        "covariate_shift": (
-            ["Look at the features that moved: different cases, or a broken feature?"],
-            ["Do not roll back: at equal scores the reference model explains this part."],
-        ),
-        "threshold_change": (
-            ["Check that the new threshold was intended."],
-            ["Do not retrain for a changed threshold."],
-        ),
-    }
-    return table[part.cause]
+def drift_needs(facts: Findings) -> str:
+    """Whether the calibration curve shows that recalibrating is enough, or that the model must be retrained."""
+    frame = facts.frames.get(FRAME)
+    return EITHER if frame is None else recommended(frame)
