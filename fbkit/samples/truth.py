@@ -4,7 +4,7 @@ Expectations use the true probabilities in place of drawn outcomes, on one large
 share their random numbers, so that their differences are the faults' doing. Contributions are Shapley values.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from itertools import combinations
@@ -15,9 +15,10 @@ import numpy as np
 
 from fbkit.errors import ArgumentError
 from fbkit.samples.config import WorldConfig
+from fbkit.samples.expected_metrics import METRICS, Tally, gathered
 from fbkit.samples.faults import Injection
 from fbkit.samples.stages import build
-from fbkit.samples.world import Bools, Floats, World
+from fbkit.samples.world import World
 
 TRUTH_ROWS: Final = 600_000
 TRUTH_SEED: Final = 2
@@ -71,47 +72,36 @@ class Truth:
         return (("observed", self.observed), ("true", self.true), ("availability", self.availability))
 
 
-Metric = Callable[[Floats, Floats, Bools, Floats], float]
-"""A metric from each row's expected weight as a positive and as a negative, its decision and its score."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What a window of a world holds in expectation: as the labels that are known say, and as it is."""
 
+    observed: Tally
+    true: Tally
+    availability: float
 
-def _recall(positive: Floats, negative: Floats, flagged: Bools, score: Floats) -> float:
-    return float(positive[flagged].sum() / positive.sum())
-
-
-def _precision(positive: Floats, negative: Floats, flagged: Bools, score: Floats) -> float:
-    return float(positive[flagged].sum() / (positive[flagged].sum() + negative[flagged].sum()))
-
-
-def _base_rate(positive: Floats, negative: Floats, flagged: Bools, score: Floats) -> float:
-    return float(positive.sum() / (positive.sum() + negative.sum()))
-
-
-def _brier(positive: Floats, negative: Floats, flagged: Bools, score: Floats) -> float:
-    squares = positive * (1 - score) ** 2 + negative * score**2
-    return float(squares.sum() / (positive.sum() + negative.sum()))
-
-
-METRICS: Final[dict[str, Metric]] = {
-    "recall": _recall,
-    "precision": _precision,
-    "base_rate": _base_rate,
-    "brier": _brier,
-}
+    def of(self, metric: str) -> dict[str, float]:
+        """Expected `observed` and `true` metric, and the label `availability`."""
+        f = METRICS[metric]
+        return {"observed": f(self.observed), "true": f(self.true), "availability": self.availability}
 
 
 def expected(world: World, *, metric: str, window: str) -> dict[str, float]:
     """Expected `observed`, `true` metric and label `availability` in a window of this world."""
+    return expectation(world, window=window).of(metric)
+
+
+def expectation(world: World, *, window: str) -> Expected:
+    """The expected counts of a window. Rows that never reached the log are part of what is, not of what is observed."""
     rows = world.window(window)
-    p, score, flagged = world.p[rows], world.score[rows], world.flagged[rows]
-    seen = world.visible_if()[:, rows]
+    p, score, flagged, logged = world.p[rows], world.score[rows], world.flagged[rows], world.logged[rows]
+    seen = world.visible_if()[:, rows] * logged
     positive, negative = p * seen[1], (1 - p) * seen[0]
-    f = METRICS[metric]
-    return {
-        "observed": f(positive, negative, flagged, score),
-        "true": f(p, 1 - p, flagged, score),
-        "availability": float(np.mean(positive + negative)),
-    }
+    return Expected(
+        observed=gathered(score, flagged, positive=positive, negative=negative),
+        true=gathered(score, flagged, positive=p, negative=1 - p),
+        availability=float(np.mean(positive + negative) / np.mean(logged)),
+    )
 
 
 def truth(config: WorldConfig, faults: Sequence[Injection], *, metric: str = "recall", rows: int = TRUTH_ROWS) -> Truth:
@@ -127,16 +117,41 @@ def truth(config: WorldConfig, faults: Sequence[Injection], *, metric: str = "re
             allowed=sorted(METRICS),
             next_step="choose one of these metrics",
         )
-    return _truth(config.expectation(), tuple(faults), metric, rows)
+    expectations = _expectations(config.expectation(), tuple(faults), rows)
+    worlds = {active: _cells(windows, metric) for active, windows in expectations.items()}
+    return told(worlds, faults, metric=metric)
 
 
-@lru_cache(maxsize=128)
-def _truth(config: WorldConfig, faults: tuple[Injection, ...], metric: str, rows: int) -> Truth:
+@lru_cache(maxsize=16)
+def _expectations(
+    config: WorldConfig, faults: tuple[Injection, ...], rows: int
+) -> dict[frozenset[str], dict[str, Expected]]:
+    """Both windows of the world of every set of causes."""
+    return {
+        active: _windows(config, tuple(f for f in faults if f.cause in active), rows) for active in coalitions(faults)
+    }
+
+
+@lru_cache(maxsize=64)
+def _windows(config: WorldConfig, faults: tuple[Injection, ...], rows: int) -> dict[str, Expected]:
+    world = build(config, faults, seed=TRUTH_SEED, rows=rows)
+    return {window: expectation(world, window=window) for window in WINDOWS}
+
+
+def _cells(windows: dict[str, Expected], metric: str) -> dict[str, Cell]:
+    reference, current = (windows[window].of(metric) for window in WINDOWS)
+    return {name: Cell(reference=reference[name], current=current[name]) for name in reference}
+
+
+def coalitions(faults: Sequence[Injection]) -> list[frozenset[str]]:
+    """Every set of the causes of these faults."""
     causes = tuple(dict.fromkeys(fault.cause for fault in faults))
-    worlds: dict[frozenset[str], dict[str, Cell]] = {}
-    for size in range(len(causes) + 1):
-        for active in combinations(causes, size):
-            worlds[frozenset(active)] = _cells(config, [f for f in faults if f.cause in active], metric, rows)
+    return [frozenset(active) for size in range(len(causes) + 1) for active in combinations(causes, size)]
+
+
+def told(worlds: dict[frozenset[str], dict[str, Cell]], faults: Sequence[Injection], *, metric: str) -> Truth:
+    """The truth of an incident from the cells `observed`, `true` and `availability` of every set of its causes."""
+    causes = tuple(dict.fromkeys(fault.cause for fault in faults))
     change = {kind: {active: cells[kind].change for active, cells in worlds.items()} for kind in ("observed", "true")}
     contributions = tuple(
         CauseTruth(
@@ -157,12 +172,6 @@ def _truth(config: WorldConfig, faults: tuple[Injection, ...], metric: str, rows
         top_cause=max(contributions, key=lambda c: abs(c.value)).cause if _material(contributions) else "noise",
         **final,
     )
-
-
-def _cells(config: WorldConfig, faults: Sequence[Injection], metric: str, rows: int) -> dict[str, Cell]:
-    world = build(config, faults, seed=TRUTH_SEED, rows=rows)
-    reference, current = (expected(world, metric=metric, window=window) for window in WINDOWS)
-    return {name: Cell(reference=reference[name], current=current[name]) for name in reference}
 
 
 def shapley(player: str, players: Sequence[str], value: dict[frozenset[str], float]) -> float:
