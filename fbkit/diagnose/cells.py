@@ -1,6 +1,6 @@
 """The count table of the ladder: (draw, window, decision, score bin, stratum)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -25,6 +25,11 @@ class Cells:
         the cell's predictions (ratio of totals, steadier than a sum of inverse visibilities).
     loss, vloss
         Sum of the row loss over labelled rows, plain and so scaled; None for count metrics.
+    loss1
+        The part of ``loss`` that positives have; None where outcomes are values.
+    silent_loss, raise1
+        Sum over all predictions of the loss if none is a positive, and what the labelled positives add to it by
+        being positives; None unless labels are still to come.
     """
 
     n: Floats
@@ -36,6 +41,9 @@ class Cells:
     vloss: Floats | None
     strata: Strata
     bins: int
+    loss1: Floats | None = None
+    silent_loss: Floats | None = None
+    raise1: Floats | None = None
 
     def observed(self) -> Masses:
         """Labelled rows as they stand."""
@@ -44,6 +52,10 @@ class Cells:
     def like_for_like(self) -> Masses:
         """Labelled rows, each standing for those of its kind that are still to come."""
         return Masses(self.v1, self.v0, self.vloss)
+
+    def with_labels(self, *, v1: Floats, v0: Floats) -> "Cells":
+        """The same cells with other final numbers of labels; their losses follow, apart for positives and others."""
+        return replace(self, v1=v1, v0=v0, vloss=_vloss(self.loss, self.loss1, self.n1, self.n0, v1, v0))
 
 
 def count(
@@ -77,7 +89,11 @@ def count(
 
     n, n1, n0 = add(), add(labels.positives(rows.metric)), add(labels.others(rows.metric))
     losses = labels.losses(rows)
-    loss = None if losses is None else add(losses)
+    loss = None if losses is None else add(losses.whole)
+    loss1 = None if losses is None or losses.positive is None else add(losses.positive)
+    silent_loss = raise1 = None
+    if losses is not None and losses.positive_if_not is not None and loss1 is not None and aged:
+        silent_loss, raise1 = add(losses.if_not), loss1 - add(losses.positive_if_not)
     v1, v0 = (_scaled(n1, n, add(labels.seen1)), _scaled(n0, n, add(labels.seen0))) if aged else (n1, n0)
     return Cells(
         n=n,
@@ -86,10 +102,21 @@ def count(
         v1=v1,
         v0=v0,
         loss=loss,
-        vloss=None if loss is None else loss * _share(v1 + v0, n1 + n0),
+        vloss=_vloss(loss, loss1, n1, n0, v1, v0),
         strata=strata,
         bins=bins,
+        loss1=loss1,
+        silent_loss=silent_loss,
+        raise1=raise1,
     )
+
+
+def _vloss(loss: Floats | None, loss1: Floats | None, n1: Floats, n0: Floats, v1: Floats, v0: Floats) -> Floats | None:
+    if loss is None:
+        return None
+    if loss1 is None:
+        return loss * _share(v1 + v0, n1 + n0)
+    return loss1 * _share(v1, n1) + (loss - loss1) * _share(v0, n0)
 
 
 def _scaled(labels: Floats, n: Floats, seen: Floats) -> Floats:

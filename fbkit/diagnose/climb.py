@@ -58,8 +58,15 @@ def change(by_window: Floats) -> Floats:
 
 def silence_as_negative(cells: Cells) -> Cells:
     """Positives seen so far, scaled up to their final number; all the other predictions are negatives."""
+    if cells.loss is not None and cells.loss1 is None:  # a number of one's own says itself where it counts
+        return cells
     positives = np.minimum(cells.v1, cells.n)
-    return replace(cells, v1=positives, v0=cells.n - positives)
+    made = cells.with_labels(v1=positives, v0=cells.n - positives)
+    if made.raise1 is None or made.silent_loss is None:
+        return made
+    with np.errstate(divide="ignore", invalid="ignore"):
+        each = np.where(cells.n1 > 0, made.raise1 / cells.n1, 0.0)
+    return replace(made, vloss=made.silent_loss + positives * each)
 
 
 def climb(scene: Scene) -> Climb:

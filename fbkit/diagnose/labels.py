@@ -14,6 +14,16 @@ from fbkit.diagnose.settings import OwnName, is_mean_of_values
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Losses:
+    """Loss per row; of outcomes 0 and 1 also the part of the positives, and both as if they were none."""
+
+    whole: Floats
+    positive: Floats | None = None
+    positive_if_not: Floats | None = None
+    if_not: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Labels:
     """One entry per row of :class:`~fbkit.diagnose.rows.Rows`.
 
@@ -66,17 +76,24 @@ class Labels:
         """Weight as another label than a positive."""
         return np.where(self.seen, self.weight, 0.0) - self.positives(metric)
 
-    def losses(self, rows: Rows) -> Floats | None:
-        """Weighted loss per row, 0 where nothing is seen; None for metrics that are not means of a loss."""
-        loss = self.own if self.own is not None else self._loss(rows)
-        return None if loss is None else np.where(self.seen, self.weight * np.nan_to_num(loss), 0.0)
-
-    def _loss(self, rows: Rows) -> Floats | None:
-        if is_mean_of_values(rows.metric):
-            return row_loss(rows.metric, score=rows.score, label=self.y)
+    def losses(self, rows: Rows) -> Losses | None:
+        """Weighted sums to be per row, 0 where nothing is seen; None for metrics that are not means of a loss."""
+        if self.own is not None or is_mean_of_values(rows.metric):
+            loss = self.own if self.own is not None else row_loss(rows.metric, score=rows.score, label=self.y)
+            whole = None if loss is None else np.where(self.seen, self.weight * np.nan_to_num(loss), 0.0)
+            return None if whole is None else Losses(whole=whole)
         if_positive = row_loss(rows.metric, score=rows.score, label=np.ones(len(rows)))
         if_not = row_loss(rows.metric, score=rows.score, label=np.zeros(len(rows)))
-        return None if if_positive is None or if_not is None else self.y * if_positive + (1 - self.y) * if_not
+        if if_positive is None or if_not is None:
+            return None
+        ones = self.positives(rows.metric)
+        positive = ones * if_positive
+        return Losses(
+            whole=positive + self.others(rows.metric) * if_not,
+            positive=positive,
+            positive_if_not=ones * if_not,
+            if_not=if_not,
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -16,7 +16,7 @@ from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.graded import NO_GRADING, grading
 from fbkit.diagnose.labels import Labels
 from fbkit.diagnose.ladder import Ladder, replay_cells, top
-from fbkit.diagnose.metric import evaluate
+from fbkit.diagnose.metric import evaluate, exact_value
 from fbkit.diagnose.moved import features_moved
 from fbkit.diagnose.nonrandom import Conservation, conservation, give_back
 from fbkit.diagnose.orphans import Orphans, blocked, orphans
@@ -32,7 +32,6 @@ from fbkit.diagnose.scene import Scene, Stopwatch
 from fbkit.diagnose.series import series
 from fbkit.diagnose.settings import NEEDS_DECISION, Settings, is_mean_of_values
 from fbkit.diagnose.version import VersionContrast, contrast
-from fbkit.measure.stats.ranking import roc_auc
 from fbkit.schema.label import longest_delay
 
 
@@ -166,12 +165,14 @@ def _decisions_moved(cells: Cells, *, least: float) -> bool:
 
 
 def with_exact(ladder: Ladder, rows: Rows) -> Ladder:
-    """Shift the binned AUC of each window to its exact value, on every rung alike."""
-    if rows.metric != "roc_auc":
-        return ladder
-    exact = [
-        roc_auc(rows.score[m], rows.label[m]).value for m in (rows.labelled & rows.of(w) for w in (REFERENCE, CURRENT))
-    ]
+    """Shift what score bins only come near to (ROC AUC) to its exact value in each window, on every rung alike."""
+    exact: list[float] = []
+    for window in (REFERENCE, CURRENT):
+        mine = rows.labelled & rows.of(window)
+        value = exact_value(rows.metric, score=rows.score[mine], label=rows.label[mine])
+        if value is None:
+            return ladder
+        exact.append(value)
     shift = np.array(exact) - ladder.observed[0]
     return replace(
         ladder,

@@ -5,9 +5,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from fbkit.diagnose.bootstrap import Floats
-from fbkit.diagnose.settings import PROBABILITY_LOSSES, VALUE_LOSSES, is_mean_of_values
+from fbkit.diagnose.settings import PROBABILITY_LOSSES, VALUE_LOSSES, ValueName, is_mean_of_values
+from fbkit.measure.stats.corp import decompose, isotonic
+from fbkit.measure.stats.ranking import average_precision, roc_auc
 
 CELL_AXES = (-3, -2, -1)
+ERROR_BINS = 10
+"""Equal-width bins of the expected calibration error; the score bins of triage are parts of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,15 +32,19 @@ def evaluate(metric: str, masses: Masses) -> Floats:
     with np.errstate(divide="ignore", invalid="ignore"):
         if metric in PROBABILITY_LOSSES or is_mean_of_values(metric):
             return _mean_loss(metric, masses)
-        if metric == "roc_auc":
-            return _binned_auc(masses)
+        if metric in _OF_BINS:
+            return _OF_BINS[metric](masses)
         return _from_confusion(metric, masses)
 
 
-def _mean_loss(metric: str, masses: Masses) -> Floats:
+def _loss(masses: Masses) -> Floats:
     if masses.loss is None:
         raise ValueError("a mean-loss metric needs the loss per cell")
-    mean = masses.loss.sum(CELL_AXES) / (masses.positive + masses.negative).sum(CELL_AXES)
+    return masses.loss
+
+
+def _mean_loss(metric: str, masses: Masses) -> Floats:
+    mean = _loss(masses).sum(CELL_AXES) / (masses.positive + masses.negative).sum(CELL_AXES)
     return np.sqrt(mean) if metric == "rmse" else mean
 
 
@@ -46,10 +54,75 @@ def _binned_auc(masses: Masses) -> Floats:
     return (positive * below).sum(-1) / (positive.sum(-1) * negative.sum(-1))
 
 
+def _binned_precision(masses: Masses) -> Floats:
+    """Average precision as scikit-learn defines it, every bin a tie."""
+    positive, negative = (part.sum((-3, -1))[..., ::-1] for part in (masses.positive, masses.negative))
+    hits, flagged = np.cumsum(positive, axis=-1), np.cumsum(positive + negative, axis=-1)
+    precision = np.where(flagged > 0, hits / flagged, 0.0)
+    return (positive * precision).sum(-1) / hits[..., -1]
+
+
+def _expected_error(masses: Masses) -> Floats:
+    """Sum over the equal-width bins of |scores - labels|; a bin's loss is its score less its label."""
+    gap = _loss(masses).sum((-3, -1))
+    if gap.shape[-1] % ERROR_BINS:
+        raise ValueError(f"the calibration error needs score bins that make up {ERROR_BINS} equal ones")
+    wide = gap.reshape(*gap.shape[:-1], ERROR_BINS, -1).sum(-1)
+    return np.abs(wide).sum(-1) / (masses.positive + masses.negative).sum(CELL_AXES)
+
+
+def _miscalibration(masses: Masses) -> Floats:
+    total = (masses.positive + masses.negative).sum(CELL_AXES)
+    return _loss(masses).sum(CELL_AXES) / total - _recalibrated(masses)
+
+
+def _discrimination(masses: Masses) -> Floats:
+    positive = masses.positive.sum(CELL_AXES)
+    base = positive / (positive + masses.negative.sum(CELL_AXES))
+    return base * (1 - base) - _recalibrated(masses)
+
+
+def _recalibrated(masses: Masses) -> Floats:
+    """Brier score of the rising fit to the bins (pool adjacent violators), all draws in one pass."""
+    positive, negative = masses.positive.sum((-3, -1)), masses.negative.sum((-3, -1))
+    size = positive + negative
+    rate = np.where(size > 0, positive / size, 0.0)
+    defined = np.isfinite(rate).all(-1) & (size.sum(-1) > 0)
+    rate, weight = np.nan_to_num(rate).astype(np.float64), np.nan_to_num(size)
+    lines = rate.reshape(-1, rate.shape[-1])
+    # Lines are lifted above each other, so that none pools with the next; an empty bin weighs next to nothing.
+    lift = 2.0 * np.arange(len(lines))[:, None]
+    least = 1e-12 * np.maximum(weight.sum(-1, keepdims=True), 1e-300)
+    fitted = isotonic((lines + lift).ravel(), np.maximum(weight, least).ravel()).reshape(lines.shape) - lift
+    fitted = fitted.reshape(rate.shape)
+    loss = (weight * fitted**2 + np.nan_to_num(positive) * (1 - 2 * fitted)).sum(-1) / weight.sum(-1)
+    return np.where(defined, loss, np.nan)
+
+
+_OF_BINS = {
+    "roc_auc": _binned_auc,
+    "average_precision": _binned_precision,
+    "ece": _expected_error,
+    "mcb": _miscalibration,
+    "dsc": _discrimination,
+}
+
+
+def exact_value(metric: str, *, score: Floats, label: Floats) -> float | None:
+    """The value on labelled rows where the score bins only come near it; None where they are exact; NaN: undefined."""
+    if metric in ("mcb", "dsc"):
+        return decompose(score, label)[metric] if len(score) else float("nan")
+    ranked = {"roc_auc": roc_auc, "average_precision": average_precision}.get(metric)
+    return None if ranked is None else ranked(score, label).value
+
+
 def _from_confusion(metric: str, masses: Masses) -> Floats:
     missed, found = _by_decision(masses.positive)
     passed, alarmed = _by_decision(masses.negative)
     total = missed + found + passed + alarmed
+    if isinstance(metric, ValueName):
+        found_is, missed_is, alarmed_is, passed_is = metric.worth
+        return (found * found_is + missed * missed_is + alarmed * alarmed_is + passed * passed_is) / total
     formulas = {
         "recall": lambda: found / (found + missed),
         "precision": lambda: found / (found + alarmed),
@@ -57,6 +130,7 @@ def _from_confusion(metric: str, masses: Masses) -> Floats:
         "f1": lambda: 2 * found / (2 * found + alarmed + missed),
         "accuracy": lambda: (found + passed) / total,
         "base_rate": lambda: (found + missed) / total,
+        "ctr": lambda: (found + missed) / total,
     }
     return formulas[metric]()
 
@@ -67,12 +141,17 @@ def _by_decision(mass: Floats) -> tuple[Floats, Floats]:
 
 
 def row_loss(metric: str, *, score: Floats, label: Floats) -> Floats | None:
-    """Loss of every row, NaN where the label is missing; None for metrics that are not means of a loss."""
-    if metric == "brier":
+    """What every row adds, NaN where the label is missing; None for metrics that need no such sum.
+
+    A loss, and for the calibration error the score less the label.
+    """
+    if metric in ("brier", "mcb"):
         return (score - label) ** 2
     if metric == "log_loss":
         inner = np.clip(score, 1e-15, 1 - 1e-15)
         return -(label * np.log(inner) + (1 - label) * np.log1p(-inner))
+    if metric == "ece":
+        return score - label
     if metric in VALUE_LOSSES:
         error = score - label
         return {"mae": np.abs(error), "rmse": error**2, "bias": error}[metric]

@@ -1,6 +1,6 @@
 """Count conservation: were labels lost because of their outcome? A pattern, never a proof."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -127,4 +127,4 @@ def give_back(cells: Cells, found: Conservation) -> Cells:
         return cells
     v1 = cells.v1.copy()
     v1[:, CURRENT, 1][..., list(found.strata)] *= 1 + found.lost_positives / found.positives
-    return replace(cells, v1=v1)
+    return cells.with_labels(v1=v1, v0=cells.v0)

@@ -2,15 +2,27 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from fbkit.diagnose.applies import NOT_EXPLAINED, is_known, metrics_of
 from fbkit.diagnose.bootstrap import Floats, Ints
-from fbkit.diagnose.metric import row_loss
-from fbkit.diagnose.settings import METRICS, NEEDS_DECISION, OWN, VALUE_LOSSES, OwnName, is_mean_of_values
+from fbkit.diagnose.metric import ERROR_BINS, row_loss
+from fbkit.diagnose.settings import (
+    CALIBRATION,
+    METRICS,
+    NEEDS_DECISION,
+    OWN,
+    PROBABILITY_LOSSES,
+    VALUE,
+    OwnName,
+    ValueName,
+    is_mean_of_values,
+)
 from fbkit.errors import ArgumentError, InputError
 from fbkit.measure.user import Metric
 from fbkit.schema.contract import Contract
@@ -54,20 +66,47 @@ class Rows:
         return self.window == window
 
 
-def check_metric(metric: str | Metric, *, task: str = "binary") -> str:
-    """The name itself if triage knows the metric for models of this task, or if it is a mean over labelled rows."""
+def check_metric(metric: str | Metric, *, contract: Contract) -> str:
+    """The metric's name if triage can explain it for this model, with what it needs of the contract.
+
+    Raises
+    ------
+    ArgumentError
+        A metric that does not fit the task, is no sum over rows, or needs what the contract does not say.
+    """
     if isinstance(metric, Metric):
         return _own_name(metric)
-    known = METRICS if task == "binary" else VALUE_LOSSES
-    if metric not in known:
-        for_task = "" if task == "binary" else f" for a {task} model"
+    task = contract.model.task
+    if not is_known(metric, task=task):
+        why = NOT_EXPLAINED.get(metric.partition("@")[0])
         raise ArgumentError(
-            f"triage does not know this metric{for_task}",
+            f"triage does not know this metric for a {task} model" if why is None else f"{metric} {why}",
             got=metric,
-            allowed=", ".join(known),
+            allowed=", ".join(metrics_of(task)),
             next_step="name one of these with --metric, or as metrics.primary in the contract",
         )
-    return metric
+    if metric in (*PROBABILITY_LOSSES, *CALIBRATION) and contract.predictions.score_kind != "probability":
+        raise ArgumentError(
+            f"{metric} needs scores that are probabilities",
+            got=f"score_kind {contract.predictions.score_kind}",
+            allowed='score_kind = "probability"',
+            next_step="ask for roc_auc or average_precision, which only need the order of the scores",
+        )
+    return _value_name(contract) if metric == VALUE else metric
+
+
+def _value_name(contract: Contract) -> ValueName:
+    worth = contract.value
+    if worth is None:
+        raise ArgumentError(
+            f"{VALUE} needs to know what each outcome is worth",
+            got="a contract without [value]",
+            allowed="[value] with true_positive, false_negative, false_positive, true_negative",
+            next_step="add [value] to the contract, in the unit that the business counts in",
+        )
+    name = ValueName(VALUE)
+    name.worth = (worth.true_positive, worth.false_negative, worth.false_positive, worth.true_negative)
+    return name
 
 
 def _own_name(metric: Metric) -> OwnName:
@@ -124,6 +163,8 @@ def prepare(frame: pl.DataFrame, *, metric: str, reference: Period, current: Per
 
 def _arrays(cut: pl.DataFrame, *, metric: str, window: Ints, without: int) -> Rows:
     label = cut["label"].cast(pl.Float64).fill_null(float("nan")).to_numpy()
+    if metric == "ctr":  # a grade of relevance is one click at most
+        label = np.clip(label, 0.0, 1.0)
     score = cut["score"].cast(pl.Float64).to_numpy()
     labelled = np.isfinite(label)
     loss = row_loss(metric, score=score, label=label)
@@ -150,15 +191,40 @@ def score_edges(rows: Rows, *, bins: int) -> Floats:
 
     Half of the edges hold equal shares of the reference rows, half equal shares of its labelled
     positives (where recall is decided). A score equal to an edge belongs to the bin above it, as
-    ``score >= threshold`` flags.
+    ``score >= threshold`` flags. For the calibration error they are parts of its equal-width bins instead.
     """
     reference = rows.of(REFERENCE)
+    if rows.metric == "ece":
+        return _equal_width(rows.score[reference], parts=max(1, 2 * bins // ERROR_BINS))
     positives = rows.score[reference & rows.positive]
     shares = np.arange(1, bins // 2) / (bins // 2)
     parts = [np.quantile(rows.score[reference], shares, method="inverted_cdf"), operating_thresholds(rows)]
     if len(positives) >= bins:
         parts.append(np.quantile(positives, shares, method="inverted_cdf"))
     return np.unique(np.concatenate(parts))
+
+
+def _equal_width(score: Floats, *, parts: int) -> Floats:
+    """Edges of the equal-width bins of the calibration error, each cut into as many parts of about equal rows."""
+    wide = np.concatenate([[0.0], [_first_in_bin(k) for k in range(1, ERROR_BINS)], [1.0]])
+    edges: list[float] = []
+    shares = np.arange(1, parts) / parts
+    for low, high in pairwise(wide):
+        inside = score[(score >= low) & (score < high)]
+        cut = np.quantile(inside, shares, method="inverted_cdf") if len(inside) else shares
+        distinct = len(inside) > 0 and bool((np.diff([low, *cut]) > 0).all())
+        edges += [*(cut if distinct else low + shares * (high - low)), high]
+    return np.array(edges[:-1])
+
+
+def _first_in_bin(k: int) -> float:
+    """The smallest score that is counted into equal-width bin ``k``; see :func:`fbkit.measure.stats.corp.bin_of`."""
+    edge = k / ERROR_BINS
+    while int(np.nextafter(edge, 0.0) * ERROR_BINS) >= k:
+        edge = float(np.nextafter(edge, 0.0))
+    while int(edge * ERROR_BINS) < k:
+        edge = float(np.nextafter(edge, 1.0))
+    return edge
 
 
 def operating_thresholds(rows: Rows, *, most: int = 4) -> Floats:

@@ -96,12 +96,17 @@ SETTINGS: Final = Settings()
 AUDIT_FLAGGED, AUDIT_UNFLAGGED = 300, 500
 """Rows of an audit that tells lost labels from a worse model."""
 
-RATES: Final = ("recall", "precision", "specificity", "f1", "accuracy", "base_rate", "roc_auc")
+RATES: Final = ("recall", "precision", "specificity", "f1", "accuracy", "base_rate", "roc_auc", "average_precision")
 PROBABILITY_LOSSES: Final = ("brier", "log_loss")
+CALIBRATION: Final = ("ece", "mcb", "dsc")
 VALUE_LOSSES: Final = ("mae", "rmse", "bias")
-METRICS: Final = RATES + PROBABILITY_LOSSES + VALUE_LOSSES
-NEEDS_DECISION: Final = ("recall", "precision", "specificity", "f1", "accuracy")
-_LOWER_IS_BETTER: Final = ("brier", "log_loss", "mae", "rmse")
+VALUE: Final = "value_per_prediction"
+METRICS: Final = (*RATES, *PROBABILITY_LOSSES, *CALIBRATION, *VALUE_LOSSES, VALUE)
+NEEDS_DECISION: Final = ("recall", "precision", "specificity", "f1", "accuracy", VALUE)
+RANKING_METRICS: Final = ("ctr",)
+REQUEST_METRICS: Final = ("ndcg", "mrr", "hit_rate", "precision", "recall")
+"""Of ranked lists, as name@k: one number per request."""
+_LOWER_IS_BETTER: Final = ("brier", "log_loss", "ece", "mcb", "mae", "rmse")
 OWN: Final = "\0own"
 """The column of a team's own metric: its value for every row, null where the row does not count."""
 
@@ -112,6 +117,15 @@ class OwnName(str):
     __slots__ = ("better",)
 
     better: str
+
+
+class ValueName(str):
+    """``value_per_prediction``, with what the contract's [value] says of each outcome."""
+
+    __slots__ = ("worth",)
+
+    worth: tuple[float, float, float, float]
+    """Of a true positive, a false negative, a false positive and a true negative."""
 
 
 def is_mean_of_values(metric: str) -> bool:
@@ -130,6 +144,15 @@ def material_floor(metric: str, reference: float) -> float:
     >>> material_floor("recall", 0.8), material_floor("brier", 0.05)
     (0.01, 0.002)
     """
-    if metric in RATES:
+    if metric in RATES or metric == "ece":
         return 0.01
-    return 0.002 if metric == "brier" else 0.02 * abs(reference)
+    return 0.002 if metric in ("brier", "mcb", "dsc") else 0.02 * abs(reference)
+
+
+def replay_floor(metric: str, reference: float, *, settings: Settings = SETTINGS) -> float:
+    """The smallest effect of a replayed cause that is kept apart: the floor of rates, in proportion for other metrics.
+
+    >>> replay_floor("recall", 0.8), replay_floor("mae", 20.0)
+    (0.006, 0.24)
+    """
+    return settings.replay_floor * material_floor(metric, reference) / material_floor("recall", 1.0)

@@ -77,7 +77,7 @@ def triage(
     """
     begin = time.perf_counter()
     contract = joined.contract
-    name = check_metric(contract.metrics.primary if metric is None else metric, task=contract.model.task)
+    name = check_metric(contract.metrics.primary if metric is None else metric, contract=contract)
     if draws < 0 or 0 < draws < FEWEST_DRAWS:
         allowed = f"0 (no intervals, no claims) or at least {FEWEST_DRAWS}; 200 by default"
         raise ArgumentError(

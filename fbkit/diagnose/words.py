@@ -7,7 +7,9 @@ from fbkit.diagnose.settings import RATES, SETTINGS
 NAMES = {
     "recall": "recall", "precision": "precision", "specificity": "specificity", "f1": "F1", "accuracy": "accuracy",
     "base_rate": "the base rate", "roc_auc": "ROC AUC", "brier": "the Brier score", "log_loss": "log loss",
-    "mae": "the mean absolute error", "rmse": "RMSE", "bias": "the bias",
+    "average_precision": "average precision", "ece": "the expected calibration error", "mcb": "miscalibration (MCB)",
+    "dsc": "discrimination (DSC)", "value_per_prediction": "the value per prediction", "mae": "the mean absolute error",
+    "rmse": "RMSE", "bias": "the bias", "ctr": "the click-through rate", "mrr": "the mean reciprocal rank",
 }  # fmt: skip
 
 
