@@ -21,7 +21,9 @@ from fbkit.diagnose.nonrandom import Conservation
 from fbkit.diagnose.orphans import Blocked, Orphans
 from fbkit.diagnose.rows import CURRENT, REFERENCE, Rows
 from fbkit.diagnose.selection import Test
+from fbkit.diagnose.series import worse_by
 from fbkit.diagnose.settings import RATES, Settings
+from fbkit.diagnose.shape import Shape
 from fbkit.diagnose.version import VersionContrast
 from fbkit.schema.contract import Contract
 from fbkit.schema.period import Period
@@ -49,6 +51,7 @@ class Findings:
     rows: Rows
     arrival: Arrival
     looked_at: tuple[Repair, ...]
+    shape: Shape
     cells: Cells
     ladder: Ladder
     edges: Floats
@@ -162,7 +165,7 @@ class Findings:
 
     def beyond_noise(self, draws: Floats) -> bool:
         """Further from zero than the gate allows to noise (and than the correction cannot know)."""
-        gate = self.settings.noise_gate
+        gate = self.gate
         _, lower, upper = interval(draws, level=self.settings.level, width=gate, more=self.reach)
         if lower is None or upper is None or lower <= 0 <= upper:
             return False
@@ -171,6 +174,20 @@ class Findings:
             return True
         _, lower, upper = interval(odds, level=self.settings.level, width=gate)
         return lower is None or upper is None or not lower <= 0 <= upper
+
+    @property
+    def gate(self) -> float:
+        """Standard errors that the remainder must exceed: fewer where the shape of the outcomes bears it out."""
+        slope, bears = self.shape.slope, self.settings
+        if slope is None or abs(slope) < bears.shape_gate or self.inputs_moved:
+            return bears.noise_gate
+        worse = float(self.remainder[0]) * worse_by(self.metric) > 0
+        return bears.gate_with_shape if (slope < 0) == worse else bears.noise_gate
+
+    @property
+    def inputs_moved(self) -> bool:
+        """Something that changes outcomes at equal scores was replayed: the shape says nothing of what is left."""
+        return bool(set(self.ladder.replayed) & {"feature_corruption", "serving_fallback", "version_regression"})
 
     def _in_log_odds(self, draws: Floats) -> Floats | None:
         """The same step of a rate in log odds: near 1 a standard error shrinks with the estimate, there it does not."""

@@ -59,6 +59,8 @@ def _remainder(facts: Findings) -> Numbers:
         "remainder_lower": ("change", lower),
         "remainder_upper": ("change", upper),
         "remainder_standard_errors": ("ratio", abs(value) / error if error else None),
+        "shape_slope_standard_errors": ("ratio", facts.shape.slope),
+        "remainder_gate": ("setting", facts.gate),
         "day_dispersion": ("ratio", facts.dispersion.ratio),
         "interval_widened_by": ("ratio", facts.dispersion.factor),
     }

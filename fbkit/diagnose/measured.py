@@ -1,10 +1,10 @@
 """Measure everything a diagnosis needs, timed by the question it answers."""
 
 from dataclasses import dataclass, replace
-from datetime import timedelta
 
 import numpy as np
 import polars as pl
+from scipy.special import logit
 
 from fbkit.diagnose import bounds, evidence, localise, selection
 from fbkit.diagnose.arrival import arrivals_frame
@@ -29,8 +29,9 @@ from fbkit.diagnose.rows import (
     Strata,
 )
 from fbkit.diagnose.scene import Scene, Stopwatch
-from fbkit.diagnose.series import series
+from fbkit.diagnose.series import by_week_and_day
 from fbkit.diagnose.settings import NEEDS_DECISION, Settings, is_mean_of_values
+from fbkit.diagnose.shape import shape
 from fbkit.diagnose.version import VersionContrast, contrast
 from fbkit.schema.label import longest_delay
 
@@ -60,6 +61,7 @@ def measure(scene: Scene) -> Findings:
         rows=scene.rows,
         arrival=scene.arrival,
         looked_at=climbed.looked_at,
+        shape=shape(cells, mean_score=_typical_scores(scene), thin=settings.thin_cell),
         cells=cells,
         ladder=explained.ladder,
         edges=scene.edges,
@@ -85,6 +87,15 @@ def measure(scene: Scene) -> Findings:
         seconds=watch.seconds,
     )
     return _with_frames(scene, facts, watch)
+
+
+def _typical_scores(scene: Scene) -> Floats:
+    """Mean log odds of the scores in each bin; the scores themselves where they are no probabilities."""
+    score = scene.rows.score
+    inside = np.clip(score, 1e-6, 1 - 1e-6)
+    scale = logit(inside) if score.min() >= 0 and score.max() <= 1 else score
+    size = np.bincount(scene.bin_of, minlength=scene.bins)
+    return np.bincount(scene.bin_of, weights=scale, minlength=scene.bins) / np.maximum(size, 1)
 
 
 def _believed(scene: Scene, cells: Cells) -> Cells:
@@ -259,23 +270,14 @@ def _with_frames(scene: Scene, facts: Findings, watch: Stopwatch) -> Findings:
     frames["bounds"] = evidence.bounds_frame(ladder, facts.worst)
     frames["conservation"] = evidence.conservation_frame(facts.conservation)
     frames |= {item.cause: item.frame for item in facts.looked_at if item.frame is not None}
-    frames |= _series_frames(scene)
+    frames |= by_week_and_day(
+        scene.joined.frame,
+        metric=scene.metric,
+        reference=scene.reference,
+        current=scene.current,
+        level=settings.level,
+    )
     return replace(facts, frames=frames, seconds=watch.seconds)
-
-
-def _series_frames(scene: Scene) -> dict[str, pl.DataFrame]:
-    def by(step: timedelta) -> pl.DataFrame:
-        return series(
-            scene.joined.frame,
-            metric=scene.metric,
-            step=step,
-            reference=scene.reference,
-            current=scene.current,
-            level=scene.settings.level,
-        )
-
-    daily = by(timedelta(days=1))
-    return {"weekly": by(timedelta(days=7)), "daily": daily.select(pl.col("period_start").alias("day"), pl.all())}
 
 
 def _notes(facts: Findings) -> dict[str, str]:

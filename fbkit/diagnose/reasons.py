@@ -141,6 +141,6 @@ def drift(facts: Findings, *, value: float, error: float, switched: bool) -> Pai
 
 def noise(facts: Findings, *, value: float, error: float | None) -> Pair:
     """What is left is no more than noise."""
-    z = "" if not error else f", {abs(value) / error:.1f} standard errors (gate {facts.settings.noise_gate:g})"
+    z = "" if not error else f", {abs(value) / error:.1f} standard errors (gate {facts.gate:g})"
     text = f"{words.points(facts.metric, value)} are left{z}: within what sampling alone does."
     return text, "More labels: a longer current period."

@@ -41,6 +41,9 @@ class Settings:
     noise_gate
         Standard errors that a replayed cause or the remainder must exceed to be told from noise: 5 % shared
         by some twenty tested mechanisms and slices (Bonferroni).
+    shape_gate, gate_with_shape
+        Where outcomes at equal scores changed their slope by more standard errors than the first, the remainder
+        needs only the second to be told from noise.
     power
         Standard errors added to the gate for the minimum detectable change (80 % power).
     nonrandom_missing, nonrandom_positives, nonrandom_negatives
@@ -74,6 +77,8 @@ class Settings:
     shift_p: float = 5e-4
     replay_floor: float = 0.006
     noise_gate: float = 3.0
+    shape_gate: float = 3.0
+    gate_with_shape: float = 1.96
     power: float = 0.84
     nonrandom_missing: float = 4.0
     nonrandom_positives: float = -3.0
