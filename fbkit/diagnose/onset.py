@@ -172,7 +172,7 @@ def _began(rows: pl.DataFrame | None, time: str, diagnosis: Diagnosis, *, reason
 def _placed(rows: pl.DataFrame, time: str, diagnosis: Diagnosis) -> Moment:
     """The day on which a rate changed, from its counts by day; no other metric has them."""
     above, below = PARTS[diagnosis.metric]
-    positive, flagged = pl.col("label") == 1, pl.col("flagged")
+    positive, flagged = pl.col("label") == 1, pl.col("flagged").fill_null(value=False)
     cells = {
         "tp": positive & flagged, "fn": positive & ~flagged, "fp": ~positive & flagged, "tn": ~positive & ~flagged,
     }  # fmt: skip
