@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 GENERATOR: Final = "1"
 """Raised whenever the same seed would give other rows than before."""
@@ -20,6 +20,12 @@ class WorldConfig:
 
     Rates are expectations over the simulator, not over one realisation. Times are UTC; weeks start on Monday. Steps in
     seconds: `resolution` of the prediction log, `event_step` of the event times, `batch` of the label feed's loads.
+
+    `slack_days` separates the last window's close from the evaluation time; a negative number leaves windows open.
+    With `silence="negative"` only positives are ever reported. `unlogged_weight` is the weight of a feature that the
+    model uses and nobody logs, `model_noise` that of what the model gets wrong; if both are 0, the score is a function
+    of the logged columns, and the features are logged finely. `actions` writes the log of a policy that blocks the
+    share `blocked_share` of the flagged rows (those of highest score) but for a random share `exploration` of them.
     """
 
     current_start: datetime = datetime(2026, 9, 28, tzinfo=UTC)
@@ -42,6 +48,13 @@ class WorldConfig:
     event_step: int = 1
     batch: int = 900
     features: tuple[str, ...] = FEATURES
+    silence: Literal["missing", "negative"] = "missing"
+    score_decimals: int = 4
+    unlogged_weight: float = 0.8
+    model_noise: float = 0.8
+    actions: bool = False
+    blocked_share: float = 0.0
+    exploration: float = 0.1
 
     @property
     def start(self) -> datetime:
@@ -78,9 +91,15 @@ class WorldConfig:
         """Number of entities that can appear."""
         return max(50, round(self.per_day * self.accounts_per_daily_prediction))
 
+    @property
+    def exact_score(self) -> bool:
+        """Whether the score is a function of the logged columns, up to rounding."""
+        return self.unlogged_weight == 0 and self.model_noise == 0
+
     def expectation(self) -> "WorldConfig":
         """The same loop without what an expectation does not depend on: equal for loops that differ only in that."""
         logs = {"resolution": 1, "event_step": 1, "batch": 1, "outcome_accounts": True, "change_log": True}
+        logs["actions"] = False
         dirt = {"duplicate_share": 0.0, "orphan_share": 0.0, "correction_share": 0.0}
         return replace(self, per_day=1, features=FEATURES, **logs, **dirt)
 

@@ -1,5 +1,7 @@
 """The contract of a simulated loop."""
 
+from collections.abc import Collection
+from datetime import datetime
 from typing import Final
 
 from fbkit.samples.config import WorldConfig
@@ -24,32 +26,29 @@ path = "outcomes/*.parquet"
 timezone = "UTC"
 complete_through = "{as_of:%Y-%m-%dT%H:%M:%SZ}"
 
-[label]
+{actions}{fallback}[label]
 name = "fraud"
 version = "1"
 window = "{window}"
 grace = "0d"
-silence = "missing"
+silence = "{silence}"
 sources = ["review", "auto"]
 
 [decision]
-threshold = {threshold:.4f}
+threshold = {threshold}
 
 [slices]
 columns = ["region", "device", "customer"]
 critical = [{{ region = "EU" }}, {{ customer = "new" }}]
 minimum = 20
 
-[features]
-columns = [{features}]
-
-[metrics]
+{features}[metrics]
 primary = "recall"
 report = ["recall", "precision", "roc_auc", "brier"]
 level = 0.95
 
 [slo]
-label_availability = {{ at = "{window}", minimum = 0.92 }}
+{promise}
 
 [[alerts]]
 name = "recall down"
@@ -61,6 +60,15 @@ every = "1d"
 lasting = "2d"
 slices = "all"
 
+{alert}{changes}[value]
+true_positive = 120.0
+false_positive = -8.0
+false_negative = -120.0
+currency = "USD"
+"""
+
+
+ALERT: Final = """\
 [[alerts]]
 name = "labels missing"
 metric = "availability"
@@ -70,20 +78,42 @@ every = "1d"
 lasting = "1d"
 slices = "all"
 
-{changes}[value]
-true_positive = 120.0
-false_positive = -8.0
-false_negative = -120.0
-currency = "USD"
 """
 
+ACTIONS: Final = """\
+[actions]
+path = "actions/*.parquet"
+timezone = "UTC"
+blocked = ["block"]
 
-def contract_text(config: WorldConfig, *, threshold: float) -> str:
-    """contract.toml of a loop simulated from `config`."""
+"""
+
+FALLBACK: Final = """\
+[join.fallback]
+entity = ["entity_id"]
+rule = "unique"
+
+"""
+CHANGES: Final = '[changes]\npath = "changes.csv"\n\n'
+
+
+def contract_text(config: WorldConfig, *, threshold: float, as_of: datetime, without: Collection[str] = ()) -> str:
+    """contract.toml of a loop simulated from `config` and evaluated at `as_of`.
+
+    `without` names what the logs lack: `actions`, `features`, `ids`, `changes`; the contract then does not speak of it.
+    """
+    listed = ", ".join(f'"{name}"' for name in config.features)
+    window, silent = f"{config.window_days}d", config.silence == "negative"
+    promise = "feed_completeness" if silent else "label_availability"
     return TEMPLATE.format(
-        as_of=config.as_of,
-        window=f"{config.window_days}d",
-        threshold=threshold,
-        features=", ".join(f'"{name}"' for name in config.features),
-        changes='[changes]\npath = "changes.csv"\n\n' if config.change_log else "",
+        as_of=as_of,
+        window=window,
+        threshold=f"{threshold:.{config.score_decimals}f}",
+        silence=config.silence,
+        features="" if "features" in without else f"[features]\ncolumns = [{listed}]\n\n",
+        promise=f'{promise} = {{ at = "{window}", minimum = {0.90 if silent else 0.92:.2f} }}',
+        alert="" if silent else ALERT,
+        actions=ACTIONS if config.actions and "actions" not in without else "",
+        fallback=FALLBACK if "ids" in without else "",
+        changes=CHANGES if config.change_log and "changes" not in without else "",
     )

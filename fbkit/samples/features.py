@@ -16,6 +16,7 @@ SPREAD: Final = (0.9, 1.18, 0.22)
 """About the standard deviation of each logged feature."""
 
 _DECIMALS: Final = (1, 0, 2)
+_FINE: Final = 6
 
 
 def index(feature: str) -> int:
@@ -46,19 +47,22 @@ def as_read(k: int, x: Floats) -> Floats:
     return np.clip(z, -LIMIT, LIMIT)
 
 
-def as_logged(k: int, x: Floats) -> Floats:
-    """Rounded as the log has it."""
+def as_logged(k: int, x: Floats, *, fine: bool) -> Floats:
+    """Rounded as the log has it; `fine`: to six decimals, so that nothing of what the model reads is lost."""
+    if fine:
+        return np.round(x, _FINE)
     return np.floor(x) if k == 1 else np.round(x, _DECIMALS[k])
 
 
 def columns(world: World) -> dict[str, pl.Series]:
     """The logged features of a world; null where a fault left nothing."""
     found: dict[str, pl.Series] = {}
+    fine = world.config.exact_score
     for k, name in enumerate(FEATURES):
-        values = as_logged(k, natural(k, world.served[:, k]))
+        values = as_logged(k, natural(k, world.served[:, k]), fine=fine)
         if k in world.spoilt:
             rows, spoilt = world.spoilt[k]
             values = np.where(rows, spoilt, values)
         column = pl.Series(values).fill_nan(None)
-        found[name] = column.cast(pl.Int32) if k == 1 else column
+        found[name] = column.cast(pl.Int32) if k == 1 and not fine else column
     return found

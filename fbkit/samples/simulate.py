@@ -1,28 +1,33 @@
 """From a simulated world to the logs that a team would have, and to a loop folder on disk."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 import polars as pl
 
+from fbkit.samples.action_log import actions
 from fbkit.samples.config import CUSTOMERS, DEVICES, REGIONS, WorldConfig
 from fbkit.samples.contract_text import contract_text
-from fbkit.samples.faults import Injection, JoinBreak
+from fbkit.samples.faults import ImmatureWindow, Injection, JoinBreak
 from fbkit.samples.features import columns
+from fbkit.samples.feed import Feed
+from fbkit.samples.log_values import UTC_US, accounts, ids, times
 from fbkit.samples.stages import build
 from fbkit.samples.truth import Truth, truth
-from fbkit.samples.world import DAY, Bools, Ints, World
-
-UTC_US = pl.Datetime("us", "UTC")
+from fbkit.samples.world import Ints, World
 
 
 @dataclass(frozen=True)
 class Simulation:
-    """A simulated loop. `actions` and `changes` are None when the loop has no such log."""
+    """A simulated loop. `actions` and `changes` are None when the loop has no such log.
+
+    `final` holds what nobody sees: prediction_id, ts_pred, decision, the `label` that every prediction would have under
+    the definition of the reference, its `ts_event`, and whether the log holds a usable statement about it (`stated`).
+    """
 
     config: WorldConfig
     faults: tuple[Injection, ...]
@@ -32,6 +37,13 @@ class Simulation:
     actions: pl.DataFrame | None
     changes: pl.DataFrame | None
     contract_toml: str
+    final: pl.DataFrame = field(default_factory=pl.DataFrame)
+
+    @property
+    def as_of(self) -> datetime:
+        """The evaluation time: the configuration's, unless a fault brought it forward."""
+        early = [fault for fault in self.faults if isinstance(fault, ImmatureWindow)]
+        return early[-1].as_of(self.config) if early else self.config.as_of
 
     @cached_property
     def truth(self) -> Truth:
@@ -43,8 +55,11 @@ class Simulation:
         root = Path(folder)
         for name, frame, time in (
             ("predictions", self.predictions, "ts_pred"),
-            ("outcomes", self.outcomes, "ts_arrival"),
+            ("outcomes", self.outcomes, "ts_arrival" if "ts_arrival" in self.outcomes.columns else "ts_event"),
+            ("actions", self.actions, "ts_action"),
         ):
+            if frame is None:
+                continue
             (root / name).mkdir(parents=True, exist_ok=True)
             for (week,), part in frame.group_by(pl.col(time).dt.truncate("1w").alias("week"), maintain_order=True):
                 part.write_parquet(root / name / f"{week:%Y-%m-%d}.parquet", compression="zstd", compression_level=19)
@@ -82,25 +97,22 @@ def simulate(config: WorldConfig | None = None, faults: Sequence[Injection] = ()
     """
     config = config or WorldConfig()
     world = build(config, faults, seed=seed)
+    feed = Feed.of(world, reformats=any(isinstance(fault, JoinBreak) for fault in faults))
     return Simulation(
         config=config,
         faults=tuple(faults),
         seed=seed,
         predictions=_predictions(world),
-        outcomes=_outcomes(world, reformats=any(isinstance(fault, JoinBreak) for fault in faults)),
-        actions=None,
+        outcomes=feed.log(),
+        actions=actions(world) if config.actions else None,
         changes=_changes(config, faults) if config.change_log else None,
-        contract_toml=contract_text(config, threshold=world.constants.threshold),
+        contract_toml=contract_text(
+            config,
+            threshold=world.constants.threshold,
+            as_of=config.start + timedelta(seconds=world.as_of_second),
+        ),
+        final=feed.final(),
     )
-
-
-def _times(world: World, seconds: Ints) -> pl.Series:
-    start = np.datetime64(world.config.start.replace(tzinfo=None), "us")
-    return pl.Series(start + seconds.astype("timedelta64[s]")).dt.replace_time_zone("UTC").cast(UTC_US)
-
-
-def _ids(numbers: Ints) -> pl.Series:
-    return pl.Series(numbers).cast(pl.String).str.zfill(7).str.pad_start(8, "p")
 
 
 def _names(codes: Ints, names: tuple[str, ...]) -> pl.Series:
@@ -111,9 +123,9 @@ def _predictions(world: World) -> pl.DataFrame:
     features = columns(world)
     frame = pl.DataFrame(
         {
-            "prediction_id": _ids(np.arange(world.n)),
-            "ts_pred": _times(world, world.second),
-            "entity_id": _accounts(world.account),
+            "prediction_id": ids(np.arange(world.n)),
+            "ts_pred": times(world, world.second),
+            "entity_id": accounts(world.account),
             "score": world.score,
             "threshold": world.threshold,
             "decision": world.flagged,
@@ -125,80 +137,10 @@ def _predictions(world: World) -> pl.DataFrame:
             **({} if world.status is None else {"status": world.status}),
         }
     )
-    written = world.uniform("prediction log") < world.logged
+    written = world.written
     twice = written & (world.uniform("duplicate prediction") < world.config.duplicate_share / 5)
     rows = pl.concat([frame.filter(pl.Series(written)), frame.filter(pl.Series(twice))])
     return rows.sort("ts_pred", "prediction_id", maintain_order=True)
-
-
-def _accounts(codes: Ints) -> pl.Series:
-    return pl.Series(codes).cast(pl.String).str.pad_start(6, "0").str.pad_start(7, "a")
-
-
-def _outcomes(world: World, *, reformats: bool) -> pl.DataFrame:
-    """The label log as of the evaluation time: one row a label, and the usual dirt."""
-    outcome = (world.uniform("outcome") < world.p).astype(np.int64)
-    row = np.arange(world.n)
-    emitted = (world.uniform("emission") < world.emit[outcome, row]) & ~world.lost[outcome, row]
-    event, arrival = world.event[outcome, row], world.arrival[outcome, row]
-    ids = _ids(row)
-    if reformats:
-        ids = _broken(ids, world.uniform("join") >= world.joinable, how=world.broken_id)
-    frame = pl.DataFrame(
-        {
-            "prediction_id": ids,
-            "entity_id": _accounts(world.account),
-            "event": event,
-            "arrival": arrival,
-            "label": outcome.astype(np.int8),
-            "source": np.where(world.flagged, "review", "auto"),
-        }
-    )
-    statements = pl.concat([frame.filter(pl.Series(emitted)), *_dirt(world, frame, emitted)])
-    return _as_log(world, statements)
-
-
-def _broken(ids: pl.Series, broken: Bools, *, how: str) -> pl.Series:
-    other = pl.lit("") if how == "blank" else pl.lit("TX-") + pl.col("id").str.slice(1).str.strip_chars_start("0")
-    frame = pl.DataFrame({"id": ids, "broken": broken})
-    return frame.select(pl.when("broken").then(other).otherwise("id").alias("id"))["id"]
-
-
-def _dirt(world: World, frame: pl.DataFrame, emitted: Bools) -> list[pl.DataFrame]:
-    """Duplicates, statements that were corrected later, labels of unknown predictions, events after the window."""
-    config, u = world.config, world.uniform("dirt")
-    low = config.duplicate_share
-    twice = frame.filter(pl.Series(emitted & (u < low)))
-    corrected = frame.filter(pl.Series(emitted & (u >= low) & (u < low + config.correction_share)))
-    first = corrected.filter(pl.col("arrival") > pl.col("event")).with_columns(
-        label=1 - pl.col("label"), arrival=pl.col("event")
-    )
-    low += config.correction_share
-    strangers = frame.filter(pl.Series((u >= low) & (u < low + config.orphan_share))).with_columns(
-        prediction_id=pl.lit("q") + pl.col("prediction_id").str.slice(1)
-    )
-    low += config.orphan_share
-    after = frame.filter(pl.Series(~emitted & (u >= low) & (u < low + 10 * config.duplicate_share)))
-    gap = (config.window_days + 1) * DAY
-    after = after.with_columns(event=pl.col("event") + gap, arrival=pl.col("arrival") + gap)
-    return [twice, first, strangers, after]
-
-
-def _as_log(world: World, statements: pl.DataFrame) -> pl.DataFrame:
-    config = world.config
-    kept = statements.filter(pl.col("arrival") <= world.as_of_second)
-    frame = kept.select(
-        "prediction_id",
-        *(["entity_id"] if config.outcome_accounts else []),
-        _times(world, kept["event"].to_numpy()).alias("ts_event"),
-        _times(world, kept["arrival"].to_numpy()).alias("ts_arrival"),
-        "label",
-        "source",
-        pl.lit("1").alias("label_version"),
-    )
-    # Files are cut by week of arrival; within a week the feed is exported in the order of its keys.
-    week = pl.col("ts_arrival").dt.truncate("1w")
-    return frame.sort(week, "prediction_id", "ts_arrival", "label", maintain_order=True)
 
 
 def _changes(config: WorldConfig, faults: Sequence[Injection]) -> pl.DataFrame:

@@ -1,4 +1,4 @@
-"""The stages in which a world is built: traffic, payments, outcomes, serving, decisions, labels.
+"""The stages in which a world is built: traffic, payments, outcomes, serving, decisions, policy, labels.
 
 After each stage the faults of that stage change the world. Every random number comes from a stream that is named after
 what it is for, so that switching a fault on or off leaves all the other draws as they were (common random numbers).
@@ -15,7 +15,6 @@ from fbkit.samples.config import CUSTOMERS, REGIONS, WorldConfig
 from fbkit.samples.world import (
     DAY,
     DEVICE_SHARE,
-    MODEL_NOISE,
     Constants,
     Fault,
     Floats,
@@ -36,9 +35,6 @@ CUSTOMER_RISK: Final = np.array([0.0, 0.9, -0.6])
 DEVICE_RISK: Final = np.array([0.0, 0.25, -0.1])
 FEATURE_CORRELATION: Final = np.array([[1.0, 0.4, 0.3], [0.4, 1.0, 0.35], [0.3, 0.35, 1.0]])
 FEATURE_WEIGHT: Final = np.array([1.1, 0.9, 1.2])
-UNLOGGED_WEIGHT: Final = 0.8
-"""A feature that the model uses and nobody logs: the score is not a function of the logged columns."""
-
 HIDDEN_RISK: Final = 0.6
 ACCOUNT_RISK: Final = 0.35
 OVERCONFIDENCE: Final = 1.06
@@ -106,7 +102,7 @@ def slice_risk(world: World) -> Floats:
 
 def outcomes(world: World) -> None:
     """The log odds of fraud: what the model can see, plus what it cannot."""
-    world.visible = world.z @ FEATURE_WEIGHT + UNLOGGED_WEIGHT * world.unlogged + slice_risk(world)
+    world.visible = world.z @ FEATURE_WEIGHT + world.config.unlogged_weight * world.unlogged + slice_risk(world)
     account_risk = world.stream("account risk").standard_normal(world.accounts) * ACCOUNT_RISK
     hidden = account_risk[world.account] + HIDDEN_RISK * world.normal("hidden")
     world.eta = world.constants.intercept + world.visible + hidden
@@ -118,16 +114,25 @@ def serving(world: World) -> None:
     second_half = world.day >= world.config.reference_days // 2
     world.version = np.where(second_half, "7.3", "7.2")
     own = np.where(second_half, world.normal("noise 7.3"), world.normal("noise 7.2"))
-    world.noise = MODEL_NOISE * (np.sqrt(0.9) * world.normal("noise") + np.sqrt(0.1) * own)
-    world.margin = world.served @ FEATURE_WEIGHT + UNLOGGED_WEIGHT * world.unlogged + slice_risk(world) + world.noise
+    world.noise = world.config.model_noise * (np.sqrt(0.9) * world.normal("noise") + np.sqrt(0.1) * own)
+    unlogged = world.config.unlogged_weight * world.unlogged
+    world.margin = world.served @ FEATURE_WEIGHT + unlogged + slice_risk(world) + world.noise
 
 
 def decisions(world: World) -> None:
-    """Probability, score as logged (four decimals) and decision."""
+    """Probability, score as logged (rounded) and decision."""
     world.p = expit(world.eta)
-    world.score = np.round(expit(world.constants.score_intercept + world.constants.score_slope * world.margin), 4)
+    score = expit(world.constants.score_intercept + world.constants.score_slope * world.margin)
+    world.score = np.round(score, world.config.score_decimals)
     world.flagged = world.score >= world.threshold
     world.logged = np.ones(world.n)
+
+
+def policy(world: World) -> None:
+    """Which flagged rows are blocked, and how often one of them is let through to learn from it."""
+    world.block_score = world.constants.block_scores(np.full(world.n, world.config.blocked_share))
+    world.exploration = np.full(world.n, world.config.exploration)
+    world.policy = np.full(world.n, "block-1")
 
 
 def labels(world: World) -> None:
@@ -137,6 +142,7 @@ def labels(world: World) -> None:
     world.emit = np.tile(expit(level), (2, 1))
     world.joinable = np.ones(world.n)
     world.lost = np.zeros((2, world.n), np.bool_)
+    world.said = np.tile(np.array([[0.0], [1.0]]), world.n)
     z_event, z_arrival = world.normal("event lag"), world.normal("arrival lag")
     speed = np.where(world.flagged, 0.6, 1.0) * np.where(world.region == REGIONS.index("LATAM"), 1.3, 1.0)
     median, spread = ARRIVAL_LAG_DAYS
@@ -163,6 +169,7 @@ STAGES: Final[tuple[tuple[str, Callable[[World], None]], ...]] = (
     ("outcomes", outcomes),
     ("serving", serving),
     ("decisions", decisions),
+    ("policy", policy),
     ("labels", labels),
 )
 
@@ -196,13 +203,13 @@ def constants(config: WorldConfig) -> Constants:
     p, margin = expit(eta + found.intercept), world.margin[reference]
     intercept, slope = _platt(margin, p)
     found = replace(found, score_intercept=intercept, score_slope=slope * OVERCONFIDENCE)
-    score = np.round(expit(intercept + slope * OVERCONFIDENCE * margin), 4)
+    score = np.round(expit(intercept + slope * OVERCONFIDENCE * margin), config.score_decimals)
     order = np.argsort(-score, kind="stable")
     reached = np.cumsum(p[order]) / p.sum()
     found = replace(found, threshold=float(score[order][np.searchsorted(reached, config.recall)]))
-    level = (REGION_LABELLED[world.region[reference]] + FLAGGED_LABELLED * (score >= found.threshold)).astype(
-        np.float64
-    )
+    flagged = score >= found.threshold
+    found = replace(found, flagged_scores=tuple(np.quantile(score[flagged], np.linspace(0, 1, 401)).tolist()))
+    level = (REGION_LABELLED[world.region[reference]] + FLAGGED_LABELLED * flagged).astype(np.float64)
     emission = solve(lambda b: float(expit(level + b).mean()) - config.availability, -10, 10)
     return replace(found, emission=emission)
 

@@ -95,8 +95,7 @@ def expectation(world: World, *, window: str) -> Expected:
     """The expected counts of a window. Rows that never reached the log are part of what is, not of what is observed."""
     rows = world.window(window)
     p, score, flagged, logged = world.p[rows], world.score[rows], world.flagged[rows], world.logged[rows]
-    seen = world.visible_if()[:, rows] * logged
-    positive, negative = p * seen[1], (1 - p) * seen[0]
+    positive, negative = (weight[rows] * logged for weight in world.believed())
     return Expected(
         observed=gathered(score, flagged, positive=positive, negative=negative),
         true=gathered(score, flagged, positive=p, negative=1 - p),

@@ -19,7 +19,6 @@ DAY: Final = 86_400
 REGION_SHARE: Final = np.array([0.40, 0.30, 0.18, 0.12])
 CUSTOMER_SHARE: Final = np.array([0.62, 0.25, 0.13])
 DEVICE_SHARE: Final = np.array([0.45, 0.33, 0.22])
-MODEL_NOISE: Final = 0.8
 EXPECTED_ACCOUNTS: Final = 60_000
 """Accounts of a world that stands for the expectation: so many that it does not matter which."""
 
@@ -44,13 +43,39 @@ class Constants:
     score_slope: float = 1.0
     threshold: float = 0.5
     emission: float = 0.0
+    flagged_scores: tuple[float, ...] = (1.0,)
+
+    def block_scores(self, share: Floats) -> Floats:
+        """The scores above which those shares of the healthy loop's flagged rows lie."""
+        levels = np.linspace(0, 1, len(self.flagged_scores))
+        inside = np.interp(1 - share, levels, self.flagged_scores)
+        return np.select([share <= 0, share >= 1], [np.inf, 0.0], inside)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """A load of statements at one moment, which overwrites labels that arrived before.
+
+    `chance` (rows): how probable it is that a row is in it; `label`: what it says (None: the opposite of the label).
+    """
+
+    second: int
+    chance: Floats
+    label: int | None
+    source: str
+
+    @property
+    def stream(self) -> str:
+        """Name of the stream that draws its rows."""
+        return f"batch {self.source} {self.second}"
 
 
 class World:
     """The state that stages and faults work on. Arrays are per row of the prediction log unless said otherwise.
 
-    Shapes: `served` (rows, features); `emit`, `event`, `arrival`, `lost` (2, rows), the first axis being the outcome
-    that the row would have. Times are integer seconds since the start of the reference.
+    Shapes: `served` (rows, features); `emit`, `event`, `arrival`, `lost`, `said` (2, rows), the first axis being the
+    outcome that the row would have; `said` is the chance that its statement says positive. Times are integer seconds
+    since the start of the reference.
     """
 
     account_weight: Floats
@@ -73,11 +98,15 @@ class World:
     margin: Floats
     score: Floats
     flagged: Bools
+    block_score: Floats
+    exploration: Floats
+    policy: NDArray[np.str_]
     emit: Floats
     joinable: Floats
     event: Ints
     arrival: Ints
     lost: Bools
+    said: Floats
     logged: Floats
     """Chance of each row to be in the prediction log."""
     broken_id: str = "reformat"
@@ -87,6 +116,9 @@ class World:
         self.constants = constants
         self.rows = rows
         self.accounts = EXPECTED_ACCOUNTS if rows else config.accounts
+        self.as_of_second = round((config.as_of - config.start).total_seconds())
+        self.new_definition_from: int | None = None
+        self.batches: list[Batch] = []
         self._seed = seed
         self.status: NDArray[np.str_] | None = None
         self.spoilt: dict[int, tuple[Bools, Floats]] = {}
@@ -116,11 +148,6 @@ class World:
     def n(self) -> int:
         """Number of predictions."""
         return len(self.day)
-
-    @property
-    def as_of_second(self) -> int:
-        """The evaluation time in seconds since the start of the reference."""
-        return round((self.config.as_of - self.config.start).total_seconds())
 
     @property
     def account_region(self) -> Ints:
@@ -153,9 +180,42 @@ class World:
         codes = self.account_region if column == "region" else self.account_customer
         return self.account_weight, np.isin(codes, wanted)
 
+    @property
+    def would_block(self) -> Bools:
+        """Rows that the policy blocks unless it explores them."""
+        return self.flagged & (self.score >= self.block_score)
+
+    @property
+    def allowed(self) -> Floats:
+        """Probability that the row is let through, so that an outcome can follow."""
+        return np.where(self.would_block, self.exploration, 1.0)
+
+    @property
+    def blocked(self) -> Bools:
+        """Rows that were blocked in this realisation."""
+        return self.would_block & (self.uniform("exploration") >= self.exploration)
+
+    @property
+    def written(self) -> Bools:
+        """Rows that reached the prediction log in this realisation."""
+        return self.uniform("prediction log") < self.logged
+
     def visible_if(self) -> Floats:
         """Probability (2, rows) that a joinable label is known at the as-of time, given the outcome."""
-        return self.emit * self.joinable * (self.arrival <= self.as_of_second) * ~self.lost
+        return self.emit * self.allowed * self.joinable * (self.arrival <= self.as_of_second) * ~self.lost
+
+    def believed(self) -> tuple[Floats, Floats]:
+        """Probability that a row counts as positive, and that it counts as negative, by what is known at the end."""
+        seen = self.visible_if() * np.stack([1 - self.p, self.p])
+        said = self.said
+        for batch in sorted(self.batches, key=lambda batch: batch.second):
+            chance = batch.chance * (self.arrival < batch.second) * (batch.second <= self.as_of_second)
+            said = (1 - chance) * said + chance * (1 - self.said if batch.label is None else batch.label)
+        positive = (seen * said).sum(0)
+        if self.config.silence == "negative":
+            closed = self.second + self.config.window_days * DAY <= self.as_of_second
+            return positive, (self.allowed - positive) * closed
+        return positive, (seen * (1 - said)).sum(0)
 
 
 def _codes(names: tuple[str, ...] | None, column: str, values: Sequence[str]) -> list[int]:

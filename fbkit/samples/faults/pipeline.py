@@ -52,21 +52,22 @@ class FeatureCorruption(Injection):
         k = index(self.feature)
         reach = self.progress(world) * (self.severity if self.how == "null" else self.share)
         rows = world.uniform(f"corrupted {self.feature}") < reach
-        logged, read = self._spoilt(k, natural(k, world.served[rows, k]))
+        logged, read = self._spoilt(k, natural(k, world.served[rows, k]), fine=world.config.exact_score)
         before, values = world.spoilt.get(k, (np.zeros(world.n, np.bool_), np.full(world.n, np.nan)))
         values[rows] = logged
         world.spoilt[k] = (before | rows, values)
         world.served[rows, k] = read
 
-    def _spoilt(self, k: int, x: Floats) -> tuple[Floats, Floats]:
+    def _spoilt(self, k: int, x: Floats, *, fine: bool) -> tuple[Floats, Floats]:
         """The value in the log, and in the model's units."""
         if self.how == "null":
             imputed = 0.0 if self.imputed == "median" else float(as_read(k, np.zeros(1))[0])
             return np.full_like(x, np.nan), np.full_like(x, imputed)
         if self.how == "rescale":
-            return as_logged(k, as_logged(k, x) * (1 + self.severity)), as_read(k, x * (1 + self.severity))
+            logged = as_logged(k, as_logged(k, x, fine=fine) * (1 + self.severity), fine=fine)
+            return logged, as_read(k, x * (1 + self.severity))
         moved = self.severity * SPREAD[k]
-        return as_logged(k, x + moved), as_read(k, x + moved)
+        return as_logged(k, x + moved, fine=fine), as_read(k, x + moved)
 
 
 def in_hours(world: World, hours: tuple[int, int] | None) -> Bools:
@@ -99,7 +100,7 @@ class ServingFallback(Injection):
         reach = self.progress(world) * self.severity * in_hours(world, self.hours)
         rows = u < reach
         default = world.constants.threshold / 2 if self.default is None else self.default
-        world.score = np.where(rows, np.round(default, 4), world.score)
+        world.score = np.where(rows, np.round(default, world.config.score_decimals), world.score)
         world.flagged = world.score >= world.threshold
         if self.status and rows.any():
             before = np.full(world.n, "ok", "<U8") if world.status is None else world.status

@@ -1,11 +1,18 @@
 """Faults of the model's quality: the world moves away from the score, or the score gets worse."""
 
 from dataclasses import dataclass
+from typing import Final, Literal
 
 import numpy as np
 
 from fbkit.samples.faults.base import Injection
-from fbkit.samples.world import MODEL_NOISE, World, expit, solve
+from fbkit.samples.world import World, expit, solve
+
+NOISE_UNIT: Final = 0.8
+"""Weight of the noise of a healthy model, the unit of a worse version's."""
+
+WRONG_WEIGHTS: Final = np.array([0.73, -0.73, -0.02])
+"""Weights of logged features that lead a worse version astray: they say next to nothing about the risk."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +41,11 @@ class ConceptDrift(Injection):
 
 @dataclass(frozen=True, kw_only=True)
 class VersionRegression(Injection):
-    """A new version takes `share` of the traffic; noise of `severity` times the model's own is added to its margin."""
+    """A new version takes `share` of the traffic; noise of `severity` times a healthy model's is added to its margin.
+
+    With `how="weights"` it is not noise but wrong weights of the logged features, so that the new version's score is
+    as good a function of them as the old one's.
+    """
 
     cause = "version_regression"
     family = "quality"
@@ -43,6 +54,7 @@ class VersionRegression(Injection):
 
     version: str = "8.0"
     share: float = 1.0
+    how: Literal["noise", "weights"] = "noise"
 
     def logged_change(self) -> tuple[str, str] | None:
         """Deploys are logged."""
@@ -52,4 +64,8 @@ class VersionRegression(Injection):
         """Serve the worse version."""
         rows = world.uniform("canary") < self.share * self.progress(world)
         world.version[rows] = self.version
-        world.margin[rows] += self.severity * MODEL_NOISE * world.normal("worse version")[rows]
+        if self.how == "noise":
+            wrong = NOISE_UNIT * world.normal("worse version")[rows]
+        else:
+            wrong = world.served[rows] @ WRONG_WEIGHTS
+        world.margin[rows] += self.severity * wrong
