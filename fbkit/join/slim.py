@@ -128,12 +128,13 @@ def slim_outcomes(scan: Scan, *, contract: Contract) -> Slim:
     """Read keys, times and labels of the outcome log.
 
     Columns: ``__key``, ``__check`` (another hash of the same key), ``__statement`` (hash of outcome_id, if there is
-    one), ``__entity`` (of rows without a key), verdict, ts_event, ts_arrival, label, source, label_version.
+    one), ``__entity`` (of rows without a key), verdict, ts_event, ts_arrival, label, source, label_version, and
+    audit_prob where logged.
     """
     entity = contract.join.fallback.entity if contract.join.fallback else ()
     names = (
         *contract.join.keys, "entity_id", *entity, "ts_event", "ts_arrival", "label", "value", "source",
-        "label_version", "label_name", "outcome_id",
+        "label_version", "label_name", "outcome_id", "audit_prob",
     )  # fmt: skip
     narrow = contract.model_copy(update={"outcomes": _narrow(contract.outcomes, names)})
     keys, text = contract.join.keys, key_text(contract.join.keys)
@@ -157,6 +158,7 @@ def slim_outcomes(scan: Scan, *, contract: Contract) -> Slim:
                 "ts_event", "ts_arrival", "label",
                 # A handful of values, millions of times.
                 pl.col("source", "label_version").cast(pl.Categorical),
+                *(["audit_prob"] if "audit_prob" in frame.columns else []),
             )
         )  # fmt: skip
     counted: Notes = [(table, rule, rows, detail) for (table, rule, detail), rows in notes.items()]

@@ -97,7 +97,7 @@ def stream_join(
     Notes
     -----
     ``candidates`` has the same pairings in another order: statements are numbered by the order of their predictions,
-    and of those that are matched by their hash only the columns that a join reads are kept.
+    and of those that are matched by their hash only the columns that a join reads, and audit_prob, are kept.
     """
     made = slim_predictions(logs.predictions, contract=contract)
     said = slim_outcomes(logs.outcomes, contract=contract)
@@ -298,12 +298,17 @@ def _statements(prepared: pl.DataFrame, rows: pl.Series, *, work: _Work) -> pl.D
     """
     keys = list(work.contract.join.keys)
     at = work.matched.statement.gather(rows).alias("statement")
-    said = work.said.select(CHECK, "label", "ts_event", "ts_arrival", "source", "label_version")
+    said = work.said.select(CHECK, *_said(work.said))
     found = said.with_columns(work.matched.fate).select(pl.all().gather(at)).with_columns(at)
     own = prepared.select(key_check(keys)).to_series()
     if (found[CHECK] != own).fill_null(value=False).any():
         raise HashCollisionError
     return found.with_columns(pl.col("source", "label_version").cast(pl.String), pl.col("fate").cast(pl.String))
+
+
+def _said(frame: pl.DataFrame) -> list[str]:
+    """What a statement says that a pairing keeps; the probability of an audit's draw only where it is logged."""
+    return [*_SAID, *(["audit_prob"] if "audit_prob" in frame.columns else [])]
 
 
 def _attach(frame: pl.DataFrame, found: pl.DataFrame, *, contract: Contract) -> tuple[pl.DataFrame, pl.DataFrame]:
@@ -326,7 +331,7 @@ def _attach(frame: pl.DataFrame, found: pl.DataFrame, *, contract: Contract) -> 
         how="horizontal",
     )
     told = told.filter(paired).select(
-        "prediction_id", "ts_pred", *_SAID, "key", pl.lit(BY_ID).alias("rule"), fate.alias("fate"),
+        "prediction_id", "ts_pred", *_said(found), "key", pl.lit(BY_ID).alias("rule"), fate.alias("fate"),
         pl.lit(0, dtype=pl.UInt32).alias("n_rivals"),
     )  # fmt: skip
     return pl.concat([frame, labels], how="horizontal"), told
@@ -340,7 +345,7 @@ def _unpaired(work: _Work) -> pl.DataFrame:
         frame, _, _ = prepare_outcomes(batch.drop(ROW), contract=work.contract)
         fates = work.matched.fate.gather(batch[ROW]).cast(pl.String)
         key = key_shown(work.contract.join.keys)
-        made.append(frame.select(*_SAID, fates.alias("fate"), pl.lit(0, dtype=pl.UInt32).alias("n_rivals"), key))
+        made.append(frame.select(*_said(frame), fates.alias("fate"), pl.lit(0, dtype=pl.UInt32).alias("n_rivals"), key))
     if not made:
         return pl.DataFrame(schema=dict.fromkeys(_SAID, pl.String))
     return pl.concat(made).sort("ts_event", "key", pl.all(), nulls_last=True)

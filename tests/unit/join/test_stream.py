@@ -123,3 +123,33 @@ def test_keys_that_share_a_hash_are_never_taken_for_one(tmp_path: Path, monkeypa
     }
     with pytest.raises(HashCollisionError):
         stream_join(LazyLogs(**scans), contract=contract, folder=tmp_path)
+
+
+def test_the_probability_of_an_audits_draw_reaches_the_pairings_both_ways(tiny_batches: None, tmp_path: Path) -> None:
+    start = pl.datetime(2026, 1, 1, time_zone="UTC")
+    number = pl.int_range(20, eager=True)
+    ids = number.cast(pl.String)
+    predictions = pl.select(prediction_id=ids, ts_pred=start + pl.duration(hours=number), score=0.5)
+    audited = pl.Series([i % 3 == 0 for i in number])
+    outcomes = predictions.select(
+        "prediction_id",
+        (pl.col("ts_pred") + pl.duration(hours=1)).alias("ts_event"),
+        pl.lit(1.0).alias("label"),
+        pl.when(audited).then(pl.lit("audit")).otherwise(pl.lit("auto")).alias("source"),
+        pl.when(audited).then(number / 64).alias("audit_prob"),
+    )
+    contract = Contract.from_dict(
+        {"model": {"name": "m"}, "predictions": {}, "outcomes": {}, "label": {"window": "7d"}}
+    )
+    frames = {"predictions": predictions, "outcomes": outcomes}
+    scans = {name: scan_frame(frame.lazy(), table=name) for name, frame in frames.items()}
+    tables = [
+        join(load_logs(contract, root=Path(), frames=frames), contract=contract),
+        stream_join(LazyLogs(**scans), contract=contract, folder=tmp_path),
+    ]
+    for table in tables:
+        drawn = table.candidates.filter(pl.col("fate") == "audit_row").sort("prediction_id")
+        assert dict(drawn.select("prediction_id", "audit_prob").iter_rows()) == {
+            str(i): i / 64 for i in range(0, 20, 3)
+        }
+        assert table.frame["label"].null_count() == 7
