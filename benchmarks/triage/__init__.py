@@ -1,0 +1,1 @@
+"""The benchmark of verdicts: incidents of known truth, scored by the JSON of a diagnosis."""
