@@ -10,12 +10,14 @@ import numpy as np
 import polars as pl
 
 from fbkit.diagnose import evidence, sentences
+from fbkit.diagnose.applies import is_of_requests
 from fbkit.diagnose.bootstrap import FEWEST_DRAWS
 from fbkit.diagnose.checks import three_checks
 from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.key_numbers import key_numbers_frame
 from fbkit.diagnose.measured import measure, observed_intervals
 from fbkit.diagnose.moved import day_of_change
+from fbkit.diagnose.requests import per_request
 from fbkit.diagnose.rows import CURRENT, REFERENCE, check_metric
 from fbkit.diagnose.rungs import contributions
 from fbkit.diagnose.scene import set_scene
@@ -88,6 +90,8 @@ def triage(
         )
     reference, current = comparison.periods()
     looked_at = _with_own(joined, metric) if isinstance(metric, Metric) else joined
+    if contract.model.task == "ranking" and is_of_requests(name):
+        looked_at, name = per_request(joined, name, periods=(reference, current))
     scene = set_scene(
         looked_at, metric=name, reference=reference, current=current, draws=draws, seed=seed, settings=SETTINGS
     )
