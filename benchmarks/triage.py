@@ -1,11 +1,10 @@
-"""Score the triage engine on fresh incidents of known truth: see benchmarks/triage/run.py, which this starts."""
+"""Score the triage engine on fresh incidents of known truth: starts benchmarks/triage/run.py."""
 
+import runpy
 import sys
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
-
 if __name__ == "__main__":
-    from benchmarks.triage.run import main
-
-    sys.exit(main())
+    program = Path(__file__).with_name("triage") / "run.py"
+    sys.argv[0] = str(program)
+    runpy.run_path(str(program), run_name="__main__")

@@ -59,7 +59,7 @@ def with_answers(simulation: Simulation, chosen: pl.DataFrame) -> pl.DataFrame:
     found = chosen.select(
         "prediction_id",
         (pl.col("ts_pred") + timedelta(hours=1)).alias("ts_event"),
-        pl.lit(simulation.config.as_of).dt.cast_time_unit("us").alias("ts_arrival"),
+        pl.lit(simulation.as_of).dt.cast_time_unit("us").alias("ts_arrival"),
         pl.Series("label", outcome[place]),
         pl.lit("audit").alias("source"),
         pl.lit("1").alias("label_version"),

@@ -1,7 +1,7 @@
 """Which incidents are scored, how one is simulated and joined, and what is taken away in an ablation."""
 
 import hashlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
@@ -13,18 +13,8 @@ from fbkit.join.joined import Joined
 from fbkit.load.loop import load_logs
 from fbkit.samples.challenge import CHALLENGE, VARIANTS
 from fbkit.samples.config import FEATURES, WorldConfig
-from fbkit.samples.faults import (
-    ConceptDrift,
-    Injection,
-    JoinBreak,
-    LabelLossNonrandom,
-    LabelOutage,
-    LabelSliceLoss,
-    MixShift,
-    SlowLabels,
-    ThresholdChange,
-    VersionRegression,
-)
+from fbkit.samples.faults import Injection
+from fbkit.samples.scenarios import SCENARIOS, SIZES, Scenario
 from fbkit.samples.simulate import Simulation, simulate
 from fbkit.schema.contract import Contract
 from fbkit.schema.period import Comparison
@@ -45,54 +35,21 @@ class Incident:
     take: str = ""
 
 
-def _graded(
-    name: str, made: Callable[[float], Injection], mild: float, moderate: float, severe: float
-) -> list[Incident]:
-    grades = {"mild": mild, "moderate": moderate, "severe": severe}
-    return [
-        Incident(name=f"{name}, {grade}", severity=grade, faults=(made(severity),))
-        for grade, severity in grades.items()
-    ]
+KINDS: Final = {"cause": "single", "no_change": "healthy", "ablation": "single"}
+LOOPS: Final = ("300_a_day", "positives_1_percent", "positives_30_percent")
 
 
-EU: Final = {"region": "EU"}
-FLAGGED: Final = {"decision": "flagged"}
-EU_FLAGGED: Final = EU | FLAGGED
-
-STARTERS: Final = [
-    *_graded("concept_drift", lambda s: ConceptDrift(severity=s), 0.06, 0.12, 0.25),
-    *_graded("concept_drift in EU", lambda s: ConceptDrift(severity=s, where=EU), 0.1, 0.25, 0.5),
-    *_graded("version_regression", lambda s: VersionRegression(severity=s, share=0.5), 1.0, 2.0, 4.0),
-    *_graded("threshold_change", lambda s: ThresholdChange(severity=s), 0.15, 0.4, 1.0),
-    *_graded("mix_shift", lambda s: MixShift(severity=s, where={"customer": "new"}), 0.5, 1.5, 4.0),
-    *_graded("label_slice_loss", lambda s: LabelSliceLoss(severity=s, where=EU_FLAGGED), 0.2, 0.5, 0.8),
-    *_graded("label_loss_nonrandom", lambda s: LabelLossNonrandom(severity=s, where=FLAGGED), 0.2, 0.4, 0.7),
-    *_graded("slow_labels", lambda s: SlowLabels(severity=s, outcome=1), 0.5, 1.0, 3.0),
-    *_graded("join_break", lambda s: JoinBreak(severity=s, where={"device": "ios"} | FLAGGED), 0.3, 0.6, 0.95),
-    *_graded("label_outage", lambda s: LabelOutage(severity=s, start=2, end=6), 0.4, 0.7, 1.0),
-]  # fmt: skip
-"""Single causes for as long as the simulator has no catalogue of its own."""
-
-COMPOUNDS: Final = [
-    Incident(name=" + ".join(fault.cause for fault in faults), kind="compound", faults=faults)
-    for faults in (
-        (ConceptDrift(severity=0.15), LabelSliceLoss(severity=0.5, where=EU_FLAGGED)),
-        (ThresholdChange(severity=0.4), JoinBreak(severity=0.6, where={"device": "ios", "decision": "flagged"})),
-        (MixShift(severity=1.5, where={"customer": "new"}), ConceptDrift(severity=0.15)),
+def of_scenario(scenario: Scenario) -> Incident:
+    """The catalogue's recipe as this benchmark counts it."""
+    size = scenario.size or next((size for size in SIZES if scenario.name.endswith(size)), "")
+    return Incident(
+        name=scenario.name,
+        kind=KINDS.get(scenario.kind, scenario.kind),
+        severity=size,
+        config=scenario.config,
+        faults=scenario.faults,
+        metric=scenario.metric,
     )
-]
-MASKED: Final = [
-    Incident(
-        name=f"masked drift, {grade}",
-        kind="masked",
-        severity=grade,
-        faults=(
-            ConceptDrift(severity=severity),
-            LabelSliceLoss(severity=lost, where={"decision": "not flagged", "region": ("EU", "US")}),
-        ),
-    )
-    for grade, severity, lost in (("moderate", 0.12, 0.5), ("severe", 0.25, 0.7))
-]
 
 
 def _moved(incident: Incident, *, config: Mapping[str, Any] | None = None, **changes: Any) -> Incident:
@@ -102,23 +59,27 @@ def _moved(incident: Incident, *, config: Mapping[str, Any] | None = None, **cha
 
 def catalogue() -> dict[str, list[Incident]]:
     """Table -> incidents, in the order of the report."""
-    single, compound, masked, undecidable = STARTERS, COMPOUNDS, MASKED, [i for i in STARTERS if "nonrandom" in i.name]
-    named = [i for i in single if i not in undecidable]
-    every = [*named, *compound]
+    known: dict[str, list[Incident]] = {}
+    for scenario in SCENARIOS.values():
+        known.setdefault(_table_of(scenario), []).append(of_scenario(scenario))
+    core = [i for i in known["causes"] if i.severity == "severe"] + known["compounds"]
     tables = {
         "challenge": [
             Incident(name=name, kind="challenge", config=CHALLENGE, faults=faults) for name, faults in VARIANTS.items()
         ],
-        "healthy": [Incident(name="no change", kind="healthy")],
-        "causes": named,
-        "compounds": compound,
-        "masked": masked,
-        "undecidable": [replace(i, kind="undecidable") for i in undecidable],
+        **known,
     }
-    tables |= {name: [_moved(i, take=name) for i in every] for name in ABLATIONS}
-    tables["low base rate"] = [_moved(i, config={"base_rate": 0.002, "per_day": 20_000}) for i in every]
-    tables["small traffic"] = [_moved(i, config={"per_day": 300}) for i in every]
-    return tables | {name: [_moved(i, metric=name) for i in every] for name in ("precision", "roc_auc", "brier")}
+    tables |= {name: [_moved(i, take=name) for i in core] for name in ABLATIONS}
+    tables["low base rate"] = [_moved(i, config={"base_rate": 0.01}) for i in core]
+    tables["small traffic"] = [_moved(i, config={"per_day": 300}) for i in core]
+    return tables | {name: [_moved(i, metric=name) for i in core] for name in ("precision", "roc_auc", "brier")}
+
+
+def _table_of(scenario: Scenario) -> str:
+    if scenario.kind == "cause":
+        return "other loops" if scenario.name.endswith(LOOPS) else "causes"
+    names = {"no_change": "healthy", "compound": "compounds", "ablation": "less evidence"}
+    return names.get(scenario.kind, scenario.kind)
 
 
 def seeds_for(table: str, *, count: int, commit: str | None) -> list[int]:
@@ -144,7 +105,7 @@ def joined_of(simulation: Simulation, *, take: str = "") -> Joined:
     }
     contract, logs = without(contract, logs, take=take)
     contract = contract.model_copy(update={name: None for name in ("actions", "changes") if name not in logs})
-    return join(load_logs(contract, root=Path(), frames=logs), contract=contract, as_of=simulation.config.as_of)
+    return join(load_logs(contract, root=Path(), frames=logs), contract=contract, as_of=simulation.as_of)
 
 
 def without(

@@ -6,12 +6,15 @@ from math import exp, inf, log
 import pytest
 
 from benchmarks.triage import incidents, tables
-from benchmarks.triage.run import plain
-from benchmarks.triage.score import Case, Run, held, ratio_of, residual, tipping_right
+from benchmarks.triage.run import TABLES, plain
+from benchmarks.triage.score import KINDS, Case, Run, held, ratio_of, residual, tipping_right
 from benchmarks.triage.tables import Share
+from fbkit.samples.challenge import VARIANTS
 from fbkit.samples.config import WorldConfig
+from fbkit.samples.scenarios import SCENARIOS
 from fbkit.samples.simulate import simulate
 
+VARIED = ("low base rate", "small traffic", "precision", "roc_auc", "brier")
 CASE = Case(table="causes", scenario="s", seed=1)
 
 
@@ -230,3 +233,13 @@ def test_two_answers_are_compared_without_their_seconds() -> None:
     one, other = (json.dumps({"a": 1, "seconds": n, "checks": [{"seconds": n, "x": 2}]}) for n in (1, 2))
     assert plain(one) == plain(other)
     assert plain(one) != plain(other.replace('"x": 2', '"x": 3'))
+
+
+def test_every_scenario_of_the_catalogue_stands_in_one_table() -> None:
+    known = incidents.catalogue()
+    names = [i.name for table in known if table not in (*incidents.ABLATIONS, *VARIED) for i in known[table]]
+    assert sorted(names) == sorted([*SCENARIOS, *VARIANTS])
+    assert set(TABLES) <= set(known)
+    assert {i.kind for table in known.values() for i in table} <= set(KINDS)
+    assert {i.metric for i in known["brier"]} == {"brier"}
+    assert {i.take for i in known["no actions"]} == {"no actions"}
