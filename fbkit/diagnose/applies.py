@@ -57,6 +57,7 @@ NOT_EXPLAINED: Final = {
     "availability": "is part of every diagnosis; ask for the metric that it may have moved",
 }
 """Metrics of the kit that the ladder does not take apart, and why."""
+_OF_ANY_TASK: Final = ("flag_rate", "availability")
 
 
 def metrics_of(task: str) -> tuple[str, ...]:
@@ -69,6 +70,11 @@ def metrics_of(task: str) -> tuple[str, ...]:
 def is_known(metric: str, *, task: str) -> bool:
     """Whether triage explains the metric for models of this task."""
     return metric in metrics_of(task) or (task == "ranking" and is_of_requests(metric))
+
+
+def why_not(metric: str, *, task: str) -> str | None:
+    """Why a metric that the kit has for this task is not explained; None if there is nothing to say."""
+    return NOT_EXPLAINED.get(metric) if task == "regression" or metric in _OF_ANY_TASK else None
 
 
 def is_of_requests(metric: str) -> bool:

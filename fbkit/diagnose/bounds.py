@@ -8,12 +8,14 @@ from scipy.special import expit, logit
 
 from fbkit.diagnose.bootstrap import Floats
 from fbkit.diagnose.cells import Cells
-from fbkit.diagnose.metric import Masses, evaluate
-from fbkit.diagnose.rows import CURRENT, Rows
-from fbkit.diagnose.settings import PROBABILITY_LOSSES
+from fbkit.diagnose.metric import Masses, evaluate, row_loss
+from fbkit.diagnose.requests import HIGH, LOW
+from fbkit.diagnose.rows import CURRENT, Flags, Rows
+from fbkit.diagnose.settings import PROBABILITY_LOSSES, ValueName
 from fbkit.measure.stats.intervals import quantile
+from fbkit.measure.stats.ranking import auc_bounds
 
-TIPPING_METRICS = ("recall", "precision", "specificity", "base_rate")
+TIPPING_METRICS = ("recall", "precision", "specificity", "base_rate", "ctr")
 
 
 def tipping_ratio(reference: float, current: float) -> float | None:
@@ -33,12 +35,45 @@ def tipping_ratio(reference: float, current: float) -> float | None:
 def worst_case(rows: Rows, *, window: int) -> tuple[float | None, float | None]:
     """Lowest and highest value of the metric over all labels that the unlabelled rows could have (Manski 2003).
 
-    None, None where it is undefined and for metrics without a closed form here: ROC AUC and errors of values.
+    None, None where it is undefined and for metrics without a closed form: calibration errors, the parts of Brier's
+    score, errors of values, a team's own. Average precision: outer bounds where an unlabelled row shares its score.
     """
     mine = rows.of(window)
     if rows.metric in PROBABILITY_LOSSES:
         return _loss_bounds(rows, mine)
+    if rows.metric in ("roc_auc", "average_precision"):
+        return _order_bounds(rows, mine)
+    if LOW in rows.frame.columns:
+        return _request_bounds(rows, mine)
     return rate_bounds(rows.metric, **_counts(rows, mine))
+
+
+def _order_bounds(rows: Rows, mine: Flags) -> tuple[float | None, float | None]:
+    known = mine & rows.labelled
+    if rows.metric == "roc_auc":
+        found = auc_bounds(rows.score[known], rows.label[known], missing=rows.score[mine & ~rows.labelled])
+    else:
+        from fbkit.measure.labels.bounds import ends  # not on the path of any other metric
+        from fbkit.measure.labels.masses import METRICS
+        from fbkit.measure.labels.masses import Rows as Sorted
+
+        order = np.flatnonzero(mine)
+        order = order[np.argsort(rows.score[order], kind="stable")]
+        labels = np.where(rows.labelled, rows.label, np.nan)[order]
+        decided = rows.decision[order].astype(np.float64)
+        found = ends(METRICS["average_precision"], Sorted.of(rows.score[order], labels, decided))
+    return (found[0], found[1]) if np.isfinite(found).all() else (None, None)
+
+
+def _request_bounds(rows: Rows, mine: Flags) -> tuple[float | None, float | None]:
+    """The mean over all requests at their least and greatest, stretched to hold the labelled requests' own mean."""
+    ends = [rows.frame[name].fill_null(float("nan")).to_numpy()[mine] for name in (LOW, HIGH)]
+    if not mine.any() or not np.isfinite(ends).all() or rows.loss is None:
+        return None, None
+    known = rows.loss[mine & rows.labelled]
+    value = [float(known.mean())] if len(known) else []
+    low, high = (float(end.mean()) for end in ends)
+    return min([low, *value]), max([high, *value])
 
 
 def _counts(rows: Rows, mine: np.ndarray) -> dict[str, float]:
@@ -63,6 +98,12 @@ def rate_bounds(
     None, None for other metrics and where a denominator is 0.
     """
     total = tp + fn + fp + tn + m1 + m0
+    if isinstance(metric, ValueName):
+        found, missed, alarmed, passed = metric.worth
+        known = tp * found + fn * missed + fp * alarmed + tn * passed
+        either = ((m1, (found, alarmed)), (m0, (missed, passed)))
+        low, high = (known + sum(n * end(worth) for n, worth in either) for end in (min, max))
+        return (low / total, high / total) if total else (None, None)
     formulas = {
         "recall": ((tp, tp + fn + m0), (tp + m1, tp + m1 + fn)),
         "precision": ((tp, tp + fp + m1), (tp + m1, tp + fp + m1)),
@@ -70,22 +111,23 @@ def rate_bounds(
         "f1": ((2 * tp, 2 * tp + fp + m1 + fn + m0), (2 * (tp + m1), 2 * (tp + m1) + fp + fn)),
         "accuracy": ((tp + tn, total), (tp + tn + m1 + m0, total)),
         "base_rate": ((tp + fn, total), (tp + fn + m1 + m0, total)),
+        "ctr": ((tp + fn, total), (tp + fn + m1 + m0, total)),
     }
     if metric not in formulas:
         return None, None
-    low, high = (None if below == 0 else above / below for above, below in formulas[metric])
-    return (None, None) if low is None or high is None else (low, high)
+    ends = [None if below == 0 else above / below for above, below in formulas[metric]]
+    return (None, None) if None in ends else (ends[0], ends[1])
 
 
 def _loss_bounds(rows: Rows, mine: np.ndarray) -> tuple[float | None, float | None]:
     if rows.loss is None or not mine.any():
         return None, None
     open_score = rows.score[mine & ~rows.labelled]
-    inner = np.clip(open_score, 1e-15, 1 - 1e-15)
-    either = ((1 - open_score) ** 2, open_score**2) if rows.metric == "brier" else (-np.log(inner), -np.log1p(-inner))
+    losses = (row_loss(rows.metric, score=open_score, label=np.full_like(open_score, y)) for y in (0.0, 1.0))
+    either = [loss for loss in losses if loss is not None]
     known = float(rows.loss[mine & rows.labelled].sum())
     size = float(mine.sum())
-    low, high = np.minimum(*either).sum(), np.maximum(*either).sum()
+    low, high = np.min(either, axis=0).sum(), np.max(either, axis=0).sum()
     return (known + float(low)) / size, (known + float(high)) / size
 
 

@@ -10,6 +10,8 @@ from fbkit.measure.stats.corp import decompose, isotonic
 from fbkit.measure.stats.ranking import average_precision, roc_auc
 
 CELL_AXES = (-3, -2, -1)
+CLIP = float(np.finfo(np.float64).eps)
+"""Scores of log loss are kept this far from 0 and 1, as scikit-learn does."""
 ERROR_BINS = 10
 """Equal-width bins of the expected calibration error; the score bins of triage are parts of them."""
 
@@ -148,7 +150,7 @@ def row_loss(metric: str, *, score: Floats, label: Floats) -> Floats | None:
     if metric in ("brier", "mcb"):
         return (score - label) ** 2
     if metric == "log_loss":
-        inner = np.clip(score, 1e-15, 1 - 1e-15)
+        inner = np.clip(score, CLIP, 1 - CLIP)
         return -(label * np.log(inner) + (1 - label) * np.log1p(-inner))
     if metric == "ece":
         return score - label

@@ -9,7 +9,7 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from fbkit.diagnose.applies import NOT_EXPLAINED, is_known, metrics_of
+from fbkit.diagnose.applies import is_known, metrics_of, why_not
 from fbkit.diagnose.bootstrap import Floats, Ints
 from fbkit.diagnose.metric import ERROR_BINS, row_loss
 from fbkit.diagnose.settings import (
@@ -78,7 +78,7 @@ def check_metric(metric: str | Metric, *, contract: Contract) -> str:
         return _own_name(metric)
     task = contract.model.task
     if not is_known(metric, task=task):
-        why = NOT_EXPLAINED.get(metric.partition("@")[0])
+        why = why_not(metric, task=task)
         raise ArgumentError(
             f"triage does not know this metric for a {task} model" if why is None else f"{metric} {why}",
             got=metric,
