@@ -28,8 +28,6 @@ from fbkit.schema.diagnosis import Diagnosis
 from fbkit.schema.period import Comparison
 
 Frames = tuple[pl.DataFrame, pl.DataFrame]
-Rng = np.random.Generator
-Fault = Callable[[pl.DataFrame, pl.DataFrame, datetime, Rng], Frames]
 WEEKS: Final = ("2013-05-13", "2013-05-20", "2013-05-27")
 LEAST: Final = 0.03
 """Effects on recall below this are not asked for: a week of flights has some 400 delayed ones."""
@@ -48,81 +46,88 @@ class Line:
     beside: tuple[str, ...]
 
 
-def _now(frame: pl.DataFrame, start: datetime) -> pl.Expr:
-    when = pl.col("ts_pred")
-    return (when >= start) & (when < start + timedelta(days=7))
+@dataclass(frozen=True, kw_only=True)
+class Logs:
+    """The logs before the fault, the first instant of the week, and a source of chance."""
+
+    predictions: pl.DataFrame
+    outcomes: pl.DataFrame
+    start: datetime
+    rng: np.random.Generator
+
+    @property
+    def now(self) -> pl.Expr:
+        """Predictions of the week."""
+        when = pl.col("ts_pred")
+        return (when >= self.start) & (when < self.start + timedelta(days=7))
+
+    def chance(self, frame: pl.DataFrame, share: float) -> pl.Series:
+        """True for this share of the rows."""
+        return pl.Series(self.rng.random(frame.height) < share)
+
+    def outcomes_of(self, rule: pl.Expr, share: float) -> pl.Expr:
+        """This share of the outcomes of the predictions that fit the rule."""
+        ids = self.predictions.filter(rule)["prediction_id"]
+        return pl.col("prediction_id").is_in(ids.implode()) & self.chance(self.outcomes, share)
 
 
-def _chance(frame: pl.DataFrame, rng: Rng, share: float) -> pl.Series:
-    return pl.Series(rng.random(frame.height) < share)
+Fault = Callable[[Logs], Frames]
 
 
-def _ids(predictions: pl.DataFrame, rule: pl.Expr) -> pl.Series:
-    return predictions.filter(rule)["prediction_id"]
-
-
-def slice_loss(predictions: pl.DataFrame, outcomes: pl.DataFrame, start: datetime, rng: Rng) -> Frames:
+def slice_loss(logs: Logs) -> Frames:
     """Labels of flagged flights out of EWR and JFK go missing, whatever they say."""
-    rule = _now(predictions, start) & pl.col("decision") & pl.col("origin").is_in(["EWR", "JFK"])
-    gone = pl.col("prediction_id").is_in(_ids(predictions, rule).implode()) & _chance(outcomes, rng, 0.75)
-    return predictions, outcomes.filter(~gone)
+    gone = logs.outcomes_of(logs.now & pl.col("decision") & pl.col("origin").is_in(["EWR", "JFK"]), 0.75)
+    return logs.predictions, logs.outcomes.filter(~gone)
 
 
-def outage(predictions: pl.DataFrame, outcomes: pl.DataFrame, start: datetime, rng: Rng) -> Frames:
+def outage(logs: Logs) -> Frames:
     """Nothing arrives for three days."""
     when = pl.col("ts_arrival")
-    down = (when >= start + timedelta(days=2)) & (when < start + timedelta(days=5))
-    return predictions, outcomes.filter(~down)
+    down = (when >= logs.start + timedelta(days=2)) & (when < logs.start + timedelta(days=5))
+    return logs.predictions, logs.outcomes.filter(~down)
 
 
-def join_break(predictions: pl.DataFrame, outcomes: pl.DataFrame, start: datetime, rng: Rng) -> Frames:
+def join_break(logs: Logs) -> Frames:
     """Ids of flagged flights come back in another format."""
-    rule = _now(predictions, start) & pl.col("decision")
-    broken = pl.col("prediction_id").is_in(_ids(predictions, rule).implode()) & _chance(outcomes, rng, 0.7)
-    return predictions, outcomes.with_columns(
-        prediction_id=pl.when(broken).then(pl.col("prediction_id").str.to_uppercase()).otherwise("prediction_id")
-    )
+    broken = logs.outcomes_of(logs.now & pl.col("decision"), 0.7)
+    key = pl.col("prediction_id")
+    return logs.predictions, logs.outcomes.with_columns(pl.when(broken).then(key.str.to_uppercase()).otherwise(key))
 
 
-def conflict(predictions: pl.DataFrame, outcomes: pl.DataFrame, start: datetime, rng: Rng) -> Frames:
+def conflict(logs: Logs) -> Frames:
     """A bulk relabelling overwrites delayed, flagged flights as punctual."""
-    rule = _now(predictions, start) & pl.col("decision")
-    hit = pl.col("prediction_id").is_in(_ids(predictions, rule).implode()) & (pl.col("label") == 1)
-    later = outcomes.filter(hit & _chance(outcomes, rng, 0.4)).with_columns(
-        ts_arrival=pl.lit(start + timedelta(days=9)), label=pl.lit(0, dtype=pl.Int8), source=pl.lit("backfill")
+    hit = logs.outcomes_of(logs.now & pl.col("decision"), 0.4) & (pl.col("label") == 1)
+    later = logs.outcomes.filter(hit).with_columns(
+        ts_arrival=pl.lit(logs.start + timedelta(days=9)), label=pl.lit(0, dtype=pl.Int8), source=pl.lit("backfill")
     )
-    return predictions, pl.concat([outcomes, later.select(outcomes.columns)])
+    return logs.predictions, pl.concat([logs.outcomes, later.select(logs.outcomes.columns)])
 
 
-def threshold(predictions: pl.DataFrame, outcomes: pl.DataFrame, start: datetime, rng: Rng) -> Frames:
+def _decided(predictions: pl.DataFrame) -> pl.DataFrame:
+    return predictions.with_columns(decision=pl.col("score") >= pl.col("threshold"))
+
+
+def threshold(logs: Logs) -> Frames:
     """The operating point moves from 0.20 to 0.30."""
-    level = pl.when(_now(predictions, start)).then(0.30).otherwise("threshold")
-    moved = predictions.with_columns(threshold=level)
-    return moved.with_columns(decision=pl.col("score") >= pl.col("threshold")), outcomes
+    level = pl.when(logs.now).then(0.30).otherwise("threshold")
+    return _decided(logs.predictions.with_columns(threshold=level)), logs.outcomes
 
 
-def fallback(predictions: pl.DataFrame, outcomes: pl.DataFrame, start: datetime, rng: Rng) -> Frames:
+def fallback(logs: Logs) -> Frames:
     """Every fourth request times out and gets a default score."""
-    hit = _now(predictions, start) & _chance(predictions, rng, 0.25)
-    served = predictions.with_columns(score=pl.when(hit).then(0.05).otherwise("score"))
-    return served.with_columns(decision=pl.col("score") >= pl.col("threshold")), outcomes
+    hit = logs.now & logs.chance(logs.predictions, 0.25)
+    return _decided(logs.predictions.with_columns(score=pl.when(hit).then(0.05).otherwise("score"))), logs.outcomes
 
 
-def log_loss(predictions: pl.DataFrame, outcomes: pl.DataFrame, start: datetime, rng: Rng) -> Frames:
-    """Half of the flagged predictions of three origins' evenings never reach the log."""
-    lost = _now(predictions, start) & (pl.col("origin") == "EWR") & _chance(predictions, rng, 0.7)
-    return predictions.filter(~lost), outcomes
+def log_loss(logs: Logs) -> Frames:
+    """Most predictions of one origin never reach the log."""
+    lost = logs.now & (pl.col("origin") == "EWR") & logs.chance(logs.predictions, 0.7)
+    return logs.predictions.filter(~lost), logs.outcomes
 
 
-def nothing(predictions: pl.DataFrame, outcomes: pl.DataFrame, start: datetime, rng: Rng) -> Frames:
-    """No fault."""
-    return predictions, outcomes
-
-
-def uniform_loss(predictions: pl.DataFrame, outcomes: pl.DataFrame, start: datetime, rng: Rng) -> Frames:
+def uniform_loss(logs: Logs) -> Frames:
     """Three labels in ten go missing everywhere: it biases nothing."""
-    gone = pl.col("prediction_id").is_in(_ids(predictions, _now(predictions, start)).implode())
-    return predictions, outcomes.filter(~(gone & _chance(outcomes, rng, 0.3)))
+    return logs.predictions, logs.outcomes.filter(~logs.outcomes_of(logs.now, 0.3))
 
 
 FAULTS: Final[Mapping[str, Fault]] = {
@@ -137,10 +142,14 @@ FAULTS: Final[Mapping[str, Fault]] = {
 }
 
 
-def logs() -> Frames:
-    """The shipped flights as two frames."""
+def flights(week: str, *, seed: int) -> Logs:
+    """The shipped flights and the week that will be spoilt."""
     root = path("flights_2013")
-    return tuple(pl.read_parquet(sorted((root / name).glob("*.parquet"))) for name in ("predictions", "outcomes"))  # type: ignore[return-value]
+    predictions, outcomes = (
+        pl.read_parquet(sorted((root / name).glob("*.parquet"))) for name in ("predictions", "outcomes")
+    )
+    start = datetime.fromisoformat(week).replace(tzinfo=UTC)
+    return Logs(predictions=predictions, outcomes=outcomes, start=start, rng=np.random.default_rng(seed))
 
 
 def joined_of(frames: Frames, *, as_of: datetime) -> Joined:
@@ -165,10 +174,9 @@ def claims(said: Diagnosis) -> dict[str, float]:
 
 def run(cause: str, week: str, *, seed: int) -> Line:
     """Inject, diagnose, compare with the same week without the fault."""
-    frames = logs()
-    start = datetime.fromisoformat(week).replace(tzinfo=UTC)
-    before = diagnose(frames, week)
-    after = diagnose(FAULTS[cause](*frames, start, np.random.default_rng(seed)), week)
+    logs = flights(week, seed=seed)
+    before = diagnose((logs.predictions, logs.outcomes), week)
+    after = diagnose(FAULTS[cause](logs), week)
     told = {part.cause: part.value or 0.0 for part in after.contributions}
     effect = (after.observed.current or np.nan) - (before.observed.current or np.nan)
     beside = set(claims(after)) - set(claims(before)) - {cause}
