@@ -11,7 +11,7 @@ from fbkit.diagnose.climb import Climb, Step, change
 from fbkit.diagnose.correction import corrected
 from fbkit.diagnose.metric import evaluate
 from fbkit.diagnose.replay import Stage, shapley
-from fbkit.diagnose.settings import Settings
+from fbkit.diagnose.settings import Settings, replay_floor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,14 +90,15 @@ def replay_cells(
     stage = Stage.of(mixed, metric=metric, thin=settings.thin_cell)
     nothing = stage.value(())
     tried = {player: stage.value((player,)) - nothing for player in candidates}
-    active = [p for p, fired in candidates.items() if fired and beyond_gates(tried[p], settings=settings)]
+    floor = replay_floor(metric, float(nothing[0]), settings=settings)
+    active = [p for p, fired in candidates.items() if fired and beyond_gates(tried[p], settings=settings, floor=floor)]
     return (shapley(stage, active) if active else {}), tried
 
 
-def beyond_gates(effect: Floats, *, settings: Settings) -> bool:
+def beyond_gates(effect: Floats, *, settings: Settings, floor: float) -> bool:
     """Larger than the floor of a replayed cause, and than the noise where its standard error is known."""
     if not np.isfinite(effect[0]):
         return False
     error = standard_error(effect)
     size = abs(float(effect[0]))
-    return bool(size >= settings.replay_floor and (error is None or size > settings.noise_gate * error))
+    return bool(size >= floor and (error is None or size > settings.noise_gate * error))

@@ -11,8 +11,8 @@ from fbkit.diagnose.correction import corrected
 from fbkit.diagnose.labels import Labels
 from fbkit.diagnose.ladder import beyond_gates
 from fbkit.diagnose.metric import evaluate
-from fbkit.diagnose.rows import CURRENT, Flags, Rows
-from fbkit.diagnose.settings import Settings
+from fbkit.diagnose.rows import CURRENT, REFERENCE, Flags, Rows
+from fbkit.diagnose.settings import Settings, replay_floor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,16 +30,19 @@ class VersionContrast:
     effect
         Metric of all current rows minus the metric of the current rows on known versions
         (standardised to the strata of all rows), per draw; None without overlap.
+    floor
+        The smallest effect that is kept apart.
     """
 
     names: tuple[str, ...]
     share: float
     complete: bool
     effect: Floats | None
+    floor: float
 
     def fires(self, *, settings: Settings) -> bool:
         """The contrast is beyond the noise and beyond the floor."""
-        return self.effect is not None and beyond_gates(self.effect, settings=settings)
+        return self.effect is not None and beyond_gates(self.effect, settings=settings, floor=self.floor)
 
 
 def new_versions(rows: Rows, *, known_share: float) -> tuple[tuple[str, ...], Flags]:
@@ -69,13 +72,14 @@ def contrast(
     if share < settings.new_version_share:
         return None
     old = mine & ~fresh
+    whole = evaluate(metric, corrected(cells, thin=settings.thin_cell))
+    floor = replay_floor(metric, float(whole[0, REFERENCE]), settings=settings)
     if int((old & labels.seen).sum()) < settings.fewest_arrivals:
-        return VersionContrast(names=names, share=share, complete=True, effect=None)
+        return VersionContrast(names=names, share=share, complete=True, effect=None, floor=floor)
     table = count(rows, labels, cells.strata, bin_of=bin_of, bins=cells.bins, resampler=resampler, only=old)
-    whole = corrected(cells, thin=settings.thin_cell)
     part = _standardised(cells, table, thin=settings.thin_cell, metric=metric)
-    effect = evaluate(metric, whole)[:, CURRENT] - part
-    return VersionContrast(names=names, share=share, complete=False, effect=effect)
+    effect = whole[:, CURRENT] - part
+    return VersionContrast(names=names, share=share, complete=False, effect=effect, floor=floor)
 
 
 def _standardised(cells: Cells, table: Cells, *, thin: int, metric: str) -> Floats:
