@@ -1,0 +1,107 @@
+"""What an audit is asked to look at, and what it will be worth."""
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import polars as pl
+
+from fbkit.diagnose.allocation import Stratum, rows_for
+from fbkit.errors import ArgumentError
+from fbkit.measure.stats.intervals import quantile
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NextLabels:
+    """Rows worth a label, drawn at random within strata.
+
+    Attributes
+    ----------
+    strata
+        stratum, decision, score_from, score_to, labelled (whether its rows have a label that the audit checks),
+        candidates, expected_rate (of positives), rows, audit_prob: one row each.
+    rows
+        prediction_id, the join keys, stratum, audit_prob: one row per row to audit, in the order of ``strata``.
+    exploration
+        decision, blocked, expected_rate, let_through, share, expected_error: how many blocked rows to let through at
+        random, with which propensity, so that they add no more than the period's own sampling error. Empty if no
+        action hides an outcome.
+    metric, value
+        The metric and its corrected current value.
+    expected_error, half_width
+        What the audit adds to the standard error of the current value, and half the width of its interval with the
+        period's own sampling error; None where it cannot be foreseen.
+    level
+        Level of that interval.
+    reason
+        Why there is nothing to draw or to foresee, else None.
+    """
+
+    strata: pl.DataFrame
+    rows: pl.DataFrame
+    exploration: pl.DataFrame
+    metric: str
+    value: float | None
+    expected_error: float | None
+    half_width: float | None
+    level: float
+    reason: str | None = None
+    _sampling: float | None = field(default=None, repr=False)
+    _open: tuple[Stratum, ...] = field(default=(), repr=False)
+
+    def size_for(self, half_width: float) -> int | None:
+        """Unlabelled rows to audit for an interval of at most this half width; None if no audit reaches it.
+
+        Raises
+        ------
+        ArgumentError
+            The half width is not positive.
+        """
+        if not half_width > 0:
+            raise ArgumentError(
+                "an interval needs a positive half width",
+                got=half_width,
+                allowed="a number above 0, on the metric's own scale (0.03 is three points of a rate)",
+                next_step="ask for example for 0.03",
+            )
+        left = (half_width / float(quantile(self.level))) ** 2 - (self._sampling or 0.0) ** 2
+        if self._sampling is None or left <= 0 or not self._open:
+            return None
+        return rows_for(self._open, error=float(np.sqrt(left)))
+
+    @property
+    def template(self) -> pl.DataFrame:
+        """The rows as they go back into an outcome log: fill in ``ts_event``, ``label`` and ``ts_arrival``."""
+        instant = pl.lit(None, dtype=pl.Datetime("us", "UTC"))
+        keys = [name for name in self.rows.columns if name not in ("stratum", "audit_prob")]
+        return self.rows.select(
+            *keys,
+            instant.alias("ts_event"),
+            instant.alias("ts_arrival"),
+            pl.lit(None, dtype=pl.Float64).alias("label"),
+            pl.lit("audit").alias("source"),
+            "audit_prob",
+        )
+
+    def __str__(self) -> str:
+        if not self.rows.height:
+            return f"Nothing to audit: {self.reason or 'no row of the current period lacks a label'}."
+        lines = [f"{self.rows.height:,} rows to audit, drawn at random within {self.strata.height} strata:"]
+        for row in self.strata.iter_rows(named=True):
+            kind = "labelled" if row["labelled"] else "unlabelled"
+            lines.append(
+                f"  {row['stratum']:<4} {row['decision']:<12} score {row['score_from']:.3f} to {row['score_to']:.3f}: "
+                f"{row['rows']:,} of {row['candidates']:,} {kind} rows (expected positives "
+                f"{row['expected_rate']:.1%}, audit_prob {row['audit_prob']:.4f})"
+            )
+        if self.half_width is not None:
+            lines.append(
+                f"Expected interval of {self.metric} after it: +- {self.half_width:.4f} at {self.level:.0%} "
+                f"(the audit alone adds a standard error of {self.expected_error:.4f})."
+            )
+        lines += [
+            f"Let {row['let_through']:,} of {row['blocked']:,} blocked rows ({row['decision']}) through at random: "
+            f"propensity {row['share']:.3f}."
+            for row in self.exploration.iter_rows(named=True)
+        ]
+        lines.append('Write the answers into an outcomes file with source "audit" and audit_prob, and join again.')
+        return "\n".join(lines)
