@@ -15,6 +15,8 @@ from fbkit.diagnose.repairs import EARLY, arrival_repairs
 from fbkit.diagnose.rows import CURRENT, REFERENCE, cross
 from fbkit.diagnose.scene import Scene
 
+STANDING: Final = frozenset({"action_censoring"})
+"""Repairs of both windows that hold even where nothing moved: what a standing policy hides is weighted back."""
 _ONE_STRATUM: Final[tuple[str, ...]] = ()
 
 
@@ -102,7 +104,7 @@ class _State:
         if repair is None:
             return
         self.looked_at.append(repair)
-        if not repair.fires:
+        if not repair.fires and repair.cause not in STANDING:
             return
         before, self.labels = self.value, repair.labels
         self.spread = self.spread + _estimated(self.scene, repair)
