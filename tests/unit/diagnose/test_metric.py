@@ -4,9 +4,20 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, f1_score, log_loss, precision_score, recall_score, roc_auc_score
+from sklearn.isotonic import IsotonicRegression
+from sklearn.metrics import (
+    accuracy_score,
+    average_precision_score,
+    brier_score_loss,
+    f1_score,
+    log_loss,
+    precision_score,
+    recall_score,
+    roc_auc_score,
+)
 
-from fbkit.diagnose.metric import Masses, evaluate, row_loss
+from fbkit.diagnose.metric import Masses, evaluate, exact_value, row_loss
+from fbkit.diagnose.settings import ValueName
 
 ROWS = st.lists(st.tuples(st.booleans(), st.integers(0, 9)), min_size=4, max_size=60)
 
@@ -45,6 +56,87 @@ def test_auc_of_bins_equals_scikit_learn_with_ties(rows):
         assert np.isnan(found)
         return
     assert found == pytest.approx(roc_auc_score(label, score), abs=1e-12)
+
+
+@given(ROWS)
+def test_average_precision_of_bins_equals_scikit_learn_with_ties(rows):
+    label, score = np.array([r[0] for r in rows], dtype=float), np.array([r[1] for r in rows], dtype=float)
+    found = float(evaluate("average_precision", masses_of(label, score.astype(int))))
+    expected = average_precision_score(label, score) if label.any() else np.nan
+    assert found == pytest.approx(expected, abs=1e-12, nan_ok=True)
+
+
+def with_loss(metric, label, score_bin):
+    """The masses with the loss of scores 0.05, 0.15, ... 0.95, one per bin."""
+    counts = masses_of(label, score_bin)
+    loss = np.zeros((2, 10, 1))
+    each = row_loss(metric, score=(score_bin + 0.5) / 10, label=label.astype(float))
+    np.add.at(loss, ((score_bin >= 5).astype(int), score_bin, 0), each)
+    return Masses(counts.positive, counts.negative, loss)
+
+
+@given(ROWS)
+def test_calibration_parts_equal_an_isotonic_fit_by_scikit_learn(rows):
+    label, at = np.array([r[0] for r in rows], dtype=float), np.array([r[1] for r in rows])
+    score = (at + 0.5) / 10
+    fitted = IsotonicRegression().fit_transform(score, label)
+    again, base = brier_score_loss(label, np.clip(fitted, 0, 1)), label.mean() * (1 - label.mean())
+    expected = {"mcb": brier_score_loss(label, score) - again, "dsc": base - again}
+    for name, value in expected.items():
+        assert float(evaluate(name, with_loss("mcb", label, at))) == pytest.approx(value, abs=1e-9)
+        # One score per bin: the bins lose nothing.
+        assert exact_value(name, score=score, label=label) == pytest.approx(value, abs=1e-9)
+
+
+@given(ROWS)
+def test_calibration_error_equals_its_definition(rows):
+    label, at = np.array([r[0] for r in rows], dtype=float), np.array([r[1] for r in rows])
+    score = (at + 0.5) / 10
+    expected = sum(abs((label - score)[at == b].sum()) for b in range(10)) / len(rows)
+    assert float(evaluate("ece", with_loss("ece", label, at))) == pytest.approx(expected, abs=1e-12)
+
+
+def test_draws_do_not_pool_with_each_other():
+    rng = np.random.default_rng(1)
+    many = Masses(*(rng.integers(0, 9, (40, 2, 2, 12, 3)).astype(float) for _ in range(2)))
+    alone = [evaluate("dsc", Masses(many.positive[i], many.negative[i])) for i in range(40)]
+    assert evaluate("dsc", many) == pytest.approx(np.array(alone), abs=1e-9)
+
+
+def test_what_is_not_defined_is_nan_and_leaves_its_neighbours_alone():
+    counts = np.array([[3.0, 0.0, 5.0], [1.0, 2.0, 4.0]])[:, None, :, None] * np.ones((2, 2, 3, 1))
+    whole = Masses(counts, counts[::-1])
+    holed = Masses(np.where([[[[True]]], [[[False]]]], np.nan, whole.positive), whole.negative)
+    found = evaluate("dsc", holed)
+    assert np.isnan(found[0])
+    assert found[1] == pytest.approx(float(evaluate("dsc", whole)[1]), abs=1e-12)
+
+
+@given(ROWS, st.tuples(*[st.floats(-5, 5)] * 4))
+def test_value_per_prediction_adds_up_what_every_outcome_is_worth(rows, worth):
+    label, at = np.array([r[0] for r in rows], dtype=int), np.array([r[1] for r in rows])
+    name = ValueName("value_per_prediction")
+    name.worth = worth
+    each = {(1, True): worth[0], (1, False): worth[1], (0, True): worth[2], (0, False): worth[3]}
+    expected = np.mean([each[y, bool(d)] for y, d in zip(label.tolist(), (at >= 5).tolist(), strict=True)])
+    assert float(evaluate(name, masses_of(label, at))) == pytest.approx(expected, abs=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("metric", "oracle"), [("roc_auc", roc_auc_score), ("average_precision", average_precision_score)]
+)
+def test_what_bins_only_come_near_to_has_an_exact_value(metric, oracle):
+    rng = np.random.default_rng(2)
+    score = rng.random(300)
+    label = (rng.random(300) < score).astype(float)
+    assert exact_value(metric, score=score, label=label) == pytest.approx(oracle(label, score), abs=1e-12)
+    assert exact_value("recall", score=score, label=label) is None
+
+
+def test_the_calibration_error_refuses_bins_that_are_no_parts_of_its_own():
+    cells = np.ones((2, 7, 1))
+    with pytest.raises(ValueError, match="10 equal ones"):
+        evaluate("ece", Masses(cells, cells, cells))
 
 
 def test_losses_equal_their_formulas():
