@@ -50,7 +50,7 @@ def simulate(**given: Any) -> int:
         "seed": given["seed"],
         "reference": simulation.config.period("reference"),
         "current": simulation.config.period("current"),
-        "as_of": simulation.config.as_of,
+        "as_of": simulation.as_of,
         "faults": [fault.as_dict() for fault in scenario.faults],
         "truth": truth,
     }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from fbkit.samples.config import WorldConfig
+from fbkit.samples.evidence import without
 from fbkit.samples.faults import Injection
 from fbkit.samples.simulate import Simulation, simulate
 from fbkit.samples.truth import Truth, truth
@@ -20,7 +21,8 @@ class Scenario:
 
     `kind` says what the incident is there to try: one `cause`; a `compound` of several; a true drop `masked` by its
     labels; a week with `no_change` of the metric; an `undecidable` one, which these logs cannot tell from another
-    world; an `ablation`, a cause in logs that lack some evidence. `size` is the effect that a single cause has.
+    world; an `ablation`, a cause in logs that lack some evidence, namely the parts `lacks`
+    (:func:`fbkit.samples.evidence.without`). `size` is the effect that a single cause has.
     """
 
     name: str
@@ -29,10 +31,11 @@ class Scenario:
     faults: tuple[Injection, ...]
     metric: str = "recall"
     size: Size | None = None
+    lacks: tuple[str, ...] = ()
 
     def __call__(self, seed: int) -> Simulation:
         """The logs of one draw."""
-        return simulate(self.config, self.faults, seed=seed)
+        return without(simulate(self.config, self.faults, seed=seed), *self.lacks)
 
     @property
     def causes(self) -> tuple[str, ...]:

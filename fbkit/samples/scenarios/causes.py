@@ -4,11 +4,18 @@ The severities move recall by about 0.025, 0.065 and 0.12 at the default configu
 has its largest effect last, or ends early.
 """
 
+from typing import Final
+
+from fbkit.samples.config import WorldConfig
 from fbkit.samples.faults import (
+    ActionCensoring,
     ConceptDrift,
     CovariateShift,
     FeatureCorruption,
+    ImmatureWindow,
     JoinBreak,
+    LabelConflict,
+    LabelDefinitionChange,
     LabelOutage,
     LabelSliceLoss,
     MixShift,
@@ -24,6 +31,8 @@ FLAGGED = {"decision": "flagged"}
 UNFLAGGED = {"decision": "not flagged"}
 REVIEW = {"region": ("EU", "US"), "decision": "flagged"}
 NEW = {"customer": "new"}
+BLOCKING: Final = WorldConfig(actions=True, blocked_share=0.1)
+"""A loop whose policy blocks a tenth of what the model flags, and explores a tenth of that."""
 
 
 def quality() -> list[Scenario]:
@@ -34,6 +43,10 @@ def quality() -> list[Scenario]:
         *by_size("concept_drift-eu", lambda s: ConceptDrift(severity=s, where={"region": "EU"}), (0.088, 0.236, 0.475)),
         *by_size("concept_drift-gradual", lambda s: ConceptDrift(severity=s, ramp=True), (0.066, 0.172, 0.32)),
         *by_size("version_regression", lambda s: VersionRegression(severity=s), (1.23, 2.3, 3.98)),
+        *by_size("concept_drift-two_days", lambda s: ConceptDrift(severity=s, start=3, end=5), (0.13, 0.35, 0.7)),
+        *by_size(
+            "version_regression-weights", lambda s: VersionRegression(severity=s, how="weights"), (1.23, 2.33, 3.86)
+        ),
         *by_size("version_regression-canary", lambda s: VersionRegression(severity=s, share=0.4), (2.23, 5.7)),
     ]
 
@@ -51,6 +64,14 @@ def labels() -> list[Scenario]:
         *by_size(
             "label_slice_loss-unflagged", lambda s: LabelSliceLoss(severity=s, where=UNFLAGGED), (0.15, 0.38, 0.66)
         ),
+        *by_size(
+            "label_slice_loss-gradual", lambda s: LabelSliceLoss(severity=s, where=FLAGGED, ramp=True), (0.28, 0.6)
+        ),
+        *by_size(
+            "label_slice_loss-two_days",
+            lambda s: LabelSliceLoss(severity=s, where=FLAGGED, start=1, end=3),
+            (0.44, 0.9),
+        ),
         *by_size("label_outage", lambda s: LabelOutage(severity=1.0, start=1, end=1 + s), (3.7, 6.25, 7.6)),
         *by_size(
             "label_outage-flagged",
@@ -58,6 +79,25 @@ def labels() -> list[Scenario]:
             (1.9, 3.3, 4.5),
         ),
         *by_size("slow_labels", lambda s: SlowLabels(severity=s, where=FLAGGED), (12.3, 23.3, 36.4)),
+        *by_size("label_conflict", lambda s: LabelConflict(severity=s), (0.0035, 0.01, 0.018)),
+        *by_size(
+            "label_conflict-flagged", lambda s: LabelConflict(severity=s, label=0, where=FLAGGED), (0.143, 0.311, 0.475)
+        ),
+        *by_size(
+            "label_conflict-eu", lambda s: LabelConflict(severity=s, where={"region": "EU"}), (0.01, 0.023, 0.049)
+        ),
+        *by_size("label_definition_change", lambda s: LabelDefinitionChange(severity=s), (0.004, 0.011, 0.022)),
+        *by_size(
+            "label_definition_change-silent",
+            lambda s: LabelDefinitionChange(severity=s, logged=False),
+            (0.004, 0.011, 0.022),
+        ),
+        *by_size(
+            "label_definition_change-silent_new",
+            lambda s: LabelDefinitionChange(severity=s, logged=False, where=NEW),
+            (0.021, 0.057, 0.127),
+        ),
+        *by_size("immature_window", lambda s: ImmatureWindow(severity=s), (10.7, 14.0)),
         *by_size("join_break", lambda s: JoinBreak(severity=s, where=FLAGGED), (0.143, 0.31, 0.475)),
         *by_size("join_break-blank", lambda s: JoinBreak(severity=s, where=FLAGGED, how="blank"), (0.143, 0.31, 0.475)),
     ]
@@ -77,6 +117,13 @@ def mix_and_policy() -> list[Scenario]:
         ),
         *by_size(
             "covariate_shift-unlogged", lambda s: CovariateShift(severity=s, feature="unlogged"), (-0.49, -1.07, -1.9)
+        ),
+        *by_size("action_censoring", lambda s: ActionCensoring(severity=s), (0.064, 0.162, 0.303), config=BLOCKING),
+        *by_size(
+            "action_censoring-eu",
+            lambda s: ActionCensoring(severity=s, where={"region": "EU"}),
+            (0.232, 0.846),
+            config=BLOCKING,
         ),
         *by_size("threshold_change", lambda s: ThresholdChange(severity=s), (0.146, 0.404, 0.744)),
         *by_size("threshold_change-lower", lambda s: ThresholdChange(severity=s), (-0.146, -0.353, -0.628)),
