@@ -1,0 +1,311 @@
+"""Labels that follow another definition: logged by its version, or told by old cohorts whose late labels changed."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from fbkit.diagnose import words
+from fbkit.diagnose.bootstrap import Floats, Ints
+from fbkit.diagnose.labels import Labels, Repair
+from fbkit.diagnose.old_cohorts import DAY, Cohorts, Excess, cohorts, excesses
+from fbkit.diagnose.rows import CURRENT, REFERENCE, Flags
+from fbkit.diagnose.scene import Scene
+from fbkit.diagnose.settings import OwnName, is_mean_of_values
+
+CAUSE: Final = "label_definition_change"
+FIRES_Z: Final = 3.0
+"""Standard deviations of the excess on old cohorts when nothing is logged."""
+SEARCHED_Z: Final = 4.5
+"""The same for a day of change that was searched for."""
+LOGGED_Z: Final = 2.0
+"""The same when the labels say that they follow another version."""
+GUARD_Z: Final = 1.5
+"""Each of the guards (against older labels, over whole cohorts, without the strongest day) must reach this."""
+SECOND_Z: Final = 2.0
+"""The other decision is repaired as well from here on."""
+FEWEST: Final = 30
+"""Late labels of one decision below which nothing can be said."""
+NEW_SHARE: Final = 0.05
+"""Share of the current labels on versions that the reference hardly had (less than KNOWN_SHARE)."""
+KNOWN_SHARE: Final = 0.01
+EARLIER_DAYS: Final = 14
+"""How many days before the current window a day of change is searched."""
+LATER_GAIN: Final = 9.0
+"""What another day must explain more (chi-square) than the start of the current window to be taken instead."""
+DECISIONS: Final = ("not flagged", "flagged")
+CONFOUNDED: Final = "no old cohort was labelled by the new definition: it cannot be told from a change of the world"
+LOST_OR_TURNED: Final = "old cohorts lack late positives: turned into negatives, or lost"
+NEXT: Final = "The change log of the label's definition, and a hundred rows labelled by both definitions."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Found:
+    """What speaks for another definition; ``new`` marks rows of the windows whose label follows it."""
+
+    since: int
+    logged: bool
+    excess: tuple[Excess, Excess]
+    new: Flags
+    gate: float
+    versions: tuple[str, ...] = ()
+    share: float | None = None
+
+    def holds(self, part: Excess, *, gate: float) -> bool:
+        """Beyond the gate and all guards on the same side."""
+        side = 1.0 if part.gap >= 0 else -1.0
+        guards = [part.before, part.steady, *([] if part.whole is None else [part.whole])]
+        sound = self.logged or all(side * value >= GUARD_Z for value in guards)
+        return part.n >= FEWEST and abs(part.z) > gate and sound
+
+    @property
+    def repaired(self) -> tuple[Excess, ...]:
+        """The decisions whose labels are repaired: all that hold, once one of them passes the gate."""
+        if not any(self.holds(part, gate=self.gate) for part in self.excess):
+            return ()
+        return tuple(part for part in self.excess if self.holds(part, gate=min(self.gate, SECOND_Z)))
+
+
+def definition_change(scene: Scene, labels: Labels) -> Repair | None:
+    """Take labels back to the reference's definition; None for metrics of values, or where no arrival is known.
+
+    With a version in the labels the new version is held against the old one, else labels that arrive after a day
+    against those before it; both on rows predicted before the current window, which no change of the model, the mix or
+    the world that comes with it can reach. The excess of positives per negative label there is how many of the new
+    positives are none by the old definition: these get the remaining probability as their label.
+    """
+    contract = scene.joined.contract
+    binary = contract.model.task == "binary" and contract.label.combine == "one"
+    if is_mean_of_values(scene.metric) or isinstance(scene.metric, OwnName) or not binary or scene.silent:
+        return None
+    if "label_version" not in scene.rows.frame.columns or "ts_arrival" not in scene.rows.frame.columns:
+        return None
+    found = _logged(scene) or _unlogged(scene, labels)
+    if found is None:
+        return None
+    repaired = found.repaired
+    turned = [part for part in repaired if part.gap < 0 and not found.logged]
+    if found.logged and not repaired and max(part.n for part in found.excess) < FEWEST:
+        return _confounded(found, labels)
+    fires = bool(repaired) and not turned
+    return Repair(
+        cause=CAUSE,
+        labels=_repaired(scene, labels, found, repaired) if fires else labels,
+        fires=fires,
+        where=_where(found, repaired),
+        evidence=_sentence(found, repaired),
+        next_evidence=NEXT,
+        frame=_frame(found),
+        numbers=_numbers(found),
+        best="established" if found.logged or max(abs(part.z) for part in found.excess) > SEARCHED_Z else "probable",
+        reason=LOST_OR_TURNED if turned else None,
+        either_side=_sides(scene, labels, found, repaired) if fires else (),
+    )
+
+
+def _logged(scene: Scene) -> _Found | None:
+    """Versions that the reference hardly had; None if the labels say no such thing."""
+    rows = scene.rows
+    if rows.frame["label_version"].null_count() == len(rows):
+        return None
+    labelled = [
+        rows.frame.lazy().filter(pl.Series(rows.labelled & rows.of(window))).select("label_version")
+        for window in (REFERENCE, CURRENT)
+    ]
+    shares = [part.collect().to_series().drop_nulls().value_counts(normalize=True) for part in labelled]
+    before, now = (dict(part.iter_rows()) for part in shares)
+    fresh = tuple(sorted(name for name in now if before.get(name, 0.0) < KNOWN_SHARE or now[name] > 5 * before[name]))
+    share = sum(now[name] for name in fresh)
+    if share < NEW_SHARE:
+        return None
+    mine = rows.frame["label_version"].is_in(list(fresh)).fill_null(value=False).to_numpy() & rows.labelled
+    since = _micro(scene.current.start)
+
+    def is_new(frame: pl.DataFrame, _arrived: Ints) -> Flags:
+        return frame["label_version"].is_in(list(fresh)).fill_null(value=False).to_numpy()
+
+    table = cohorts(scene, since=since, is_new=is_new)
+    return _Found(
+        since=since,
+        logged=True,
+        excess=_measured(table, scene, since=since),
+        new=mine,
+        gate=LOGGED_Z,
+        versions=fresh,
+        share=share,
+    )
+
+
+def _unlogged(scene: Scene, labels: Labels) -> _Found | None:
+    """The start of the current window as the day of change, or a day that explains the late labels far better."""
+    start = _micro(scene.current.start)
+    table = cohorts(scene, since=start, is_new=_after(start))
+    if not len(table) or table.new.all():
+        return None
+    found = _since(scene, labels, table, since=start, gate=FIRES_Z)
+    other = _searched(table, start=start)
+    if other is None:
+        return found
+    again = cohorts(scene, since=other, is_new=_after(other))
+    moved = _since(scene, labels, again, since=other, gate=SEARCHED_Z)
+    return moved if moved.repaired else found
+
+
+def _since(scene: Scene, labels: Labels, table: Cohorts, *, since: int, gate: float) -> _Found:
+    arrived = scene.rows.frame["ts_arrival"].dt.epoch("us").fill_null(0).to_numpy()
+    # Labels that an earlier repair joined again have no time of arrival here; after the change came all current ones.
+    again = labels.seen & ~scene.rows.labelled & scene.rows.of(CURRENT) & (since <= _micro(scene.current.start))
+    new = (scene.rows.labelled & (arrived >= since)) | again
+    return _Found(since=since, logged=False, excess=_measured(table, scene, since=since), new=new, gate=gate)
+
+
+def _after(since: int) -> Callable[[pl.DataFrame, Ints], Flags]:
+    return lambda _frame, arrived: arrived >= since
+
+
+def _measured(table: Cohorts, scene: Scene, *, since: int) -> tuple[Excess, Excess]:
+    if not len(table):
+        nothing = Excess(decision=0, n=0, observed=0, expected=0, variance=0, before=0, whole=None, steady=0)
+        return nothing, replace(nothing, decision=1)
+    return excesses(table, as_of=_micro(scene.joined.as_of), since=since)
+
+
+def _searched(table: Cohorts, *, start: int) -> int | None:
+    """Another day of arrival from which old cohorts differ far more than from the start of the current window on."""
+    day = table.arrived // DAY
+    first, size = start // DAY - EARLIER_DAYS, table.bins
+    held = day >= first
+    span = int(day.max()) - first + 1
+    if span < 2:
+        return None
+    best = (LATER_GAIN, -1)
+    for decision in (0, 1):
+        mine = table.decision == decision
+        old = mine & ~held
+        n = np.bincount(table.bin_of[old], minlength=size)
+        n1 = np.bincount(table.bin_of[old], weights=table.label[old], minlength=size)
+        rate = ((n1 + 0.5) / (n + 1))[table.bin_of]
+        late = mine & held
+        gap = np.bincount(day[late] - first, weights=(table.label - rate)[late], minlength=span)
+        noise = np.bincount(day[late] - first, weights=(rate * (1 - rate))[late], minlength=span)
+        after, size_after = np.cumsum(gap[::-1])[::-1], np.cumsum(noise[::-1])[::-1]
+        gain = after**2 / np.maximum(size_after, 1.0)
+        at = int(np.argmax(gain))
+        more = float(gain[at] - gain[EARLIER_DAYS]) if span > EARLIER_DAYS else float(gain[at])
+        best = max(best, (more, at))
+    return None if best[1] < 0 or best[1] == EARLIER_DAYS else int((first + best[1]) * DAY)
+
+
+def _repaired(scene: Scene, labels: Labels, found: _Found, parts: Sequence[Excess], *, errors: float = 0.0) -> Labels:
+    """Labels by the old definition; ``errors`` moves the size of the change by so many standard errors."""
+    rows, y = scene.rows, labels.y.copy()
+    changed = np.zeros(len(rows), dtype=bool)
+    for part in parts:
+        gap = part.gap + errors * part.variance**0.5
+        for window in (REFERENCE, CURRENT):
+            mine = found.new & labels.seen & rows.of(window) & (rows.decision == part.decision)
+            into = mine & (y > 0.5) if gap > 0 else mine & (y <= 0.5)
+            source = mine & ~into
+            if not into.any() or not source.any():
+                continue
+            ratio = abs(gap) / max(part.negatives if gap > 0 else part.observed, 1.0)
+            wrong = _spread_over(ratio, scene.bin_of, into=into, source=source, bins=scene.bins)[into]
+            y[into] = np.where(gap > 0, y[into] * (1 - wrong), y[into] + (1 - y[into]) * wrong)
+            changed |= into
+    return labels.with_labels(changed, y[changed])
+
+
+def _spread_over(ratio: float, bin_of: Ints, *, into: Flags, source: Flags, bins: int) -> Floats:
+    """Share of the labels ``into`` that come from the other side, by score bin: ``ratio`` for each of the others.
+
+    No bin can hold more of them than it has labels; what is too much goes where there is room.
+    """
+    held = np.bincount(bin_of[into], minlength=bins).astype(np.float64)
+    wanted = ratio * np.bincount(bin_of[source], minlength=bins)
+    wrong = np.minimum(wanted, held)
+    room = held - wrong
+    missing = min(float(wanted.sum() - wrong.sum()), float(room.sum()))
+    if missing > 0:
+        wrong = wrong + missing * room / room.sum()
+    return np.divide(wrong, held, out=np.zeros_like(held), where=held > 0)[bin_of]
+
+
+def _sides(scene: Scene, labels: Labels, found: _Found, parts: Sequence[Excess]) -> tuple[Labels, ...]:
+    low, high = (_repaired(scene, labels, found, parts, errors=side) for side in (-1.0, 1.0))
+    return low, high
+
+
+def _confounded(found: _Found, labels: Labels) -> Repair:
+    return Repair(
+        cause=CAUSE,
+        labels=labels,
+        fires=True,
+        where=_where(found, ()),
+        evidence=_sentence(found, ()),
+        next_evidence=NEXT,
+        frame=_frame(found),
+        numbers=_numbers(found),
+        best="probable",
+        reason=CONFOUNDED,
+    )
+
+
+def _micro(moment: datetime) -> int:
+    return int(moment.timestamp()) * 1_000_000
+
+
+def _where(found: _Found, parts: Sequence[Excess]) -> str:
+    day = words.instant(datetime.fromtimestamp(found.since / 1e6, tz=UTC))
+    place = f"labels of version {', '.join(found.versions)}" if found.versions else f"labels that arrived from {day} on"
+    return f"{place}, {DECISIONS[parts[0].decision]} rows" if len(parts) == 1 else place
+
+
+def _sentence(found: _Found, parts: Sequence[Excess]) -> str:
+    about = (
+        f"{words.percent(found.share)} of the current labels follow version {', '.join(found.versions)}"
+        if found.share is not None
+        else "No change of the label's definition is logged"
+    )
+    shown = parts or (max(found.excess, key=lambda part: abs(part.z)),)
+    told = [
+        f"{words.count(part.observed)} of {words.count(part.n)} such labels of {DECISIONS[part.decision]} rows that "
+        f"were predicted before the current window are positive, {words.count(part.expected)} were to be expected "
+        f"({part.z:+.1f} standard deviations)"
+        for part in shown
+        if part.n
+    ]
+    return f"{about}; {'; '.join(told)}." if told else f"{about}; no older row has such a label."
+
+
+def _frame(found: _Found) -> pl.DataFrame:
+    """decision, labels, observed, expected, standard_deviation, z, excess_rate, and the guards."""
+    made = [
+        {
+            "decision": DECISIONS[part.decision],
+            "labels": part.n,
+            "observed": part.observed,
+            "expected": part.expected,
+            "standard_deviation": part.variance**0.5,
+            "z": part.z,
+            "excess_rate": part.gap / part.negatives if part.negatives > 0 else None,
+            "beyond_older_labels": part.before if np.isfinite(part.before) else None,
+            "over_whole_cohorts": part.whole,
+            "without_strongest_day": part.steady,
+        }
+        for part in found.excess
+    ]
+    return pl.DataFrame(made, schema_overrides={"excess_rate": pl.Float64, "over_whole_cohorts": pl.Float64})
+
+
+def _numbers(found: _Found) -> dict[str, tuple[str, float | None]]:
+    numbers: dict[str, tuple[str, float | None]] = {"new_definition_share": ("share", found.share)}
+    for part in found.excess:
+        name = "flagged" if part.decision else "unflagged"
+        numbers[f"late_labels_{name}"] = ("count", float(part.n))
+        numbers[f"late_positives_{name}"] = ("count", part.observed)
+        numbers[f"late_positives_expected_{name}"] = ("count", part.expected)
+        numbers[f"late_positives_z_{name}"] = ("ratio", part.z)
+    return numbers
