@@ -11,6 +11,9 @@ REGIONS: Final = ("EU", "US", "APAC", "LATAM")
 DEVICES: Final = ("web", "android", "ios")
 CUSTOMERS: Final = ("returning", "new", "business")
 SLICES: Final = {"region": REGIONS, "device": DEVICES, "customer": CUSTOMERS}
+RARE: Final = 0.01
+"""Below this base rate four decimals would make a third of the scores 0."""
+
 FEATURES: Final = ("log_amount", "payments_24h", "ip_risk")
 
 
@@ -26,6 +29,7 @@ class WorldConfig:
     model uses and nobody logs, `model_noise` that of what the model gets wrong; if both are 0, the score is a function
     of the logged columns, and the features are logged finely. `actions` writes the log of a policy that blocks the
     share `blocked_share` of the flagged rows (those of highest score) but for a random share `exploration` of them.
+    `score_decimals` is by default 4, and 6 where scores are small or exact.
     """
 
     current_start: datetime = datetime(2026, 9, 28, tzinfo=UTC)
@@ -49,7 +53,7 @@ class WorldConfig:
     batch: int = 900
     features: tuple[str, ...] = FEATURES
     silence: Literal["missing", "negative"] = "missing"
-    score_decimals: int = 4
+    score_decimals: int | None = None
     unlogged_weight: float = 0.8
     model_noise: float = 0.8
     actions: bool = False
@@ -95,6 +99,13 @@ class WorldConfig:
     def exact_score(self) -> bool:
         """Whether the score is a function of the logged columns, up to rounding."""
         return self.unlogged_weight == 0 and self.model_noise == 0
+
+    @property
+    def decimals(self) -> int:
+        """How finely scores and thresholds are logged."""
+        if self.score_decimals is not None:
+            return self.score_decimals
+        return 6 if self.exact_score or self.base_rate < RARE else 4
 
     def expectation(self) -> "WorldConfig":
         """The same loop without what an expectation does not depend on: equal for loops that differ only in that."""

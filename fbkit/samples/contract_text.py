@@ -108,7 +108,7 @@ def contract_text(config: WorldConfig, *, threshold: float, as_of: datetime, wit
     return TEMPLATE.format(
         as_of=as_of,
         window=window,
-        threshold=f"{threshold:.{config.score_decimals}f}",
+        threshold=f"{threshold:.{config.decimals}f}",
         silence=config.silence,
         features="" if "features" in without else f"[features]\ncolumns = [{listed}]\n\n",
         promise=f'{promise} = {{ at = "{window}", minimum = {0.90 if silent else 0.92:.2f} }}',

@@ -123,7 +123,7 @@ def decisions(world: World) -> None:
     """Probability, score as logged (rounded) and decision."""
     world.p = expit(world.eta)
     score = expit(world.constants.score_intercept + world.constants.score_slope * world.margin)
-    world.score = np.round(score, world.config.score_decimals)
+    world.score = np.round(score, world.config.decimals)
     world.flagged = world.score >= world.threshold
     world.logged = np.ones(world.n)
 
@@ -203,7 +203,7 @@ def constants(config: WorldConfig) -> Constants:
     p, margin = expit(eta + found.intercept), world.margin[reference]
     intercept, slope = _platt(margin, p)
     found = replace(found, score_intercept=intercept, score_slope=slope * OVERCONFIDENCE)
-    score = np.round(expit(intercept + slope * OVERCONFIDENCE * margin), config.score_decimals)
+    score = np.round(expit(intercept + slope * OVERCONFIDENCE * margin), config.decimals)
     order = np.argsort(-score, kind="stable")
     reached = np.cumsum(p[order]) / p.sum()
     found = replace(found, threshold=float(score[order][np.searchsorted(reached, config.recall)]))

@@ -100,7 +100,7 @@ class ServingFallback(Injection):
         reach = self.progress(world) * self.severity * in_hours(world, self.hours)
         rows = u < reach
         default = world.constants.threshold / 2 if self.default is None else self.default
-        world.score = np.where(rows, np.round(default, world.config.score_decimals), world.score)
+        world.score = np.where(rows, np.round(default, world.config.decimals), world.score)
         world.flagged = world.score >= world.threshold
         if self.status and rows.any():
             before = np.full(world.n, "ok", "<U8") if world.status is None else world.status

@@ -30,7 +30,7 @@ class ThresholdChange(Injection):
         """Serve with the new threshold."""
         rows = self.active(world)
         changed = world.threshold[rows] * (1 + self.strength(world)[rows])
-        world.threshold[rows] = np.round(changed, world.config.score_decimals)
+        world.threshold[rows] = np.round(changed, world.config.decimals)
 
 
 @dataclass(frozen=True, kw_only=True)
