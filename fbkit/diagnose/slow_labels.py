@@ -1,0 +1,332 @@
+"""Labels that take longer than they used to: how much longer, by outcome and decision, and what is not in yet."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from fbkit.diagnose import words
+from fbkit.diagnose.bootstrap import Floats, Ints
+from fbkit.diagnose.labels import Labels, Repair
+from fbkit.diagnose.rows import CURRENT, Flags
+from fbkit.diagnose.scene import Scene
+from fbkit.diagnose.settings import is_mean_of_values
+from fbkit.diagnose.stretch import FAMILIES, LATER, TIMES, WAIT, Atoms, Sample, likelihood, sample, sizes, unchanged
+from fbkit.diagnose.visibility import Gap, Group, History, Law, Laws
+from fbkit.schema.label import LabelWindow
+
+CAUSE: Final = "slow_labels"
+LEAST_RATIO: Final = 20.0
+"""Twice the gain in log likelihood that a stretch must bring."""
+LEAST_RATIO_BESIDE: Final = 45.0
+"""The same where an outage was found as well, whose size is estimated itself."""
+LEAST_STRETCH: Final = 0.2
+"""Natural logarithm of the least stretch that counts."""
+APART: Final = 12.0
+"""Gain beyond which flagged and other rows have stretches of their own."""
+OTHER_WEEKS: Final = 2.5
+"""The gain must be so many times that of the second most unusual stretch of the reference as long as the current."""
+MOST_WEEKS: Final = 8
+FEWEST_NOW: Final = 25
+FEWEST_THEN: Final = 100
+FINEST: Final = 28
+"""The window has at least so many steps; a step is at most half a day."""
+_OUTCOME: Final = ("labels other than positive", "positive labels")
+_DECISION: Final = ("unflagged rows", "flagged rows")
+NEXT: Final = "The same period evaluated once the slower labels are in; the age of the queue that they wait in."
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stretch:
+    """How one group's law has changed.
+
+    ``size`` is a factor (``times``, ``wait``) or days (``later``), ``factor`` the ratio of the median times to the
+    arrival, ``gain`` twice the gain in log likelihood, ``low`` and ``high`` one standard error away. ``window`` is the
+    time within which events count if they come later too, else infinite.
+    """
+
+    atoms: Atoms
+    family: str
+    size: float
+    low: float
+    high: float
+    factor: float
+    gain: float
+    n: float
+    window: float
+    fires: bool
+
+    def law(self, *, error: float = 0.0) -> Law:
+        """The stretched law, ``error`` standard errors off."""
+        off = self.high - self.size if error > 0 else self.size - self.low
+        return self.atoms.law(self.family, self.size + error * off, window=self.window)
+
+
+def find(scene: Scene, known: History, gaps: Sequence[Gap], *, stands: Floats | None) -> dict[Group, Stretch]:
+    """Fit every group that has enough labels; see :data:`LEAST_RATIO` for when one fires."""
+    found: dict[Group, Stretch] = {}
+    outcomes = (0,) if is_mean_of_values(scene.metric) else (1,) if scene.silent else (0, 1)
+    for outcome in outcomes:
+        fits = [
+            fit
+            for decision in (0, 1)
+            if (fit := _fit(scene, known, (outcome, decision), gaps, stands=stands)) is not None
+        ]
+        if fits:
+            found |= _decide(scene, known, fits, beside=bool(gaps))
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Fit:
+    group: Group
+    atoms: Atoms
+    rows: Ints
+    now: Sample
+    curves: Mapping[str, Floats]
+    weeks: tuple[Sample, ...]
+
+
+def step_of(known: History) -> float:
+    """Width of the grid in days: half a day, less for short windows."""
+    return min(0.5, known.open / FINEST)
+
+
+def _fit(scene: Scene, known: History, group: Group, gaps: Sequence[Gap], *, stands: Floats | None) -> _Fit | None:
+    outcome, decision = group
+    weight = known.weight(outcome)
+    mine = (known.decision == decision) & (weight > 0) & (known.lag >= 0)
+    then = mine & known.healthy & known.closed
+    now = np.flatnonzero(mine[: known.rows] & (scene.rows.window == CURRENT))
+    # Only rows of the same weekdays wait for the same weekends.
+    days = np.unique(_weekday(known.made[now]))
+    if len(days) < 7 and int(then.sum()) >= FEWEST_THEN:
+        same = then & np.isin(_weekday(known.made), days)
+        then = same if int(same.sum()) >= FEWEST_THEN else then
+    if weight[now].sum() < FEWEST_NOW or int(then.sum()) < FEWEST_THEN:
+        return None
+    amount = weight if stands is None else weight * stands
+    atoms = Atoms.of(known.event[then], known.lag[then], amount[then], closed=known.open)
+    step, as_of = step_of(known), known.as_of
+    cut = [_mean_gap(gap, now, outcome=outcome) for gap in gaps]
+    seen = sample(known.made[now], known.lag[now], weight[now], step=step, as_of=as_of, gaps=cut)
+    families = [f for f in FAMILIES if f != WAIT or float(np.median(atoms.lag - atoms.event)) > 0]
+    curves = {family: likelihood(atoms, seen, family, closed=known.open) for family in families}
+    width = float(known.made[now].max() - known.made[now].min())
+    weeks = _weeks(known, then, weight, width=width)
+    return _Fit(group=group, atoms=atoms, rows=now, now=seen, curves=curves, weeks=weeks)
+
+
+def _weekday(made: Floats) -> Floats:
+    return np.floor(made) % 7
+
+
+def _mean_gap(gap: Gap, rows: Ints, *, outcome: int) -> tuple[float, float, float]:
+    share = 1.0 if gap.rows is None else float(gap.rows[rows].mean())
+    return gap.start, gap.end, gap.lost * share * (gap.outcome in (None, outcome))
+
+
+def _weeks(known: History, then: Flags, weight: Floats, *, width: float) -> tuple[Sample, ...]:
+    """Stretches of the reference as long as the current period: how much the law differs anyway."""
+    rows = np.flatnonzero(then)
+    end = float(known.made[rows].max()) + 1e-6
+    made: list[Sample] = []
+    for turn in range(1, MOST_WEEKS + 1):
+        start = end - turn * max(width, step_of(known))
+        part = rows[(known.made[rows] >= start) & (known.made[rows] < start + max(width, step_of(known)))]
+        if len(part) >= FEWEST_NOW and start >= known.made[rows].min() - 1.0:
+            made.append(sample(known.made[part], np.minimum(known.lag[part], known.open), weight[part],
+                               step=step_of(known), as_of=known.as_of))  # fmt: skip
+    return tuple(made)
+
+
+def _decide(scene: Scene, known: History, fits: Sequence[_Fit], *, beside: bool) -> dict[Group, Stretch]:
+    """One stretch for both decisions, unless their own fit far better; a stretch that ordinary weeks show is none."""
+    families = [family for family in FAMILIES if all(family in fit.curves for fit in fits)]
+    joint = {family: sum(fit.curves[family] for fit in fits) for family in families}
+    gains = {family: _gain(np.asarray(curve), family) for family, curve in joint.items()}
+    best = max(families, key=lambda family: gains[family])
+    own = {fit.group: max(families, key=lambda family, fit=fit: _gain(fit.curves[family], family)) for fit in fits}
+    apart = sum(_gain(fit.curves[own[fit.group]], own[fit.group]) for fit in fits) - gains[best]
+    least = LEAST_RATIO_BESIDE if beside else LEAST_RATIO
+    if len(fits) > 1 and apart <= APART:
+        least = max(least, OTHER_WEEKS * _usual(known, fits, best))
+        return {fit.group: _stretch(scene, known, fit, best, np.asarray(joint[best]), least=least) for fit in fits}
+    made: dict[Group, Stretch] = {}
+    for fit in fits:
+        family = own[fit.group]
+        bar = max(least, OTHER_WEEKS * _usual(known, [fit], family))
+        made[fit.group] = _stretch(scene, known, fit, family, fit.curves[family], least=bar)
+    return made
+
+
+def _gain(curve: Floats, family: str) -> float:
+    return float(2 * (curve.max() - curve[unchanged(family)]))
+
+
+def _usual(known: History, fits: Sequence[_Fit], family: str) -> float:
+    """The second largest gain among the stretches of the reference (the largest may be an incident of its own)."""
+    if _gain(np.asarray(sum(fit.curves[family] for fit in fits)), family) < LEAST_RATIO:
+        return 0.0
+    weeks = min(len(fit.weeks) for fit in fits)
+    gains = [
+        _gain(np.asarray(sum(likelihood(fit.atoms, fit.weeks[i], family, closed=known.open) for fit in fits)), family)
+        for i in range(weeks)
+    ]
+    return sorted(gains)[-2] if len(gains) > 1 else 0.0
+
+
+def _stretch(scene: Scene, known: History, fit: _Fit, family: str, curve: Floats, *, least: float) -> Stretch:
+    size = sizes(family, closed=known.open)
+    at = int(curve.argmax())
+    inside = np.flatnonzero(curve >= curve[at] - 0.5)
+    # A curve that falls within one step of the grid: a third of a step.
+    low = float(size[inside[0]] if inside[0] < at else (2 * size[at] + size[max(at - 1, 0)]) / 3)
+    high = float(size[inside[-1]] if inside[-1] > at else (2 * size[at] + size[min(at + 1, len(size) - 1)]) / 3)
+    before, after = fit.atoms.median(family, size[unchanged(family)]), fit.atoms.median(family, float(size[at]))
+    factor = after / before if before > 0 else 1.0
+    moved = abs(np.log(factor if family == LATER else size[at])) > LEAST_STRETCH
+    gain = float(2 * (curve[at] - curve[unchanged(family)]))
+    return Stretch(
+        atoms=fit.atoms,
+        family=family,
+        size=float(size[at]),
+        low=low,
+        high=high,
+        factor=factor,
+        gain=gain,
+        n=fit.now.n,
+        window=_window(scene, known, fit, family, float(size[at])),
+        fires=bool(moved and gain > least),
+    )
+
+
+def _window(scene: Scene, known: History, fit: _Fit, family: str, size: float) -> float:
+    """Do the events themselves come later (then those beyond the window are lost)? Their median tells."""
+    window = LabelWindow.of(scene.joined.contract)
+    if family != TIMES or not known.events or window.session:
+        return np.inf
+    days, atoms = window.window.total_seconds() / 86_400, fit.atoms
+    age = float(np.average(known.as_of - fit.now.made, weights=fit.now.labels))
+    arrived = np.where(size * atoms.lag <= age, atoms.weight, 0.0)
+    later = _median(size * atoms.event, np.where(size * atoms.event <= days, arrived, 0.0))
+    same = _median(atoms.event, arrived)
+    now = _median(known.event[fit.rows], np.ones(len(fit.rows)))
+    return days if abs(now - later) < abs(now - same) else np.inf
+
+
+def _median(values: Floats, weight: Floats) -> float:
+    order = np.argsort(values, kind="stable")
+    reached = np.cumsum(weight[order])
+    return float(values[order][np.searchsorted(reached, reached[-1] / 2).clip(0, len(values) - 1)])
+
+
+def laws(base: Laws, found: Mapping[Group, Stretch], *, error: float = 0.0) -> Laws:
+    """The laws of the current period: stretched where a group fires.
+
+    With ``error`` the stretches are so many standard errors off, in opposite directions for the two decisions and for
+    the two outcomes: the errors of the groups are independent, and this is how they do most harm.
+    """
+    made: dict[Group, Law] = dict(base)
+    for (outcome, decision), stretch in found.items():
+        if stretch.fires:
+            made[outcome, decision] = stretch.law(error=error if outcome == decision else -error)
+    return made
+
+
+def repair(
+    scene: Scene,
+    labels: Labels,
+    found: Mapping[Group, Stretch],
+    *,
+    before: tuple[Floats, Floats],
+    after: tuple[Floats, Floats],
+    sides: Sequence[tuple[Floats, Floats]],
+) -> Repair:
+    """The repair out of visibilities (of positive and of other labels) under the old and under the stretched laws."""
+    fires = any(stretch.fires for stretch in found.values())
+    now = scene.rows.of(CURRENT)
+    missing = max(float((b[now] - a[now]).mean()) for b, a in zip(before, after, strict=True))
+    return Repair(
+        cause=CAUSE,
+        labels=labels.visible(positive=after[0], other=after[1]) if fires else labels,
+        fires=fires,
+        where=_where(found),
+        evidence=_sentence(found, missing),
+        next_evidence=NEXT,
+        frame=latency_frame(found),
+        numbers=_numbers(found, missing),
+        either_side=tuple(labels.visible(positive=one, other=two) for one, two in sides) if fires else (),
+    )
+
+
+def _firing(found: Mapping[Group, Stretch]) -> list[tuple[Group, Stretch]]:
+    return sorted(
+        ((group, fit) for group, fit in found.items() if fit.fires), key=lambda item: (-item[1].gain, item[0])
+    )
+
+
+def _how(stretch: Stretch) -> str:
+    if stretch.family == LATER:
+        return f"{stretch.size:.1f} days later"
+    what = " from the event on" if stretch.family == WAIT else ""
+    return f"{stretch.size:.1f} times as slow{what}"
+
+
+def _who(group: Group) -> str:
+    return f"{_OUTCOME[group[0]]}, {_DECISION[group[1]]}"
+
+
+def _where(found: Mapping[Group, Stretch]) -> str:
+    told = [f"{_who(group)}: {_how(stretch)}" for group, stretch in _firing(found)]
+    return "; ".join(told) if told else "everywhere"
+
+
+def _sentence(found: Mapping[Group, Stretch], missing: float) -> str:
+    firing = _firing(found)
+    if not firing:
+        return "Labels of the current period arrive as fast as those of the reference did."
+    group, stretch = firing[0]
+    return (
+        f"{words.start(_who(group))}, arrive {_how(stretch)} than in the reference (log-likelihood ratio "
+        f"{stretch.gain:.0f} on {words.count(stretch.n)} labels); at that pace {words.percent(missing)} of such labels "
+        "of the current period are not in yet."
+    )
+
+
+def _numbers(found: Mapping[Group, Stretch], missing: float) -> dict[str, tuple[str, float | None]]:
+    numbers: dict[str, tuple[str, float | None]] = {"slow_not_in_yet": ("share", missing)}
+    for (outcome, decision), stretch in sorted(found.items()):
+        name = f"slow_{'positive' if outcome else 'other'}_{'flagged' if decision else 'unflagged'}"
+        numbers |= {
+            f"{name}_size": ("ratio", stretch.size),
+            f"{name}_gain": ("ratio", stretch.gain),
+            f"{name}_labels": ("count", stretch.n),
+        }
+    return numbers
+
+
+def latency_frame(found: Mapping[Group, Stretch]) -> pl.DataFrame:
+    """outcome, decision, change, size, k, log_likelihood_ratio, n, fires: one row for each group with enough labels.
+
+    ``k`` is the ratio of the median times from prediction to arrival; ``size`` is the factor on the whole time
+    (``times``), on the time since the event (``wait``), or the days by which everything is later (``later``);
+    ``log_likelihood_ratio`` is twice the gain in log likelihood.
+    """
+    rows = [
+        (outcome, decision, fit.family, fit.size, fit.factor, fit.gain, fit.n, fit.fires)
+        for (outcome, decision), fit in sorted(found.items())
+    ]
+    schema = {
+        "outcome": pl.Int64,
+        "decision": pl.Int64,
+        "change": pl.String,
+        "size": pl.Float64,
+        "k": pl.Float64,
+        "log_likelihood_ratio": pl.Float64,
+        "n": pl.Float64,
+        "fires": pl.Boolean,
+    }
+    return pl.DataFrame(rows, schema=schema, orient="row")

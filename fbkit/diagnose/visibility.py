@@ -1,0 +1,306 @@
+"""When labels arrive, learned from cohorts whose window has closed, and the share of them that an age lets one see."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import polars as pl
+
+from fbkit.diagnose.bootstrap import Floats, Ints
+from fbkit.diagnose.labels import Labels
+from fbkit.diagnose.rows import CURRENT, REFERENCE, Flags
+from fbkit.diagnose.scene import Scene
+from fbkit.diagnose.settings import NEEDS_DECISION, is_mean_of_values
+from fbkit.schema.label import longest_delay
+
+MICROSECONDS_PER_DAY: Final = 86_400_000_000.0
+BULK: Final = 0.01
+"""Share of the rows whose label replaced an earlier one beyond which the time of the first statement is looked up."""
+KNOTS: Final = 2_000
+"""Points that an arrival law is thinned to."""
+MOST_LABELS: Final = 50_000
+"""Labels that one law is learned from; more make it no better and take their time."""
+
+Group = tuple[int, int]
+"""Outcome and decision."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class History:
+    """Predictions of both windows (first, in their order) and those made before the current one; times in days.
+
+    Attributes
+    ----------
+    made
+        Time of the prediction since 1970.
+    lag
+        From the prediction to the arrival of its first statement; NaN without one.
+    event
+        From the prediction to the event; the lag where the event's time is not known.
+    positive
+        Chance that the outcome is positive, 0..1; NaN without a label.
+    healthy
+        Not of the current window.
+    closed
+        The label window has closed.
+    open
+        Days from the prediction until a label window has closed, grace included.
+    as_of
+        Evaluation time.
+    rows
+        Number of rows of both windows.
+    events
+        The times of events are known.
+    older
+        The rows beyond those of both windows.
+    """
+
+    made: Floats
+    lag: Floats
+    event: Floats
+    positive: Floats
+    decision: Ints
+    healthy: Flags
+    closed: Flags
+    open: float
+    as_of: float
+    rows: int
+    events: bool
+    older: pl.DataFrame
+
+    def weight(self, outcome: int) -> Floats:
+        """How much of a label with that outcome each row is; 0 without a known arrival."""
+        share = self.positive if outcome else 1 - self.positive
+        return np.where(np.isfinite(self.lag), np.nan_to_num(share), 0.0)
+
+
+def history(scene: Scene, labels: Labels) -> History:
+    """What the arrival model reads of the joined table."""
+    frame, current = scene.rows.frame, scene.current
+    made = pl.col("ts_pred")
+    inside = (made >= scene.reference.start) & (made < scene.reference.end)
+    older = scene.joined.frame.lazy().filter((made < current.start) & ~inside)
+    if scene.metric in NEEDS_DECISION:
+        older = older.filter(pl.col("flagged").is_not_null())
+    rest = older.collect()
+    both = [_facts(part, scene) for part in (frame, rest)]
+    facts = pl.concat(both) if rest.height else both[0]
+    lag = facts["lag"].fill_null(float("nan")).to_numpy()
+    event = facts["event"].fill_null(float("nan")).to_numpy()
+    positive = facts["label"].fill_null(float("nan")).to_numpy(writable=True)
+    n = len(scene.rows)
+    positive[:n] = np.where(labels.seen, labels.y, np.nan)
+    if is_mean_of_values(scene.metric):
+        positive = np.where(np.isfinite(positive), 0.0, np.nan)
+    return History(
+        made=facts["made"].to_numpy(),
+        lag=np.where(np.isfinite(positive), lag, np.nan),
+        event=np.where(np.isfinite(event), event, lag),
+        positive=np.clip(positive, 0.0, 1.0),
+        decision=facts["decision"].to_numpy(),
+        healthy=np.concatenate([scene.rows.window == REFERENCE, np.ones(rest.height, dtype=bool)]),
+        closed=facts["mature"].to_numpy(),
+        open=longest_delay(scene.joined).total_seconds() / 86_400,
+        as_of=_days(scene.joined.as_of.timestamp()),
+        rows=n,
+        events=bool(np.isfinite(event).any()),
+        older=rest,
+    )
+
+
+def _days(seconds: float) -> float:
+    return seconds / 86_400
+
+
+def _facts(frame: pl.DataFrame, scene: Scene) -> pl.DataFrame:
+    def in_days(name: str) -> pl.Expr:
+        return pl.col(name).dt.total_microseconds() / MICROSECONDS_PER_DAY
+
+    names = frame.columns
+    # Where silence is a negative, nobody said so: only what was said has a time of arrival.
+    said = pl.col("label") == 1 if scene.silent else pl.col("label").is_not_null()
+    lag = pl.when(said).then(in_days("arrival_lag"))
+    event = pl.when(said).then(in_days("lag")) if "lag" in names else pl.lit(None, dtype=pl.Float64)
+    made = pl.col("ts_pred").dt.timestamp("us") / MICROSECONDS_PER_DAY
+    facts = frame.lazy().select(
+        made.alias("made"),
+        lag.alias("lag"),
+        event.alias("event"),
+        pl.col("label").cast(pl.Float64).alias("label"),
+        pl.col("flagged").fill_null(value=False).cast(pl.Int64).alias("decision"),
+        "mature",
+        *(["prediction_id"] if "prediction_id" in names else []),
+    )
+    first = _first_statements(scene, frame)
+    if first is not None:
+        since = (pl.col("__first").dt.timestamp("us") / MICROSECONDS_PER_DAY) - pl.col("made")
+        facts = facts.join(first.lazy(), on="prediction_id", how="left", maintain_order="left").with_columns(
+            pl.when(pl.col("lag").is_not_null()).then(pl.min_horizontal("lag", since)).alias("lag")
+        )
+    return facts.select("made", "lag", "event", "label", "decision", "mature").collect()
+
+
+def _first_statements(scene: Scene, frame: pl.DataFrame) -> pl.DataFrame | None:
+    """When the first statement arrived, where many labels were replaced: a relabelled row is not a late one."""
+    pairs = getattr(scene.joined, "pairs", None)
+    if pairs is None or "prediction_id" not in frame.columns:
+        return None
+    replaced = pairs.lazy().filter(pl.col("fate") == "superseded")
+    first = replaced.group_by("prediction_id").agg(pl.col("ts_arrival").min().alias("__first")).collect()
+    return first if first.height > BULK * frame.height else None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Law:
+    """Distribution of the time from prediction to arrival, in days, of the labels that ever arrive.
+
+    ``share`` of them has arrived by ``lag``; both ascend. In between it is interpolated, beyond the last lag it is 1.
+    """
+
+    lag: Floats
+    share: Floats
+
+    def at(self, age: Floats) -> Floats:
+        """Share that has arrived by an age."""
+        return np.interp(age, self.lag, self.share, left=0.0, right=float(self.share[-1]))
+
+    @property
+    def reach(self) -> float:
+        """The age at which everything that comes has come."""
+        return float(self.lag[-1])
+
+    def until(self, closed: float) -> "Law":
+        """The law of what arrives by the window's close: later arrivals count as arrived then."""
+        whole = float(self.at(np.array([closed]))[0])
+        if whole <= 0:
+            return self
+        lag = np.append(self.lag[self.lag < closed], closed)
+        return Law(lag=lag, share=np.minimum(self.at(lag) / whole, 1.0))
+
+
+Laws = Mapping[Group, Law]
+
+
+def product_limit(lag: Floats, age: Floats, weight: Floats) -> Law:
+    """The law from labels that are only known because they arrived by the age of their row.
+
+    Parameters
+    ----------
+    lag, age
+        Days to the arrival and days to the evaluation time of labelled rows; no lag exceeds its age.
+    weight
+        Positive weights.
+
+    Notes
+    -----
+    Reverse-time hazard (Lynden-Bell 1971; Kalbfleisch & Lawless 1989): at every lag, the arrivals there over all
+    arrivals by then of rows at least that old. With ages beyond every lag it is the plain distribution function.
+    """
+    order = np.argsort(lag, kind="stable")
+    by_age = np.argsort(age, kind="stable")
+    gone = np.concatenate([[0.0], np.cumsum(weight[by_age])])
+    lag, weight = lag[order], weight[order]
+    at_risk = np.cumsum(weight) - gone[np.searchsorted(age[by_age], lag, side="left")]
+    stay = np.clip(1 - weight / np.maximum(at_risk, weight), 0.0, 1.0)
+    share = np.append(np.cumprod(stay[:0:-1])[::-1], 1.0)
+    last = np.append(lag[1:] > lag[:-1], True)
+    lag, share = lag[last], share[last]
+    if len(lag) > KNOTS:
+        kept = np.unique(np.linspace(0, len(lag) - 1, KNOTS).round().astype(np.int64))
+        lag, share = lag[kept], share[kept]
+    return Law(lag=np.concatenate([[0.0], np.maximum(lag, 1e-9)]), share=np.concatenate([[0.0], share]))
+
+
+def learn(known: History, *, fewest: int, weight: Floats | None = None) -> dict[Group, Law]:
+    """The law of each outcome and decision; thin ones are pooled over decisions, then over everything.
+
+    Empty without so many labels of closed windows: then nothing says when the last label comes.
+
+    Parameters
+    ----------
+    weight
+        What each label stands for (labels that an outage took along); 1 by default.
+    """
+    usable = known.healthy & np.isfinite(known.lag) & (known.lag >= 0)
+    if int((usable & known.closed).sum()) < fewest:
+        return {}
+    age = known.as_of - known.made
+    usable &= known.lag <= age
+    stands = np.ones(len(age)) if weight is None else weight
+    found: dict[Group, Law] = {}
+    for outcome in (0, 1):
+        mine = known.weight(outcome) * stands
+        for decision in (0, 1):
+            for part in (usable & (mine > 0) & (known.decision == decision), usable & (mine > 0), usable):
+                rows = np.flatnonzero(part)
+                if len(rows) >= fewest:
+                    rows = rows[:: -(-len(rows) // MOST_LABELS)]
+                    amount = mine[rows] if (mine[rows] > 0).all() else stands[rows]
+                    found[outcome, decision] = product_limit(known.lag[rows], age[rows], amount).until(known.open)
+                    break
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gap:
+    """Between ``start`` and ``end`` (days since 1970) the share ``lost`` of what arrives is lost.
+
+    ``rows`` limits it to some rows of both windows, ``outcome`` to one outcome; None is all.
+    """
+
+    start: float
+    end: float
+    lost: float
+    rows: Flags | None = None
+    outcome: int | None = None
+
+    def on(self, places: Ints) -> Floats:
+        """The share lost of the rows at these places."""
+        touched = np.ones(len(places)) if self.rows is None else self.rows[places].astype(np.float64)
+        return self.lost * touched
+
+
+def seen(law: Law, made: Floats, *, as_of: float, gaps: Sequence[tuple[float, float, Floats]] = ()) -> Floats:
+    """Share of a law's labels that is visible at ``as_of``: arrived by then, and not within a gap.
+
+    Parameters
+    ----------
+    made
+        Times of the predictions in days.
+    gaps
+        Start, end and the lost share of each row.
+    """
+    share = law.at(as_of - made)
+    for start, end, lost in gaps:
+        last, first = min(end, as_of), min(start, as_of)
+        touched = (made < last) & (made + law.reach > first)
+        inside = law.at(last - made[touched]) - law.at(first - made[touched])
+        share[touched] -= lost[touched] * inside
+    return np.clip(share, 0.0, 1.0)
+
+
+def visible(scene: Scene, known: History, laws: Sequence[Laws], *, gaps: Sequence[Gap] = ()) -> tuple[Floats, Floats]:
+    """Visible share of a positive (other) label for every row of both windows.
+
+    Parameters
+    ----------
+    laws
+        Of the reference window and of the current one.
+    """
+    n = known.rows
+    shares = [np.ones(n), np.ones(n)]
+    for outcome in (0, 1):
+        active = [gap for gap in gaps if gap.outcome in (None, outcome)]
+        for window in (REFERENCE, CURRENT):
+            for decision in (0, 1):
+                mine = np.flatnonzero((scene.rows.window == window) & (known.decision[:n] == decision))
+                law = laws[window].get((outcome, decision))
+                if law is None or not len(mine):
+                    continue
+                cut = [(gap.start, gap.end, gap.on(mine)) for gap in active]
+                shares[outcome][mine] = seen(law, known.made[mine], as_of=known.as_of, gaps=cut)
+    if scene.silent:
+        # Nobody reports a negative: it is there once the window has closed.
+        shares[0] = np.where(scene.rows.mature, 1.0, 0.0)
+    return shares[1], shares[0]
