@@ -56,6 +56,7 @@ def _remainder(facts: Findings) -> Numbers:
     _, lower, upper = facts.repaired(facts.remainder)
     return {
         "remainder": ("change", value),
+        "change_by_chance": ("change", facts.ladder.chance),
         "remainder_lower": ("change", lower),
         "remainder_upper": ("change", upper),
         "remainder_standard_errors": ("ratio", abs(value) / error if error else None),

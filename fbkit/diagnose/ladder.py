@@ -29,6 +29,8 @@ class Ladder:
         Contribution of each active player.
     tried
         What each player would do alone, active or not.
+    chance
+        What the window's fewer labels add to the observed change of a metric that is never negative.
     """
 
     observed: Floats
@@ -37,6 +39,7 @@ class Ladder:
     corrected: Floats
     replayed: Mapping[str, Floats]
     tried: Mapping[str, Floats]
+    chance: float = 0.0
 
     @property
     def observed_change(self) -> Floats:

@@ -10,6 +10,7 @@ from fbkit.diagnose import bounds, evidence, localise, selection
 from fbkit.diagnose.arrival import arrivals_frame
 from fbkit.diagnose.bootstrap import Floats, interval, standard_error
 from fbkit.diagnose.cells import Cells
+from fbkit.diagnose.chance import by_chance
 from fbkit.diagnose.climb import change, climb, silence_as_negative
 from fbkit.diagnose.correction import corrected, positive_rate
 from fbkit.diagnose.findings import Findings
@@ -45,7 +46,8 @@ def measure(scene: Scene) -> Findings:
     with watch.time("like_for_like"):
         cells = _believed(scene, scene.table(strata, climbed.labels))
         worst = {name: bounds.worst_case(scene.rows, window=i) for i, name in enumerate(WINDOWS)}
-        repair = _nonrandom(scene, cells, with_exact(top(climbed, cells, metric=metric, settings=settings), scene.rows))
+        lifted = with_exact(top(climbed, cells, metric=metric, settings=settings), scene.rows)
+        repair = _nonrandom(scene, cells, without_chance(lifted, scene.rows))
         rate = positive_rate(cells, thin=settings.thin_cell)
         graded = grading(cells, settings=settings) if repair.lost is None and not scene.silent else NO_GRADING
     with watch.time("is_it_the_model"):
@@ -191,6 +193,17 @@ def with_exact(ladder: Ladder, rows: Rows) -> Ladder:
         steps=tuple(replace(step, before=step.before + shift, after=step.after + shift) for step in ladder.steps),
         like_for_like=ladder.like_for_like + shift,
         corrected=ladder.corrected + shift,
+    )
+
+
+def without_chance(ladder: Ladder, rows: Rows) -> Ladder:
+    """Take what chance alone adds to a metric that is never negative out of everything above the repaired labels."""
+    bias = by_chance(rows)
+    return replace(
+        ladder,
+        like_for_like=ladder.like_for_like - bias,
+        corrected=ladder.corrected - bias,
+        chance=float(bias[CURRENT] - bias[REFERENCE]),
     )
 
 

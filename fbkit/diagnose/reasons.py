@@ -139,6 +139,13 @@ def drift(facts: Findings, *, value: float, error: float, switched: bool) -> Pai
     return text, "An audit of unlabelled rows: even lopsided loss at equal scores would hardly explain the change."
 
 
+def chance(facts: Findings) -> Pair:
+    """The bias of a metric that is never negative."""
+    name, much = words.name_of(facts.metric), words.signed(facts.metric, facts.ladder.chance)
+    text = f"Chance alone raises {name}, the more the fewer the labels: {much} of the change between the windows."
+    return text, "As many labels in both windows."
+
+
 def noise(facts: Findings, *, value: float, error: float | None) -> Pair:
     """What is left is no more than noise."""
     z = "" if not error else f", {abs(value) / error:.1f} standard errors (gate {facts.gate:g})"

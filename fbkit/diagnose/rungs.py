@@ -1,7 +1,7 @@
 """From measured rungs to contributions: one row per cause; the values sum to the observed change."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import polars as pl
@@ -41,7 +41,13 @@ def contributions(facts: Findings) -> tuple[Contribution, ...]:
     made = [_contribution(facts, rung) for rung in _rungs(facts)]
     told = sum(item.value or 0.0 for item in made)
     change = float(facts.observed_change[0])
-    last = _contribution(facts, _remainder(facts), value=change - told)
+    rest, chance = _remainder(facts), facts.ladder.chance
+    if rest.cause == "noise":
+        rest = replace(rest, draws=rest.draws + chance)
+    elif chance:
+        made.append(_contribution(facts, _chance(facts)))
+        told += chance
+    last = _contribution(facts, rest, value=change - told)
     kept = [item for item in (*made, last) if item.value is None or abs(item.value) > NEGLIGIBLE]
     return tuple(kept) or (last,)
 
@@ -190,6 +196,17 @@ def _remainder(facts: Findings) -> Rung:
         words=reasons.drift(facts, value=value, error=error, switched=version is not None),
         between=facts.repaired,
         best="probable" if weak else "established",
+    )
+
+
+def _chance(facts: Findings) -> Rung:
+    """Fewer labels show more of a metric that is never negative."""
+    return Rung(
+        cause="noise",
+        draws=np.full_like(facts.observed_change, facts.ladder.chance),
+        where="everywhere",
+        words=reasons.chance(facts),
+        between=lambda draws: (float(draws[0]), None, None),
     )
 
 
