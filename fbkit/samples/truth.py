@@ -23,6 +23,10 @@ from fbkit.samples.world import World
 TRUTH_ROWS: Final = 600_000
 TRUTH_SEED: Final = 2
 MATERIAL: Final = 0.01
+SHARES: Final = ("recall", "precision", "specificity", "f1", "accuracy", "roc_auc", "average_precision")
+MATERIAL_PART: Final = {"ece": 0.5, "mcb": 0.5}
+"""The part of the reference that makes a change material, where it is not 5 %: a healthy loop is nearly calibrated."""
+
 WINDOWS: Final = ("reference", "current")
 
 
@@ -118,7 +122,8 @@ def truth(config: WorldConfig, faults: Sequence[Injection], *, metric: str = "re
         )
     expectations = _expectations(config.expectation(), tuple(faults), rows)
     worlds = {active: _cells(windows, metric) for active, windows in expectations.items()}
-    return told(worlds, faults, metric=metric)
+    material = material_change(metric, worlds[frozenset()]["true"].reference)
+    return told(worlds, faults, metric=metric, material=material)
 
 
 @lru_cache(maxsize=16)
@@ -148,8 +153,13 @@ def coalitions(faults: Sequence[Injection]) -> list[frozenset[str]]:
     return [frozenset(active) for size in range(len(causes) + 1) for active in combinations(causes, size)]
 
 
-def told(worlds: dict[frozenset[str], dict[str, Cell]], faults: Sequence[Injection], *, metric: str) -> Truth:
-    """The truth of an incident from the cells `observed`, `true` and `availability` of every set of its causes."""
+def told(
+    worlds: dict[frozenset[str], dict[str, Cell]], faults: Sequence[Injection], *, metric: str, material: float
+) -> Truth:
+    """The truth of an incident from the cells `observed`, `true` and `availability` of every set of its causes.
+
+    Causes that move the observed metric by less than `material` make no verdict.
+    """
     causes = tuple(dict.fromkeys(fault.cause for fault in faults))
     change = {kind: {active: cells[kind].change for active, cells in worlds.items()} for kind in ("observed", "true")}
     contributions = tuple(
@@ -167,8 +177,8 @@ def told(worlds: dict[frozenset[str], dict[str, Cell]], faults: Sequence[Injecti
         metric=metric,
         contributions=contributions,
         background=change["observed"][frozenset()],
-        verdict=verdict(contributions),
-        top_cause=max(contributions, key=lambda c: abs(c.value)).cause if _material(contributions) else "noise",
+        verdict=verdict(contributions, material=material),
+        top_cause=max(_material(contributions, material), key=lambda c: abs(c.value), default=_NOTHING).cause,
         **final,
     )
 
@@ -184,13 +194,21 @@ def shapley(player: str, players: Sequence[str], value: dict[frozenset[str], flo
     return total
 
 
-def _material(contributions: Sequence[CauseTruth]) -> list[CauseTruth]:
-    return [c for c in contributions if abs(c.value) >= MATERIAL]
+_NOTHING: Final = CauseTruth(cause="noise", family="noise", value=0.0, true_value=0.0, faults=())
 
 
-def verdict(contributions: Sequence[CauseTruth]) -> str:
+def material_change(metric: str, reference: float) -> float:
+    """The least change of a metric that makes a cause material: a point of a share, or a part of what it was."""
+    return MATERIAL if metric in SHARES else MATERIAL_PART.get(metric, 0.05) * abs(reference)
+
+
+def _material(contributions: Sequence[CauseTruth], material: float) -> list[CauseTruth]:
+    return [c for c in contributions if abs(c.value) >= material]
+
+
+def verdict(contributions: Sequence[CauseTruth], *, material: float = MATERIAL) -> str:
     """The verdict that the material causes deserve."""
-    families = {c.family for c in _material(contributions)}
+    families = {c.family for c in _material(contributions, material)}
     if not families:
         return "noise"
     if families == {"quality", "labels"}:
