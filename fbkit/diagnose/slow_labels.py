@@ -13,9 +13,23 @@ from fbkit.diagnose.labels import Labels, Repair
 from fbkit.diagnose.rows import CURRENT, Flags
 from fbkit.diagnose.scene import Scene
 from fbkit.diagnose.settings import is_mean_of_values
-from fbkit.diagnose.stretch import FAMILIES, LATER, TIMES, WAIT, Atoms, Sample, likelihood, sample, sizes, unchanged
+from fbkit.diagnose.stretch import (
+    EVENTS,
+    FAMILIES,
+    LATER,
+    TIMES,
+    WAIT,
+    WHOLE,
+    Atoms,
+    Curve,
+    Sample,
+    likelihood,
+    sample,
+    sizes,
+    unchanged,
+    with_events,
+)
 from fbkit.diagnose.visibility import Gap, Group, History, Law, Laws
-from fbkit.schema.label import LabelWindow
 
 CAUSE: Final = "slow_labels"
 LEAST_RATIO: Final = 20.0
@@ -44,7 +58,7 @@ class Stretch:
 
     ``size`` is a factor (``times``, ``wait``) or days (``later``), ``factor`` the ratio of the median times to the
     arrival, ``gain`` twice the gain in log likelihood, ``low`` and ``high`` one standard error away. ``window`` is the
-    time within which events count if they come later too, else infinite.
+    time within which events count.
     """
 
     atoms: Atoms
@@ -75,17 +89,20 @@ def find(scene: Scene, known: History, gaps: Sequence[Gap], *, stands: Floats | 
             if (fit := _fit(scene, known, (outcome, decision), gaps, stands=stands)) is not None
         ]
         if fits:
-            found |= _decide(scene, known, fits, beside=bool(gaps))
+            found |= _decide(known, fits, beside=bool(gaps))
     return found
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Fit:
+    """What one group shows: its law in the reference (thinned, and whole), and its labels now."""
+
     group: Group
     atoms: Atoms
-    rows: Ints
-    now: Sample
-    curves: Mapping[str, Floats]
+    then: Atoms
+    now: Atoms
+    seen: Sample
+    curves: Mapping[str, Curve]
     weeks: tuple[Sample, ...]
 
 
@@ -98,29 +115,51 @@ def _fit(scene: Scene, known: History, group: Group, gaps: Sequence[Gap], *, sta
     outcome, decision = group
     weight = known.weight(outcome)
     mine = (known.decision == decision) & (weight > 0) & (known.lag >= 0)
-    then = mine & known.healthy & known.closed
     now = np.flatnonzero(mine[: known.rows] & (scene.rows.window == CURRENT))
-    # Only rows of the same weekdays wait for the same weekends.
-    days = np.unique(_weekday(known.made[now]))
-    if len(days) < 7 and int(then.sum()) >= FEWEST_THEN:
-        same = then & np.isin(_weekday(known.made), days)
-        then = same if int(same.sum()) >= FEWEST_THEN else then
-    if weight[now].sum() < FEWEST_NOW or int(then.sum()) < FEWEST_THEN:
+    then = _like(known, mine & known.healthy & known.closed, now)
+    if weight[now].sum() < FEWEST_NOW or len(then) < FEWEST_THEN:
         return None
     amount = weight if stands is None else weight * stands
-    atoms = Atoms.of(known.event[then], known.lag[then], amount[then], closed=known.open)
-    step, as_of = step_of(known), known.as_of
+    law = (known.event[then], known.lag[then], amount[then])
+    atoms = Atoms.of(*law, closed=known.open)
+    step = step_of(known)
     cut = [_mean_gap(gap, now, outcome=outcome) for gap in gaps]
-    seen = sample(known.made[now], known.lag[now], weight[now], step=step, as_of=as_of, gaps=cut)
-    families = [f for f in FAMILIES if f != WAIT or float(np.median(atoms.lag - atoms.event)) > 0]
-    curves = {family: likelihood(atoms, seen, family, closed=known.open) for family in families}
+    seen = sample(known.made[now], known.lag[now], weight[now], step=step, as_of=known.as_of, gaps=cut)
+    curves = {
+        family: likelihood(atoms, seen, family, closed=known.open, window=known.window)
+        for family in _families(known, atoms)
+    }
     width = float(known.made[now].max() - known.made[now].min())
-    weeks = _weeks(known, then, weight, width=width)
-    return _Fit(group=group, atoms=atoms, rows=now, now=seen, curves=curves, weeks=weeks)
+    return _Fit(
+        group=group,
+        atoms=atoms,
+        then=Atoms.of(*law, closed=known.open, most=WHOLE),
+        now=Atoms.of(known.event[now], known.lag[now], weight[now], closed=np.inf, most=WHOLE),
+        seen=seen,
+        curves=curves,
+        weeks=_weeks(known, then, weight, width=max(width, step)),
+    )
+
+
+def _like(known: History, healthy: Flags, now: Ints) -> Ints:
+    """Healthy rows of the same weekdays, where the current period has not all: only they wait for the same weekends."""
+    days = np.unique(_weekday(known.made[now]))
+    whole = np.flatnonzero(healthy)
+    if len(days) == 7:
+        return whole
+    same = whole[np.isin(_weekday(known.made[whole]), days)]
+    return same if len(same) >= FEWEST_THEN else whole
 
 
 def _weekday(made: Floats) -> Floats:
     return np.floor(made) % 7
+
+
+def _families(known: History, atoms: Atoms) -> list[str]:
+    """Without event times there is no wait since the event; without a window of fixed length none to fall out of."""
+    waits = bool(np.average(atoms.lag > atoms.event, weights=atoms.weight) > 0.5)
+    fits = {TIMES: True, LATER: True, WAIT: known.events and waits, EVENTS: known.events and np.isfinite(known.window)}
+    return [family for family in FAMILIES if fits[family]]
 
 
 def _mean_gap(gap: Gap, rows: Ints, *, outcome: int) -> tuple[float, float, float]:
@@ -128,38 +167,58 @@ def _mean_gap(gap: Gap, rows: Ints, *, outcome: int) -> tuple[float, float, floa
     return gap.start, gap.end, gap.lost * share * (gap.outcome in (None, outcome))
 
 
-def _weeks(known: History, then: Flags, weight: Floats, *, width: float) -> tuple[Sample, ...]:
+def _weeks(known: History, rows: Ints, weight: Floats, *, width: float) -> tuple[Sample, ...]:
     """Stretches of the reference as long as the current period: how much the law differs anyway."""
-    rows = np.flatnonzero(then)
-    end = float(known.made[rows].max()) + 1e-6
+    end, begin = float(known.made[rows].max()) + 1e-6, float(known.made[rows].min())
     made: list[Sample] = []
     for turn in range(1, MOST_WEEKS + 1):
-        start = end - turn * max(width, step_of(known))
-        part = rows[(known.made[rows] >= start) & (known.made[rows] < start + max(width, step_of(known)))]
-        if len(part) >= FEWEST_NOW and start >= known.made[rows].min() - 1.0:
-            made.append(sample(known.made[part], np.minimum(known.lag[part], known.open), weight[part],
-                               step=step_of(known), as_of=known.as_of))  # fmt: skip
+        start = end - turn * width
+        part = rows[(known.made[rows] >= start) & (known.made[rows] < start + width)]
+        if len(part) >= FEWEST_NOW and start >= begin - 1.0:
+            lag = np.minimum(known.lag[part], known.open)
+            made.append(sample(known.made[part], lag, weight[part], step=step_of(known), as_of=known.as_of))
     return tuple(made)
 
 
-def _decide(scene: Scene, known: History, fits: Sequence[_Fit], *, beside: bool) -> dict[Group, Stretch]:
+def _decide(known: History, fits: Sequence[_Fit], *, beside: bool) -> dict[Group, Stretch]:
     """One stretch for both decisions, unless their own fit far better; a stretch that ordinary weeks show is none."""
-    families = [family for family in FAMILIES if all(family in fit.curves for fit in fits)]
-    joint = {family: sum(fit.curves[family] for fit in fits) for family in families}
-    gains = {family: _gain(np.asarray(curve), family) for family, curve in joint.items()}
-    best = max(families, key=lambda family: gains[family])
-    own = {fit.group: max(families, key=lambda family, fit=fit: _gain(fit.curves[family], family)) for fit in fits}
-    apart = sum(_gain(fit.curves[own[fit.group]], own[fit.group]) for fit in fits) - gains[best]
     least = LEAST_RATIO_BESIDE if beside else LEAST_RATIO
-    if len(fits) > 1 and apart <= APART:
-        least = max(least, OTHER_WEEKS * _usual(known, fits, best))
-        return {fit.group: _stretch(scene, known, fit, best, np.asarray(joint[best]), least=least) for fit in fits}
+    best, gain = _best(known, fits, least=least)
+    own = {fit.group: _best(known, [fit], least=least) for fit in fits}
+    if len(fits) > 1 and sum(each for _, each in own.values()) - gain <= APART:
+        bar = max(least, OTHER_WEEKS * _usual(known, fits, best))
+        return {fit.group: _stretch(known, fit, best, _joint(fits, best), least=bar) for fit in fits}
     made: dict[Group, Stretch] = {}
     for fit in fits:
-        family = own[fit.group]
+        family, _ = own[fit.group]
         bar = max(least, OTHER_WEEKS * _usual(known, [fit], family))
-        made[fit.group] = _stretch(scene, known, fit, family, fit.curves[family], least=bar)
+        made[fit.group] = _stretch(known, fit, family, _joint([fit], family), least=bar)
     return made
+
+
+def _joint(fits: Sequence[_Fit], family: str) -> Floats:
+    return np.sum([fit.curves[family].total for fit in fits], axis=0)
+
+
+def _best(known: History, fits: Sequence[_Fit], *, least: float) -> tuple[str, float]:
+    """The change that fits best and its gain; where several would do, events and arrivals together tell."""
+    families = [family for family in FAMILIES if all(family in fit.curves for fit in fits)]
+    gains = {family: _gain(_joint(fits, family), family) for family in families}
+    first = max(families, key=lambda family: gains[family])
+    if gains[first] <= least or not known.events:
+        return first, gains[first]
+
+    def together(family: str) -> float:
+        at = int(_joint(fits, family).argmax())
+        size = float(sizes(family, closed=known.open)[at])
+        return sum(
+            with_events(fit.then, fit.now, family, size, step=step_of(known), window=known.window) * fit.seen.n
+            - float(fit.curves[family].chance[at])
+            for fit in fits
+        )
+
+    chosen = max((family for family in families if gains[family] > least), key=together)
+    return chosen, gains[chosen]
 
 
 def _gain(curve: Floats, family: str) -> float:
@@ -168,17 +227,19 @@ def _gain(curve: Floats, family: str) -> float:
 
 def _usual(known: History, fits: Sequence[_Fit], family: str) -> float:
     """The second largest gain among the stretches of the reference (the largest may be an incident of its own)."""
-    if _gain(np.asarray(sum(fit.curves[family] for fit in fits)), family) < LEAST_RATIO:
+    if _gain(_joint(fits, family), family) < LEAST_RATIO:
         return 0.0
     weeks = min(len(fit.weeks) for fit in fits)
-    gains = [
-        _gain(np.asarray(sum(likelihood(fit.atoms, fit.weeks[i], family, closed=known.open) for fit in fits)), family)
-        for i in range(weeks)
-    ]
-    return sorted(gains)[-2] if len(gains) > 1 else 0.0
+
+    def gain(week: int) -> float:
+        curves = [likelihood(f.atoms, f.weeks[week], family, closed=known.open, window=known.window) for f in fits]
+        return _gain(np.sum([curve.total for curve in curves], axis=0), family)
+
+    gains = sorted(gain(week) for week in range(weeks))
+    return gains[-2] if len(gains) > 1 else 0.0
 
 
-def _stretch(scene: Scene, known: History, fit: _Fit, family: str, curve: Floats, *, least: float) -> Stretch:
+def _stretch(known: History, fit: _Fit, family: str, curve: Floats, *, least: float) -> Stretch:
     size = sizes(family, closed=known.open)
     at = int(curve.argmax())
     inside = np.flatnonzero(curve >= curve[at] - 0.5)
@@ -188,7 +249,7 @@ def _stretch(scene: Scene, known: History, fit: _Fit, family: str, curve: Floats
     before, after = fit.atoms.median(family, size[unchanged(family)]), fit.atoms.median(family, float(size[at]))
     factor = after / before if before > 0 else 1.0
     moved = abs(np.log(factor if family == LATER else size[at])) > LEAST_STRETCH
-    gain = float(2 * (curve[at] - curve[unchanged(family)]))
+    gain = _gain(curve, family)
     return Stretch(
         atoms=fit.atoms,
         family=family,
@@ -197,30 +258,10 @@ def _stretch(scene: Scene, known: History, fit: _Fit, family: str, curve: Floats
         high=high,
         factor=factor,
         gain=gain,
-        n=fit.now.n,
-        window=_window(scene, known, fit, family, float(size[at])),
+        n=fit.seen.n,
+        window=known.window,
         fires=bool(moved and gain > least),
     )
-
-
-def _window(scene: Scene, known: History, fit: _Fit, family: str, size: float) -> float:
-    """Do the events themselves come later (then those beyond the window are lost)? Their median tells."""
-    window = LabelWindow.of(scene.joined.contract)
-    if family != TIMES or not known.events or window.session:
-        return np.inf
-    days, atoms = window.window.total_seconds() / 86_400, fit.atoms
-    age = float(np.average(known.as_of - fit.now.made, weights=fit.now.labels))
-    arrived = np.where(size * atoms.lag <= age, atoms.weight, 0.0)
-    later = _median(size * atoms.event, np.where(size * atoms.event <= days, arrived, 0.0))
-    same = _median(atoms.event, arrived)
-    now = _median(known.event[fit.rows], np.ones(len(fit.rows)))
-    return days if abs(now - later) < abs(now - same) else np.inf
-
-
-def _median(values: Floats, weight: Floats) -> float:
-    order = np.argsort(values, kind="stable")
-    reached = np.cumsum(weight[order])
-    return float(values[order][np.searchsorted(reached, reached[-1] / 2).clip(0, len(values) - 1)])
 
 
 def laws(base: Laws, found: Mapping[Group, Stretch], *, error: float = 0.0) -> Laws:

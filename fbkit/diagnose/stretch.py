@@ -11,14 +11,21 @@ from fbkit.diagnose.visibility import Law
 
 ATOMS: Final = 1_000
 """Labels of the reference that stand for its law."""
+WHOLE: Final = 20_000
+"""The same where events and arrivals are looked at together."""
 MOST_BINS: Final = 800
+EIGHTHS: Final = 8
+MARGINS: Final = 0.1
+"""Share of the product of the margins in the joint law of event and arrival."""
 STRAY: Final = 0.01
 """Share of labels that may arrive at any time: a few strays must not decide."""
-TIMES, WAIT, LATER = "times", "wait", "later"
-FAMILIES: Final = (TIMES, WAIT, LATER)
-"""The whole time from prediction to arrival times k; the time from event to arrival times k; every arrival later."""
+TIMES, EVENTS, WAIT, LATER = "times", "events", "wait", "later"
+FAMILIES: Final = (TIMES, EVENTS, WAIT, LATER)
+"""The time from prediction to arrival times k, with the events where they were or times k as well; the time from event
+to arrival times k; every arrival so many days later."""
 _GRID: Final = {
     TIMES: np.exp(np.arange(-40, 61) * 0.04),
+    EVENTS: np.exp(np.arange(-40, 61) * 0.04),
     WAIT: np.exp(np.arange(-20, 51) * 0.08),
     LATER: np.arange(81) / 80,
 }
@@ -33,21 +40,21 @@ class Atoms:
     weight: Floats
 
     @classmethod
-    def of(cls, event: Floats, lag: Floats, weight: Floats, *, closed: float) -> "Atoms":
+    def of(cls, event: Floats, lag: Floats, weight: Floats, *, closed: float, most: int = ATOMS) -> "Atoms":
         """Every m-th label in order of the lag; arrivals after the window's close count as arrived then."""
         lag = np.minimum(lag, closed)
         event = np.clip(event, 0.0, lag)
         order = np.argsort(lag, kind="stable")
         reached = np.cumsum(weight[order])
-        if len(lag) > ATOMS:
-            wanted = (np.arange(ATOMS) + 0.5) / ATOMS * reached[-1]
+        if len(lag) > most:
+            wanted = (np.arange(most) + 0.5) / most * reached[-1]
             order = order[np.searchsorted(reached, wanted).clip(0, len(order) - 1)]
-            return cls(event=event[order], lag=lag[order], weight=np.full(ATOMS, 1 / ATOMS))
+            return cls(event=event[order], lag=lag[order], weight=np.full(most, 1 / most))
         return cls(event=event[order], lag=lag[order], weight=weight[order] / reached[-1])
 
     def moved(self, family: str, size: Floats) -> Floats:
         """Lags under every size of a change: shape (sizes, atoms)."""
-        if family == TIMES:
+        if family in (TIMES, EVENTS):
             return size[:, None] * self.lag
         if family == WAIT:
             return self.event + size[:, None] * (self.lag - self.event)
@@ -59,10 +66,16 @@ class Atoms:
         order = np.argsort(lag, kind="stable")
         return float(lag[order][np.searchsorted(np.cumsum(self.weight[order]), 0.5).clip(0, len(lag) - 1)])
 
+    def kept(self, family: str, size: Floats, *, window: float) -> Floats:
+        """Weights under every size: an event that moves out of the window is never a label."""
+        if family != EVENTS:
+            return np.broadcast_to(self.weight, (len(size), len(self.weight)))
+        return np.where(size[:, None] * self.event <= window, self.weight, 0.0)
+
     def law(self, family: str, size: float, *, window: float) -> Law:
-        """The law after the change; if the events move too, those beyond ``window`` days are never labels."""
+        """The law after the change."""
         lag = self.moved(family, np.array([size]))[0]
-        kept = np.where(self.event * size <= window, self.weight, 0.0) if family == TIMES else self.weight
+        kept = self.kept(family, np.array([size]), window=window)[0]
         order = np.argsort(lag, kind="stable")
         share = np.cumsum(kept[order])
         return Law(lag=np.concatenate([[0.0], np.maximum(lag[order], 1e-9)]), share=np.concatenate([[0.0], share]))
@@ -128,14 +141,22 @@ def sample(
     )
 
 
-def likelihood(atoms: Atoms, seen: Sample, family: str, *, closed: float) -> Floats:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Curve:
+    """Log likelihood of every size; ``chance`` is the part of it that stands for being seen at all."""
+
+    total: Floats
+    chance: Floats
+
+
+def likelihood(atoms: Atoms, seen: Sample, family: str, *, closed: float, window: float) -> Curve:
     """Log likelihood of every size, given that the labels are seen (truncated at each row's age and at the gaps)."""
     oldest = float(seen.as_of - seen.made.min()) if len(seen.made) else 0.0
     bins = int(min(MOST_BINS, max(len(seen.arrived), np.ceil(oldest / seen.step) + 1)))
     size = sizes(family, closed=closed)
     place = np.floor(atoms.moved(family, size) / seen.step).astype(np.int64).clip(0, bins)
     code = place + np.arange(len(size))[:, None] * (bins + 1)
-    weight = np.broadcast_to(atoms.weight, place.shape)
+    weight = atoms.kept(family, size, window=window)
     mass = np.bincount(code.ravel(), weights=weight.ravel(), minlength=len(size) * (bins + 1)).astype(np.float64)
     density = _smooth(mass.reshape(len(size), bins + 1)[:, :bins])
     density = (1 - STRAY) * density + STRAY / bins
@@ -146,7 +167,32 @@ def likelihood(atoms: Atoms, seen: Sample, family: str, *, closed: float) -> Flo
     for start, end, lost in seen.gaps:
         last, first = min(end, seen.as_of), min(start, seen.as_of)
         chance -= lost * (_within(share, last - seen.made, seen.step) - _within(share, first - seen.made, seen.step))
-    return np.log(density) @ arrived - np.log(np.maximum(chance, 1e-12)) @ seen.labels
+    unseen = np.log(np.maximum(chance, 1e-12)) @ seen.labels
+    return Curve(total=np.log(density) @ arrived - unseen, chance=unseen)
+
+
+def with_events(then: Atoms, now: Atoms, family: str, size: float, *, step: float, window: float) -> float:
+    """Mean log density of the events and arrivals of ``now`` together, if ``then`` is changed so.
+
+    The mean over labels of the log share of their cell: an eighth of the events by a step of lag. Cells mix with the
+    product of their margins, because a thin reference leaves many of them empty.
+    """
+    edges = np.quantile(now.event, np.arange(1, EIGHTHS) / EIGHTHS)
+    one = np.array([size])
+    event = size * then.event if family == EVENTS else then.event
+    lag, weight = then.moved(family, one)[0], then.kept(family, one, window=window)[0]
+    bins = int(min(MOST_BINS, np.floor(now.lag.max() / step) + 1))
+
+    def cells(events: Floats, lags: Floats, amount: Floats) -> Floats:
+        place = np.searchsorted(edges, events) * bins + np.floor(lags / step).astype(np.int64).clip(0, bins - 1)
+        inside = lags < bins * step
+        counted = np.bincount(place[inside], weights=amount[inside], minlength=EIGHTHS * bins)
+        return counted.reshape(EIGHTHS, bins).astype(np.float64)
+
+    mass = _smooth(cells(event, lag, weight))
+    apart = mass.sum(1, keepdims=True) * mass.sum(0, keepdims=True) / max(float(mass.sum()), 1e-12)
+    density = (1 - MARGINS - STRAY) * mass + MARGINS * apart + STRAY / mass.size
+    return float((np.log(density) * cells(now.event, now.lag, now.weight)).sum())
 
 
 def _smooth(mass: Floats) -> Floats:

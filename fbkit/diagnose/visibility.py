@@ -12,7 +12,7 @@ from fbkit.diagnose.labels import Labels
 from fbkit.diagnose.rows import CURRENT, REFERENCE, Flags
 from fbkit.diagnose.scene import Scene
 from fbkit.diagnose.settings import NEEDS_DECISION, is_mean_of_values
-from fbkit.schema.label import longest_delay
+from fbkit.schema.label import LabelWindow, longest_delay
 
 MICROSECONDS_PER_DAY: Final = 86_400_000_000.0
 BULK: Final = 0.01
@@ -50,6 +50,8 @@ class History:
         Evaluation time.
     rows
         Number of rows of both windows.
+    window
+        Days after the prediction within which an event counts; infinite for sessions.
     events
         The times of events are known.
     older
@@ -66,6 +68,7 @@ class History:
     open: float
     as_of: float
     rows: int
+    window: float
     events: bool
     older: pl.DataFrame
 
@@ -77,7 +80,7 @@ class History:
 
 def history(scene: Scene, labels: Labels) -> History:
     """What the arrival model reads of the joined table."""
-    frame, current = scene.rows.frame, scene.current
+    frame, current, window = scene.rows.frame, scene.current, LabelWindow.of(scene.joined.contract)
     made = pl.col("ts_pred")
     inside = (made >= scene.reference.start) & (made < scene.reference.end)
     older = scene.joined.frame.lazy().filter((made < current.start) & ~inside)
@@ -104,6 +107,7 @@ def history(scene: Scene, labels: Labels) -> History:
         open=longest_delay(scene.joined).total_seconds() / 86_400,
         as_of=_days(scene.joined.as_of.timestamp()),
         rows=n,
+        window=np.inf if window.session else window.window.total_seconds() / 86_400,
         events=bool(np.isfinite(event).any()),
         older=rest,
     )
