@@ -1,7 +1,7 @@
 """Labels that follow another definition: logged by its version, or told by old cohorts whose late labels changed."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
@@ -11,7 +11,7 @@ import polars as pl
 from fbkit.diagnose import words
 from fbkit.diagnose.bootstrap import Floats, Ints
 from fbkit.diagnose.labels import Labels, Repair
-from fbkit.diagnose.old_cohorts import DAY, Cohorts, Excess, cohorts, excesses
+from fbkit.diagnose.old_cohorts import Both, Excess, cohorts, excesses, found_day
 from fbkit.diagnose.rows import CURRENT, REFERENCE, Flags
 from fbkit.diagnose.scene import Scene
 from fbkit.diagnose.settings import OwnName, is_mean_of_values
@@ -143,10 +143,10 @@ def _unlogged(scene: Scene, labels: Labels) -> _Found | None:
     """The start of the current window as the day of change, or a day that explains the late labels far better."""
     start = _micro(scene.current.start)
     table = cohorts(scene, since=start, is_new=_after(start))
-    if not len(table) or table.new.all():
+    if all(part.new.all() for part in table):
         return None
     found = _since(scene, labels, table, since=start, gate=FIRES_Z)
-    other = _searched(table, start=start)
+    other = found_day(table, start=start, earlier=EARLIER_DAYS, gain=SEARCHED_Z**2, more=LATER_GAIN)
     if other is None:
         return found
     again = cohorts(scene, since=other, is_new=_after(other))
@@ -154,7 +154,7 @@ def _unlogged(scene: Scene, labels: Labels) -> _Found | None:
     return moved if moved.repaired else found
 
 
-def _since(scene: Scene, labels: Labels, table: Cohorts, *, since: int, gate: float) -> _Found:
+def _since(scene: Scene, labels: Labels, table: Both, *, since: int, gate: float) -> _Found:
     arrived = scene.rows.frame["ts_arrival"].dt.epoch("us").fill_null(0).to_numpy()
     # Labels that an earlier repair joined again have no time of arrival here; after the change came all current ones.
     again = labels.seen & ~scene.rows.labelled & scene.rows.of(CURRENT) & (since <= _micro(scene.current.start))
@@ -166,54 +166,41 @@ def _after(since: int) -> Callable[[pl.DataFrame, Ints], Flags]:
     return lambda _frame, arrived: arrived >= since
 
 
-def _measured(table: Cohorts, scene: Scene, *, since: int) -> tuple[Excess, Excess]:
-    if not len(table):
-        nothing = Excess(decision=0, n=0, observed=0, expected=0, variance=0, before=0, whole=None, steady=0)
-        return nothing, replace(nothing, decision=1)
+def _measured(table: Both, scene: Scene, *, since: int) -> tuple[Excess, Excess]:
     return excesses(table, as_of=_micro(scene.joined.as_of), since=since)
 
 
-def _searched(table: Cohorts, *, start: int) -> int | None:
-    """Another day of arrival from which old cohorts differ far more than from the start of the current window on."""
-    day = table.arrived // DAY
-    first, size = start // DAY - EARLIER_DAYS, table.bins
-    held = day >= first
-    span = int(day.max()) - first + 1
-    if span < 2:
-        return None
-    best = (LATER_GAIN, -1)
-    for decision in (0, 1):
-        mine = table.decision == decision
-        old = mine & ~held
-        n = np.bincount(table.bin_of[old], minlength=size)
-        n1 = np.bincount(table.bin_of[old], weights=table.label[old], minlength=size)
-        rate = ((n1 + 0.5) / (n + 1))[table.bin_of]
-        late = mine & held
-        gap = np.bincount(day[late] - first, weights=(table.label - rate)[late], minlength=span)
-        noise = np.bincount(day[late] - first, weights=(rate * (1 - rate))[late], minlength=span)
-        after, size_after = np.cumsum(gap[::-1])[::-1], np.cumsum(noise[::-1])[::-1]
-        gain = after**2 / np.maximum(size_after, 1.0)
-        at = int(np.argmax(gain))
-        more = float(gain[at] - gain[EARLIER_DAYS]) if span > EARLIER_DAYS else float(gain[at])
-        best = max(best, (more, at))
-    return None if best[1] < 0 or best[1] == EARLIER_DAYS else int((first + best[1]) * DAY)
+def _rates(parts: Sequence[Excess], found: _Found) -> dict[int, tuple[float, float]]:
+    """Size of the change and its standard error by decision.
+
+    The other decision, too thin to tell by itself, follows as far as its own labels favour the same size over none.
+    """
+    sizes = {part.decision: (part.rate, part.error * abs(part.rate / part.gap)) for part in parts}
+    if len(parts) != 1:
+        return sizes
+    (size, error), other = sizes[parts[0].decision], found.excess[1 - parts[0].decision]
+    if other.n < FEWEST or other.negatives <= 0 or size <= 0:
+        return sizes
+    own, noise = other.gap / other.negatives, other.variance**0.5 / other.negatives
+    alike, none = np.exp(-0.5 * ((own - size) / noise) ** 2), np.exp(-0.5 * (own / noise) ** 2)
+    share = float(alike / (alike + none)) if alike + none > 0 else 0.0
+    return {**sizes, other.decision: (share * size, share * error)}
 
 
 def _repaired(scene: Scene, labels: Labels, found: _Found, parts: Sequence[Excess], *, errors: float = 0.0) -> Labels:
     """Labels by the old definition; ``errors`` moves the size of the change by so many standard errors."""
     rows, y = scene.rows, labels.y.copy()
     changed = np.zeros(len(rows), dtype=bool)
-    for part in parts:
-        gap = part.gap + errors * part.variance**0.5
+    for decision, (size, error) in _rates(parts, found).items():
+        up, ratio = size > 0, max(abs(size) + errors * error, 0.0)
         for window in (REFERENCE, CURRENT):
-            mine = found.new & labels.seen & rows.of(window) & (rows.decision == part.decision)
-            into = mine & (y > 0.5) if gap > 0 else mine & (y <= 0.5)
+            mine = found.new & labels.seen & rows.of(window) & (rows.decision == decision)
+            into = mine & (y > 0.5) if up else mine & (y <= 0.5)
             source = mine & ~into
             if not into.any() or not source.any():
                 continue
-            ratio = abs(gap) / max(part.negatives if gap > 0 else part.observed, 1.0)
             wrong = _spread_over(ratio, scene.bin_of, into=into, source=source, bins=scene.bins)[into]
-            y[into] = np.where(gap > 0, y[into] * (1 - wrong), y[into] + (1 - y[into]) * wrong)
+            y[into] = y[into] * (1 - wrong) if up else y[into] + (1 - y[into]) * wrong
             changed |= into
     return labels.with_labels(changed, y[changed])
 

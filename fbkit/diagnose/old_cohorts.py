@@ -5,7 +5,7 @@ what changes with the day of arrival (a definition, a feed) reaches their late l
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
@@ -29,27 +29,30 @@ _WEEK: Final = 7
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cohorts:
-    """Labelled rows predicted before the current window, one entry each; times in microseconds.
+    """Labelled rows of one decision predicted before the current window, one entry each; times in microseconds.
 
-    ``new`` marks labels that the old ones are to foretell; ``straddling`` rows whose window holds the day of change.
+    ``cell`` is the score bin and the bin of latency, ``cells`` their numbers. ``new`` marks labels that the old ones
+    are to foretell; ``straddling`` rows whose window holds the day of change.
     """
 
     made: Ints
     arrived: Ints
     label: Floats
-    decision: Ints
-    bin_of: Ints
-    bins: int
+    cell: Ints
+    cells: tuple[int, int]
     new: Flags
     straddling: Flags
 
     def __len__(self) -> int:
         return len(self.made)
 
-    def where(self, mask: Flags) -> "Cohorts":
-        """Only these entries."""
-        parts = ("made", "arrived", "label", "decision", "bin_of", "new", "straddling")
-        return replace(self, **{name: getattr(self, name)[mask] for name in parts})
+    @property
+    def bin_of(self) -> Ints:
+        return self.cell // self.cells[1]
+
+
+Both = tuple[Cohorts, Cohorts]
+"""Rows that were not flagged, and rows that were."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,14 +88,28 @@ class Excess:
 
     @property
     def z(self) -> float:
-        return self.gap / self.variance**0.5 if self.variance > 0 else 0.0
+        """On the scale of square roots, on which small counts are not skewed."""
+        if self.variance <= 0:
+            return 0.0
+        roots = (self.observed + 0.375) ** 0.5 - (self.expected + 0.375) ** 0.5
+        return 2 * roots * (self.expected / self.variance) ** 0.5
+
+    @property
+    def error(self) -> float:
+        """Standard error of the excess as an estimate: what is there beyond expectation varies as well."""
+        return (self.variance + abs(self.gap)) ** 0.5
+
+    @property
+    def rate(self) -> float:
+        """Wrong labels by each right one of the other kind: positives too many by negative, or the reverse."""
+        return self.gap / max(self.negatives if self.gap > 0 else self.observed, 1.0)
 
     @property
     def negatives(self) -> float:
         return self.n - self.observed
 
 
-def cohorts(scene: Scene, *, since: int, is_new: Callable[[pl.DataFrame, Ints], Flags]) -> Cohorts:
+def cohorts(scene: Scene, *, since: int, is_new: Callable[[pl.DataFrame, Ints], Flags]) -> Both:
     """Labelled rows before the current window, from one label window before the reference on.
 
     Parameters
@@ -128,38 +145,74 @@ def cohorts(scene: Scene, *, since: int, is_new: Callable[[pl.DataFrame, Ints], 
     )
     made, arrived = frame["made"].to_numpy(), frame["arrived"].to_numpy()
     width = int(delay.total_seconds() * 1e6)
-    return Cohorts(
-        made=made,
-        arrived=arrived,
-        label=frame["label"].cast(pl.Float64).to_numpy(),
-        decision=frame["flagged"].to_numpy(),
-        bin_of=np.searchsorted(scene.edges, frame["score"].to_numpy(), side="right").astype(np.int64),
-        bins=scene.bins,
-        new=is_new(frame, arrived),
-        straddling=(made >= since - width) & (made < since),
-    )
+    edges = np.quantile(arrived - made, LATENCY_SHARES) if len(made) else np.zeros(len(LATENCY_SHARES))
+    cells = (scene.bins, len(LATENCY_SHARES) + 1)
+    bin_of = np.searchsorted(scene.edges, frame["score"].to_numpy(), side="right")
+    cell = bin_of * cells[1] + np.searchsorted(edges, arrived - made, side="right")
+    label, new = frame["label"].cast(pl.Float64).to_numpy(), is_new(frame, arrived)
+    decision = frame["flagged"].to_numpy()
+
+    def of(which: int) -> Cohorts:
+        at = np.flatnonzero(decision == which)
+        return Cohorts(
+            made=made[at],
+            arrived=arrived[at],
+            label=label[at],
+            cell=cell[at],
+            cells=cells,
+            new=new[at],
+            straddling=(made[at] >= since - width) & (made[at] < since),
+        )
+
+    return of(0), of(1)
 
 
-def excesses(rows: Cohorts, *, as_of: int, since: int) -> tuple[Excess, Excess]:
+def excesses(both: Both, *, as_of: int, since: int) -> tuple[Excess, Excess]:
     """The excess of each decision; see :class:`Excess`."""
-    edges = np.quantile(rows.arrived - rows.made, LATENCY_SHARES)
-    late = np.searchsorted(edges, rows.arrived - rows.made, side="right")
-    first, second = (_excess(rows, late, decision=d, as_of=as_of, since=since) for d in (0, 1))
+    first, second = (_excess(part, decision=d, as_of=as_of, since=since) for d, part in enumerate(both))
     return first, second
 
 
-def _excess(rows: Cohorts, late: Ints, *, decision: int, as_of: int, since: int) -> Excess:
-    mine = rows.decision == decision
-    part, when = rows.where(mine), late[mine]
+def found_day(both: Both, *, start: int, earlier: int, gain: float, more: float) -> int | None:
+    """The day of arrival (in microseconds) from which on these labels differ most; None if ``start`` does as well.
+
+    Parameters
+    ----------
+    start
+        The day that is taken unless another one explains more.
+    earlier
+        How many days before it are searched; labels from before those days are what the others are held against.
+    gain, more
+        Chi-square that the day must reach, and by how much more than ``start``.
+    """
+    first = start // DAY - earlier
+    found: tuple[float, int] = (0.0, earlier)
+    for part in both:
+        day = part.arrived // DAY
+        held = day >= first
+        if not held.any() or held.all() or day.max() - first < earlier:
+            continue
+        rate = _rates(part, of=~held)[0][part.cell]
+        gap = np.bincount(day[held] - first, weights=(part.label - rate)[held])
+        size = np.bincount(day[held] - first, weights=(rate * (1 - rate))[held])
+        after, noise = np.cumsum(gap[::-1])[::-1], np.cumsum(size[::-1])[::-1]
+        chi = after**2 / np.maximum(noise, 1.0) * (after > 0)
+        best = int(np.argmax(chi))
+        if chi[best] >= gain and chi[best] - chi[earlier] > more:
+            found = max(found, (float(chi[best]), best))
+    return None if found[1] == earlier else (first + found[1]) * DAY
+
+
+def _excess(part: Cohorts, *, decision: int, as_of: int, since: int) -> Excess:
     old = ~part.new
-    rate, known = _rates(part, when, of=old)
-    cell = part.bin_of * (len(LATENCY_SHARES) + 1) + when
-    spread = _spread(part, rate[cell], of=old)
+    rate, known = _rates(part, of=old)
+    rates = rate[part.cell]
+    spread = _spread(part, rates, of=old)
     tested = part.new & (part.made < since)
-    observed, expected, variance = _totals(part.label[tested], cell[tested], rate, known)
+    observed, expected, variance = _totals(part.label[tested], part.cell[tested], rate, known)
     variance *= spread
     earlier = old & part.straddling
-    before = _totals(part.label[earlier], cell[earlier], rate, known)
+    before = _totals(part.label[earlier], part.cell[earlier], rate, known)
     return Excess(
         decision=decision,
         n=int(tested.sum()),
@@ -168,14 +221,13 @@ def _excess(rows: Cohorts, late: Ints, *, decision: int, as_of: int, since: int)
         variance=variance,
         before=_beyond((observed, expected, variance), before, spread=spread),
         whole=_whole(part, as_of=as_of, since=since, spread=spread),
-        steady=_steady(part, rate[cell], tested=tested, variance=variance),
+        steady=_steady(part, rates, tested=tested, variance=variance),
     )
 
 
-def _rates(part: Cohorts, when: Ints, *, of: Flags) -> tuple[Floats, Floats]:
+def _rates(part: Cohorts, *, of: Flags) -> tuple[Floats, Floats]:
     """P(positive) by score bin and latency, leaning on their product where labels are few, and what it rests on."""
-    shape = (part.bins, len(LATENCY_SHARES) + 1)
-    cell = (part.bin_of * shape[1] + when)[of]
+    shape, cell = part.cells, part.cell[of]
     n = np.bincount(cell, minlength=shape[0] * shape[1]).reshape(shape).astype(np.float64)
     n1 = np.bincount(cell, weights=part.label[of], minlength=shape[0] * shape[1]).reshape(shape)
     base = (n1.sum() + 0.5) / (n.sum() + 1)
@@ -233,11 +285,11 @@ def _whole(part: Cohorts, *, as_of: int, since: int, spread: float) -> float | N
     told = age & part.straddling
     if closed.sum() < PRIOR or not told.any():
         return None
-    n = np.bincount(part.bin_of[closed], minlength=part.bins)
-    n1 = np.bincount(part.bin_of[closed], weights=part.label[closed], minlength=part.bins)
+    bin_of, bins = part.bin_of, part.cells[0]
+    n = np.bincount(bin_of[closed], minlength=bins).astype(np.float64)
+    n1 = np.bincount(bin_of[closed], weights=part.label[closed], minlength=bins)
     base = (n1.sum() + 0.5) / (n.sum() + 1)
-    rate = (n1 + base) / (n + 1)
-    observed, expected, variance = _totals(part.label[told], part.bin_of[told], rate, (n + 1).astype(np.float64))
+    observed, expected, variance = _totals(part.label[told], bin_of[told], (n1 + base) / (n + 1), n + 1)
     return (observed - expected) / max(variance * spread, 1e-12) ** 0.5
 
 
