@@ -10,7 +10,7 @@ from fbkit.samples.contract_text import contract_text
 from fbkit.samples.simulate import Simulation
 from fbkit.samples.stages import constants
 
-PARTS: Final = ("actions", "arrival", "changes", "entities", "features", "ids")
+PARTS: Final = ("actions", "arrival", "changes", "entities", "features", "ids", "propensity", "versions")
 
 
 def without(simulation: Simulation, *parts: str) -> Simulation:
@@ -20,8 +20,10 @@ def without(simulation: Simulation, *parts: str) -> Simulation:
     ----------
     parts
         `actions` and `changes`: those logs. `features`: the feature columns. `arrival`: when labels became known.
-        `entities`: the accounts, in both logs. `ids`: the prediction ids of the outcomes, which are then joined by
-        account and time where only one prediction can be meant; the truth knows nothing of what this costs.
+        `entities`: the accounts, in both logs. `versions`: which definition a label follows. `propensity`: how probable
+        an action was, and whether it was an exploration. `ids`: the prediction ids of the outcomes, which are then
+        joined by account and time where only one prediction can be meant (seldom, unless
+        `accounts_per_daily_prediction` is large); the truth knows nothing of what this costs.
 
     Raises
     ------
@@ -48,14 +50,23 @@ def without(simulation: Simulation, *parts: str) -> Simulation:
             allowed="one of both",
             next_step="keep ids or entities",
         )
-    away = {"entities": ("entity_id",), "features": FEATURES, "ids": ("prediction_id",), "arrival": ("ts_arrival",)}
+    away = {
+        "entities": ("entity_id",),
+        "features": FEATURES,
+        "ids": ("prediction_id",),
+        "arrival": ("ts_arrival",),
+        "versions": ("label_version",),
+    }
     of_both = [column for part in ("entities", "features") if part in parts for column in away[part]]
-    of_outcomes = [column for part in ("ids", "arrival") if part in parts for column in away[part]]
+    of_outcomes = [column for part in ("ids", "arrival", "versions") if part in parts for column in away[part]]
+    actions = None if "actions" in lacking else simulation.actions
+    if "propensity" in parts and actions is not None:
+        actions = actions.drop("propensity", "explored", strict=False)
     return replace(
         simulation,
         predictions=simulation.predictions.drop(of_both, strict=False),
         outcomes=simulation.outcomes.drop(of_both + of_outcomes, strict=False),
-        actions=None if "actions" in lacking else simulation.actions,
+        actions=actions,
         changes=None if "changes" in lacking else simulation.changes,
         contract_toml=contract_text(
             simulation.config,

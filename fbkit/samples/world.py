@@ -205,7 +205,10 @@ class World:
         return self.emit * self.allowed * self.joinable * (self.arrival <= self.as_of_second) * ~self.lost
 
     def believed(self) -> tuple[Floats, Floats]:
-        """Probability that a row counts as positive, and that it counts as negative, by what is known at the end."""
+        """Probability that a row counts as positive, and that it counts as negative, by what is known at the end.
+
+        Where silence means negative, it does so when the window closes, as if the feed had always been up.
+        """
         seen = self.visible_if() * np.stack([1 - self.p, self.p])
         said = self.said
         for batch in sorted(self.batches, key=lambda batch: batch.second):

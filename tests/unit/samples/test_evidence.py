@@ -43,6 +43,8 @@ def test_a_loop_without_one_kind_of_evidence_opens_and_does_not_have_it(
         "features": joined.contract.features.columns == () and "ip_risk" not in joined.frame.columns,
         "entities": "entity_id" not in {*bare.predictions.columns, *bare.outcomes.columns},
         "arrival": "ts_arrival" not in bare.outcomes.columns,
+        "versions": joined.frame["label_version"].is_null().all(),
+        "propensity": joined.frame["propensity"].is_null().all() and joined.frame["blocked"].any(),
         "ids": set(joined.frame["rule"].drop_nulls()) == {"by_fallback"},
     }
     assert gone[part]
