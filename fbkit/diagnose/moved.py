@@ -1,10 +1,13 @@
 """What moved with the scores: served features by standardised shift, and the day on which the metric changed."""
 
+from collections.abc import Mapping
 from datetime import datetime
 
 import numpy as np
 import polars as pl
 
+from fbkit.diagnose.corruption import Finding
+from fbkit.diagnose.features import Move
 from fbkit.diagnose.rows import CURRENT, REFERENCE, Rows
 from fbkit.schema.contract import Contract
 
@@ -15,15 +18,27 @@ SCHEMA = {
     "shift": pl.Float64,
     "null_rate_reference": pl.Float64,
     "null_rate_current": pl.Float64,
+    "slope": pl.Float64,
+    "intercept": pl.Float64,
+    "kind": pl.String,
 }
 
 
-def features_moved(rows: Rows, contract: Contract) -> pl.DataFrame:
-    """Numeric features of the contract, the most moved first.
+def features_moved(
+    rows: Rows,
+    contract: Contract,
+    *,
+    moves: Mapping[str, Move] | None = None,
+    findings: Mapping[str, Finding] | None = None,
+) -> pl.DataFrame:
+    """Numeric features of the contract (and text ones whose null rate jumped), the most moved first.
 
     Columns column, mean_reference, mean_current, shift (difference of the means in standard deviations of
-    the reference; null if it has none), null_rate_reference, null_rate_current. NaN counts as null.
+    the reference; null if it has none), null_rate_reference, null_rate_current (NaN counts as null), slope and
+    intercept of the current quantiles over the reference's, and ``kind``: nulls, default, impossible values, rescale,
+    shift, other, covariate; null for a feature that did not move beyond what windows of the reference do.
     """
+    told = findings or {}
     names = [n for n in contract.features.columns if n in rows.frame.columns and rows.frame[n].dtype.is_numeric()]
     found: list[dict[str, object]] = []
     for name in names:
@@ -40,10 +55,25 @@ def features_moved(rows: Rows, contract: Contract) -> pl.DataFrame:
                 "shift": ((means[1] or 0.0) - (means[0] or 0.0)) / (spread or 1.0) if known else None,
                 "null_rate_reference": parts[0].null_count() / len(parts[0]),
                 "null_rate_current": parts[1].null_count() / len(parts[1]),
+                **_kind(told.get(name)),
             }
         )
-    frame = pl.DataFrame(found, schema=SCHEMA)
+    for name, move in (moves or {}).items():
+        if name in told and name not in names:
+            rates = {"null_rate_reference": move.null[0], "null_rate_current": move.null[1]}
+            found.append({"column": name, **rates, **_kind(told[name])})
+    lines = [{column: line.get(column) for column in SCHEMA} for line in found]
+    frame = pl.DataFrame(lines, schema=SCHEMA)
     return frame.sort(pl.col("shift").abs(), "column", descending=[True, False], nulls_last=True)
+
+
+def _kind(finding: Finding | None) -> dict[str, object]:
+    line = None if finding is None else finding.line
+    return {
+        "slope": None if line is None else line.slope,
+        "intercept": None if line is None else line.intercept,
+        "kind": None if finding is None else finding.kind,
+    }
 
 
 def _number(value: object) -> float | None:

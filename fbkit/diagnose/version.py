@@ -9,8 +9,8 @@ from fbkit.diagnose.bootstrap import Floats, Ints, Resampler
 from fbkit.diagnose.cells import Cells, count
 from fbkit.diagnose.correction import corrected
 from fbkit.diagnose.labels import Labels
-from fbkit.diagnose.ladder import beyond_gates
 from fbkit.diagnose.metric import evaluate
+from fbkit.diagnose.player import beyond_gates
 from fbkit.diagnose.rows import CURRENT, REFERENCE, Flags, Rows
 from fbkit.diagnose.settings import Settings, replay_floor
 
