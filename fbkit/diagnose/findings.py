@@ -113,7 +113,8 @@ class Findings:
     @property
     def cause_of_loss(self) -> str:
         """The name of what lost the labels."""
-        if self.blocked is not None and self.blocked.explains and not self.ladder.step("action_censoring"):
+        weighed = self.ladder.step("action_censoring")
+        if self.blocked is not None and self.blocked.explains and (weighed is None or weighed.repair.reason):
             return "action_censoring"
         if self.age_unknown and not self.immature[0]:
             return "immature_window"
