@@ -159,6 +159,15 @@ class Cells:
         names = ("remainder", "interval_level", "remainder_lower", "remainder_upper", "remainder_standard_errors")
         return self.key(*names, "noise_gate", "day_dispersion", "interval_widened_by")
 
+    def cbpe(self) -> list[Cell]:
+        """What the scores alone expect of the current window, and the gap to the repaired metric."""
+        levels = [
+            cell for name in ("expected", "corrected") for cell in self.at("cbpe", name, "level", window="current")
+        ]
+        gap = self.at("cbpe", "gap", "change", window="current") + self.key("interval_level")
+        ends = [cell for name in ("lower", "upper") for cell in self.at("cbpe", name, "change", window="current")]
+        return levels + gap + ends
+
     def loss(self) -> list[Cell]:
         """How labels were lost: what the evidence of the label rungs says, in its order."""
         found = self.availability() + self.key("repair_label_loss", "open_share_current", "repair_immature_window")
@@ -231,5 +240,5 @@ class Cells:
         return [
             *self.observed(), *self.true(), *self.steps(self.causes), *self.availability(), *self.tipping(),
             *self.vanish(), *self.key("minimum_detectable_change"), *self.worst(), *self.corrected(), *self.remainder(),
-            *self.replayed(), *self.loss(), *self.counts(), *self.model(), *self.audit(), *self.impact(), *self.sizes(),
+            *self.replayed(), *self.cbpe(), *self.loss(), *self.counts(), *self.model(), *self.audit(), *self.impact(), *self.sizes(),
         ]  # fmt: skip

@@ -167,7 +167,7 @@ def _of_check(cells: Cells, key: str) -> list[Cell]:
         return cells.availability() + cells.tipping()
     if key == "like_for_like":
         return cells.corrected() + cells.true() + cells.worst(["current"])
-    return cells.replayed() + cells.remainder() if key == "is_it_the_model" else []
+    return cells.replayed() + cells.remainder() + cells.cbpe() if key == "is_it_the_model" else []
 
 
 def _of_evidence(cells: Cells, cause: str) -> list[Cell]:
