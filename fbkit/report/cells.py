@@ -240,5 +240,6 @@ class Cells:
         return [
             *self.observed(), *self.true(), *self.steps(self.causes), *self.availability(), *self.tipping(),
             *self.vanish(), *self.key("minimum_detectable_change"), *self.worst(), *self.corrected(), *self.remainder(),
-            *self.replayed(), *self.cbpe(), *self.loss(), *self.counts(), *self.model(), *self.audit(), *self.impact(), *self.sizes(),
+            *self.replayed(), *self.cbpe(), *self.loss(), *self.counts(), *self.model(), *self.audit(), *self.impact(),
+            *self.sizes(),
         ]  # fmt: skip
