@@ -18,6 +18,10 @@ MOVED_SHARE: Final = 0.002
 """Smaller shares of the rows hide too few outcomes to matter for a metric of the whole."""
 FEWEST_EFFECTIVE: Final = 30.0
 """Effective explored labels below which weights are noise."""
+FEWEST_BESIDE: Final = 3
+"""Labelled rows beside blocked ones for a cell to count as covered."""
+COVERED: Final = 0.8
+"""Share of the blocked rows that must be covered for the metric to be more than bounds where no weights are."""
 MISFIT: Final = 3.0
 """Sum of 1 / propensity over the rows that it should stand for: further off, these are not propensities of blocking."""
 _DECISIONS: Final = ("not flagged", "flagged")
@@ -45,6 +49,9 @@ class Censoring:
         The blocked share of the current rows beyond what the reference's policy would block at their scores.
     effective
         Effective number of explored labels by window: (sum of w)^2 / sum of w^2.
+    covered
+        Share of the blocked current rows with labelled rows of the same decision and score bin beside them; for those
+        the correction within cells can stand in if what is blocked there was as good as random.
     reason
         Why the blocked rows cannot be stood for, else None.
     frame
@@ -58,6 +65,7 @@ class Censoring:
     z: float | None
     moved: float
     effective: tuple[float, float]
+    covered: float
     reason: str | None
     frame: pl.DataFrame
 
@@ -70,6 +78,11 @@ class Censoring:
     def identified(self) -> bool:
         """Explored rows stand for the blocked ones in every window that blocks; else only bounds hold."""
         return self.reason is None
+
+    @property
+    def bounds_only(self) -> bool:
+        """Rows that matter are blocked and neither stood for nor covered: no point value is identified."""
+        return self.matters and not self.identified and self.covered < COVERED
 
     @property
     def matters(self) -> bool:
@@ -105,6 +118,7 @@ def censoring(scene: Scene, labels: Labels) -> Censoring | None:
         z=z,
         moved=moved,
         effective=(effective[0], effective[1]),
+        covered=_covered(rows, labels, blocked, cell=cell, size=size),
         reason=None,
         frame=_frame(rows, blocked=blocked, explored=explored, spoken=spoken, weight=weight),
     )
@@ -202,6 +216,12 @@ def _effective(weight: Floats) -> float:
     return float(weight.sum() ** 2 / (weight**2).sum()) if len(weight) else 0.0
 
 
+def _covered(rows: Rows, labels: Labels, blocked: Flags, *, cell: Ints, size: int) -> float:
+    beside = np.bincount(cell[labels.seen & ~blocked], minlength=size) >= FEWEST_BESIDE
+    hidden = blocked & rows.of(CURRENT)
+    return float(beside[cell[hidden]].mean()) if hidden.any() else 1.0
+
+
 def _reason(rows: Rows, found: Censoring, *, raw: Floats, propensity: Floats) -> str | None:
     """The first window that blocks rows which nobody stands for says why."""
     for window in (CURRENT, REFERENCE):
@@ -273,6 +293,7 @@ def _numbers(found: Censoring) -> dict[str, tuple[str, float | None]]:
         "censored_share_current": ("share", found.share[CURRENT]),
         "censored_share_moved": ("share", found.moved),
         "censored_z": ("ratio", found.z),
+        "censored_covered": ("share", found.covered),
         "explored_reference": ("count", _count(found, "reference")),
         "explored_current": ("count", _count(found, "current")),
         "explored_effective_reference": ("count", found.effective[REFERENCE]),

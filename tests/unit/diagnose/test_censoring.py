@@ -163,6 +163,18 @@ def test_what_nobody_stands_for_is_not_repaired(by_hand: Any, weeks: Any, policy
     assert repair.labels is scene.labels
 
 
+def test_without_weights_only_rows_beside_labelled_ones_are_covered(by_hand: Any, weeks: Any) -> None:
+    no_one = in_scene(by_hand, weeks, blocking(e=0.0), draws=0)
+    some = in_scene(by_hand, weeks, blocking(e=0.2, logged=False), draws=0)
+    alone, beside = (censoring(scene, scene.labels) for scene in (no_one, some))
+    assert alone is not None
+    assert beside is not None
+    assert alone.covered < 0.5
+    assert alone.bounds_only
+    assert beside.covered == 1.0
+    assert not beside.bounds_only
+
+
 def test_the_same_policy_in_both_windows_is_weighted_and_does_not_fire(by_hand: Any, weeks: Any) -> None:
     scene = in_scene(by_hand, weeks, blocking(e=0.2, reference=True))
     repair = action_censoring(scene, scene.labels)
