@@ -83,7 +83,8 @@ def test_nothing_in_a_loop_folder_tells_its_truth() -> None:
 
 def test_no_product_code_outside_samples_and_training_reads_the_truth() -> None:
     package = ROOT / "fbkit"
-    apart = (package / "samples", package / "training")
+    # The command that writes a simulated loop writes its truth beside it.
+    apart = (package / "samples", package / "training", package / "cli" / "simulate.py")
     for file in package.rglob("*.py"):
         if not any(file.is_relative_to(folder) for folder in apart):
             text = file.read_text()
