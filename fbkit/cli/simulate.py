@@ -103,6 +103,13 @@ def _wanted(given: dict[str, Any]) -> "Scenario":
         _own(given) if given["cause"] is not None else SCENARIOS[_known(given["scenario"] or "healthy", SCENARIOS)]
     )
     shape = {name: given[name] for name in _SHAPES if given[name] is not None}
+    if "base_rate" in shape and scenario.task != "binary":
+        raise ArgumentError(
+            "--base-rate belongs to loops whose outcome is yes or no",
+            got=scenario.name,
+            allowed="a scenario of a binary task",
+            next_step="leave --base-rate out",
+        )
     return replace(scenario, config=replace(scenario.config, **shape)) if shape else scenario
 
 

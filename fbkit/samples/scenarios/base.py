@@ -7,6 +7,8 @@ from typing import Final, Literal
 from fbkit.samples.config import WorldConfig
 from fbkit.samples.evidence import without
 from fbkit.samples.faults import Injection
+from fbkit.samples.ranking import RankingConfig, list_truth, simulate_lists
+from fbkit.samples.regression import RegressionConfig, cost_truth, simulate_costs
 from fbkit.samples.simulate import Simulation, simulate
 from fbkit.samples.truth import Truth, truth
 
@@ -35,16 +37,29 @@ class Scenario:
 
     def __call__(self, seed: int) -> Simulation:
         """The logs of one draw."""
-        return without(simulate(self.config, self.faults, seed=seed), *self.lacks)
+        if isinstance(self.config, RegressionConfig):
+            return simulate_costs(self.config, self.faults, seed=seed)
+        if isinstance(self.config, RankingConfig):
+            return simulate_lists(self.config, self.faults, seed=seed)
+        whole = simulate(self.config, self.faults, seed=seed)
+        return without(whole, *self.lacks) if self.lacks else whole
 
     @property
     def causes(self) -> tuple[str, ...]:
         """The causes that act, each once."""
         return tuple(dict.fromkeys(fault.cause for fault in self.faults))
 
+    @property
+    def task(self) -> Literal["binary", "regression", "ranking"]:
+        """The task of the loop."""
+        if isinstance(self.config, RegressionConfig):
+            return "regression"
+        return "ranking" if isinstance(self.config, RankingConfig) else "binary"
+
     def truth(self, *, metric: str | None = None) -> Truth:
         """What changed in expectation, of the scenario's metric or of another one."""
-        return truth(self.config, self.faults, metric=metric or self.metric)
+        f = {"regression": cost_truth, "ranking": list_truth}.get(self.task, truth)
+        return f(self.config, self.faults, metric=metric or self.metric)
 
 
 def by_size(
