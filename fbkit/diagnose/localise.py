@@ -1,5 +1,7 @@
 """Where: which decision, score and slice lost labels; which slice carries the remainder."""
 
+from typing import Final
+
 import numpy as np
 import polars as pl
 from scipy.special import chdtrc, ndtr
@@ -117,24 +119,47 @@ def availability_by_score(rows: Rows, bin_of: Ints, edges: Floats) -> pl.DataFra
 
 
 def where_labels_went(by_slice: pl.DataFrame, by_decision: pl.DataFrame, *, fewest: int = 50) -> str:
-    """The decision and the slice values whose label rate fell most against the others, in words."""
+    """The decision and the slice values whose label rate fell most against the others, in words.
+
+    The column is the one whose values' ratios (current over reference) differ beyond chance (chi-square of their
+    logarithms, times the number of columns) and by more than ``Settings.spread``, the least probable of several.
+    """
     decision = _decision_hit(by_decision)
-    side = by_slice.filter(
-        (pl.col("flagged") == (decision or "all")) & (pl.col("window") == "current") & (pl.col("n") >= fewest)
-    )
+    side = by_slice.filter((pl.col("flagged") == (decision or "all")) & (pl.col("n") >= fewest))
+    columns = side["column"].n_unique()
     hit: list[str] = []
-    widest = SETTINGS.spread
+    least = SETTINGS.slice_p
     for (column,), part in side.drop_nulls("ratio").group_by("column", maintain_order=True):
-        ratios = part["ratio"].to_numpy()
-        spread = float(ratios.max() - ratios.min()) if len(ratios) > 1 else 0.0
-        if spread > widest:
-            widest = spread
-            low = part.filter(pl.col("ratio") < float(ratios.max()) - spread / 2).sort("value")
+        found = _ratios(part)
+        ratios = found["ratio"].to_numpy()
+        if found.height < 2 or ratios.max() - ratios.min() <= SETTINGS.spread:
+            continue
+        p = _uneven(found) * columns
+        if p < least:
+            least = p
+            low = found.filter(pl.col("ratio") < float(ratios.max() + ratios.min()) / 2)
             hit = [f"{column}={value}" for value in low.sort("ratio", "value")["value"]]
     place = _listed(hit)
     if decision is None:
         return place or "everywhere"
     return f"{place}, {decision} rows" if place else f"{decision} rows"
+
+
+def _ratios(part: pl.DataFrame) -> pl.DataFrame:
+    """value, ratio and the variance of its logarithm; values without rows enough in a window are left out."""
+    k, n = pl.col("n_labelled"), pl.col("n")
+    # Half a row keeps the variance of a value that lost none, or all, above 0.
+    noise = ((n - k + 0.5) / ((k + 0.5) * n)).sum().alias("variance")
+    both = part.group_by("value", maintain_order=True).agg(pl.col("ratio").first(), noise, pl.len())
+    return both.filter(pl.col("len") == len(WINDOWS))
+
+
+def _uneven(found: pl.DataFrame) -> float:
+    """p-value of "all values kept the same share of their labels"."""
+    log_ratio = np.log(np.maximum(found["ratio"].to_numpy(), 1e-6))
+    weight = 1 / found["variance"].to_numpy()
+    mean = float(np.average(log_ratio, weights=weight))
+    return float(chdtrc(len(log_ratio) - 1, (weight * (log_ratio - mean) ** 2).sum()))
 
 
 def _listed(places: list[str], *, most: int = 3) -> str:
@@ -233,18 +258,41 @@ def _entry(gap: Floats, *, labels: int, minimum: int, level: float) -> dict[str,
     return {"remainder": value, "lower": lower, "upper": upper, "p_value": p, "n_labelled": labels}
 
 
+# The values of a column that are not named must carry less than this share of the named ones' change.
+REST: Final = 0.5
+
+
 def where_remainder(frame: pl.DataFrame, *, total: float) -> str:
-    """Slice values that carry the remainder, or "everywhere" if no column is uneven."""
+    """Slice values that carry the remainder, or "everywhere" if no column is uneven.
+
+    Named are values beyond chance (Holm over all values) that moved further than their column's mean, in the column
+    that is most uneven (chi-square, times the number of columns); and only if the column's other values moved less
+    than half as far: a change of all of them that is stronger in some is everywhere.
+    """
     best: tuple[float, list[str]] = (0.01, [])
     columns = frame["column"].n_unique()
     for (column,), part in frame.drop_nulls("p_value").group_by("column", maintain_order=True):
-        value = part["remainder"].to_numpy()
-        error = np.maximum((part["upper"] - part["lower"]).to_numpy() / (2 * quantile(SETTINGS.level)), 1e-12)
-        if len(value) < 2:
+        if part.height < 2:
             continue
-        mean = float((value / error**2).sum() / (1 / error**2).sum())
-        p = float(chdtrc(len(value) - 1, (((value - mean) / error) ** 2).sum())) * columns
-        beyond = part.filter((pl.col("p_adjusted") < 0.05) & (pl.col("remainder") * np.sign(total) > abs(mean)))
-        if p < best[0] and beyond.height:
-            best = (p, [f"{column}={v}" for v in beyond.sort("p_value")["value"]])
+        value, weight = _weighted(part)
+        mean = float(np.average(value, weights=weight))
+        p = float(chdtrc(part.height - 1, (weight * (value - mean) ** 2).sum())) * columns
+        named = (part["p_adjusted"] < 0.05).to_numpy() & (value * np.sign(total) > abs(mean))
+        if p < best[0] and named.any() and _carried(value, weight, named):
+            ranked = part.filter(pl.Series(named)).sort("p_value", "value")
+            best = (p, [f"{column}={v}" for v in ranked["value"]])
     return _listed(best[1]) if best[1] else "everywhere"
+
+
+def _weighted(part: pl.DataFrame) -> tuple[Floats, Floats]:
+    """Remainders and inverse variances."""
+    error = np.maximum((part["upper"] - part["lower"]).to_numpy() / (2 * quantile(SETTINGS.level)), 1e-12)
+    return part["remainder"].to_numpy(), 1 / error**2
+
+
+def _carried(value: Floats, weight: Floats, named: Flags) -> bool:
+    """Whether the named values moved at least twice as far as the others."""
+    if named.all():
+        return False
+    inside, rest = (float(np.average(value[mask], weights=weight[mask])) for mask in (named, ~named))
+    return rest * np.sign(inside) < REST * abs(inside)

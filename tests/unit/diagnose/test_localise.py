@@ -2,6 +2,8 @@
 
 import numpy as np
 import polars as pl
+import pytest
+from scipy.special import ndtr
 
 from fbkit.diagnose.localise import (
     availability_by_decision,
@@ -11,6 +13,7 @@ from fbkit.diagnose.localise import (
 )
 from fbkit.diagnose.rows import prepare
 from fbkit.diagnose.triage import triage
+from fbkit.measure.stats.intervals import holm
 
 
 def test_counts_by_decision_are_the_rows(by_hand, weeks):
@@ -60,3 +63,94 @@ def test_even_loss_and_even_drift_are_everywhere(by_hand, weeks):
     )
     empty = said.evidence["remainder_by_slice"].with_columns(pl.lit(None, pl.Float64).alias("p_value"))
     assert where_remainder(empty, total=-0.1) == "everywhere"
+
+
+def gaps(**remainders):
+    """Remainders by value of two columns with a standard error of one point, as the frame has them."""
+    rows = [
+        {
+            "column": column,
+            "value": value,
+            "remainder": gap,
+            "lower": gap - 0.0196,
+            "upper": gap + 0.0196,
+            "p_value": float(2 * ndtr(-abs(gap) / 0.01)),
+        }
+        for column, values in remainders.items()
+        for value, gap in values.items()
+    ]
+    frame = pl.DataFrame(rows)
+    return frame.with_columns(pl.Series("p_adjusted", holm(frame["p_value"].to_numpy())))
+
+
+@pytest.mark.parametrize(
+    ("region", "place"),
+    [
+        ({"EU": -0.12, "US": 0.0, "APAC": 0.01}, "region=EU"),
+        ({"EU": -0.12, "US": -0.11, "APAC": 0.0}, "region=EU and region=US"),
+        ({"EU": -0.12, "US": -0.07, "APAC": -0.07}, "everywhere"),  # stronger in one, but everywhere
+        ({"EU": -0.12, "US": -0.12, "APAC": -0.12}, "everywhere"),
+        ({"EU": -0.02, "US": 0.01, "APAC": 0.0}, "everywhere"),  # within chance
+        ({"EU": 0.12, "US": -0.01, "APAC": 0.0}, "everywhere"),  # the other way than the whole
+    ],
+)
+def test_a_place_is_named_only_where_the_rest_stayed(region, place):
+    frame = gaps(device={"web": -0.06, "app": -0.05}, region=region)
+    assert where_remainder(frame, total=-0.06) == place
+    turned = frame.with_columns(-pl.col("remainder"), lower=-pl.col("upper"), upper=-pl.col("lower"))
+    assert where_remainder(turned, total=0.06) == place
+
+
+def test_a_column_of_one_value_has_no_place():
+    assert where_remainder(gaps(region={"EU": -0.2}), total=-0.2) == "everywhere"
+
+
+def kept(**columns):
+    """Availability by slice, all decisions alike, from (rows, share labelled before, share labelled now) by value."""
+    rows = [
+        {
+            "column": column,
+            "value": value,
+            "window": window,
+            "flagged": "all",
+            "n": n,
+            "n_labelled": round(n * share),
+            "availability": share,
+            "ratio": now / before,
+        }
+        for column, values in columns.items()
+        for value, (n, before, now) in values.items()
+        for window, share in (("reference", before), ("current", now))
+    ]
+    return pl.DataFrame(rows)
+
+
+EVEN = pl.DataFrame(
+    [
+        {"decision": decision, "window": window, "availability": share}
+        for decision in ("flagged", "not flagged")
+        for window, share in (("reference", 0.9), ("current", 0.8))
+    ]
+)
+
+
+@pytest.mark.parametrize(
+    ("region", "place"),
+    [
+        ({"EU": (4000, 0.9, 0.5), "US": (3000, 0.9, 0.9), "APAC": (800, 0.9, 0.88)}, "region=EU"),
+        ({"EU": (4000, 0.9, 0.7), "US": (3000, 0.9, 0.7), "APAC": (800, 0.9, 0.7)}, "everywhere"),
+        ({"EU": (4000, 0.9, 0.89), "US": (3000, 0.9, 0.86), "APAC": (800, 0.9, 0.9)}, "everywhere"),  # too little
+        ({"EU": (60, 0.9, 0.7), "US": (60, 0.9, 0.9), "APAC": (60, 0.9, 0.85)}, "everywhere"),  # within chance
+        ({"EU": (4000, 0.9, 0.0), "US": (3000, 0.9, 0.9), "APAC": (20, 0.9, 0.1)}, "region=EU"),  # too few to say
+    ],
+)
+def test_the_place_of_lost_labels_is_beyond_chance(region, place):
+    frame = kept(device={"web": (4000, 0.9, 0.8), "app": (3800, 0.9, 0.8)}, region=region)
+    assert where_labels_went(frame, EVEN) == place
+
+
+def test_a_column_of_many_thin_values_does_not_outshine_the_right_one():
+    rng = np.random.default_rng(4)
+    thin = {f"c{i:02d}": (60, 0.9, float(share)) for i, share in enumerate(rng.binomial(60, 0.75, 25) / 60)}
+    frame = kept(city=thin, region={"EU": (800, 0.9, 0.6), "US": (700, 0.9, 0.9)})
+    assert where_labels_went(frame, EVEN) == "region=EU"
