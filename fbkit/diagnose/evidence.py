@@ -10,7 +10,7 @@ from fbkit.diagnose.bounds import Tilt
 from fbkit.diagnose.ladder import Ladder
 from fbkit.diagnose.nonrandom import Conservation
 from fbkit.diagnose.orphans import Orphans
-from fbkit.diagnose.replay import PLAYERS
+from fbkit.diagnose.replay import Replay
 from fbkit.diagnose.rows import CURRENT, REFERENCE, WINDOWS, Rows
 from fbkit.schema.diagnosis import Check, Contribution
 from fbkit.schema.words import cause
@@ -97,17 +97,16 @@ def corrected_frame(ladder: Ladder, *, level: float, more: float = 0.0) -> pl.Da
     return pl.DataFrame(rows, schema={"window": pl.String} | dict.fromkeys(list(rows[0])[1:], pl.Float64))
 
 
-def replay_frame(
-    ladder: Ladder, remainder: Triple, version: Floats | None, notes: Mapping[str, str], *, level: float
-) -> pl.DataFrame:
-    """player, value, lower, upper, active, evidence: what each replayed mechanism does, and what remains."""
+def replay_frame(ladder: Ladder, remainder: Triple, replay: Replay, *, level: float) -> pl.DataFrame:
+    """player, value, lower, upper, active, evidence: what each replayed mechanism does, and what remains.
+
+    An inactive one was tried, and moves the metric by no more than chance or the floor.
+    """
     rows: list[dict[str, object]] = []
-    for player in PLAYERS:
+    for player, told in replay.facts.items():
         draws = ladder.replayed.get(player, ladder.tried.get(player))
         if draws is not None:
-            rows.append(_player(player, draws, active=player in ladder.replayed, note=notes[player], level=level))
-    if version is not None:
-        rows.append(_player("version_regression", version, active=True, note=notes["version_regression"], level=level))
+            rows.append(_player(player, draws, active=player in ladder.replayed, note=told.evidence, level=level))
     rows.append(
         {
             "player": "remainder",

@@ -19,6 +19,7 @@ from fbkit.diagnose.labels import Repair
 from fbkit.diagnose.ladder import Ladder
 from fbkit.diagnose.nonrandom import Conservation
 from fbkit.diagnose.orphans import Blocked, Orphans
+from fbkit.diagnose.replay import Replay
 from fbkit.diagnose.rows import CURRENT, REFERENCE, Rows
 from fbkit.diagnose.selection import Test
 from fbkit.diagnose.series import worse_by
@@ -58,10 +59,7 @@ class Findings:
     bin_of: Ints
     dispersion: Dispersion
     label_tests: list[Test]
-    mix_tests: list[Test]
-    score_test: Test
-    mix_columns: tuple[str, ...]
-    version: VersionContrast | None
+    replay: Replay
     orphans: Orphans | None
     blocked: Blocked | None
     conservation: Conservation | None
@@ -101,14 +99,17 @@ class Findings:
     @property
     def remainder(self) -> Floats:
         """What is left when repairs, replays and a version contrast are taken out."""
-        left = self.ladder.remainder + self._days_add
-        return left - self.version_effect if self.version_effect is not None else left
+        return self.ladder.remainder + self._days_add
+
+    @property
+    def version(self) -> VersionContrast | None:
+        """What is known of versions that the reference hardly knew."""
+        return self.replay.version
 
     @property
     def version_effect(self) -> Floats | None:
-        """The version's contribution if the contrast fired."""
-        found = self.version
-        return found.effect if found is not None and found.fires(settings=self.settings) else None
+        """The version's contribution, if it was told from the remainder."""
+        return self.ladder.replayed.get("version_regression")
 
     @property
     def cause_of_loss(self) -> str:
@@ -217,7 +218,8 @@ class Findings:
             "rows_without_decision": self.rows.without_decision,
             "score_bins": self.cells.bins,
             "label_strata": list(self.cells.strata.columns),
-            "mix_strata": list(self.mix_columns),
+            "mix_strata": list(self.replay.mix_columns),
+            "surrogate_r2": None if self.replay.surrogate is None else self.replay.surrogate.r2,
             "immature_rows": int(self.arrival.young.sum()),
             "day_dispersion": self.dispersion.ratio,
             "remainder_widened_by": self.dispersion.factor,

@@ -28,8 +28,8 @@ def key_numbers_frame(facts: Findings, parts: Sequence[Contribution]) -> pl.Data
     for name, value in _impact(facts).items():
         found[name] = ("money" if name == "impact_value" else "count", value)
     found["causes_claimed"] = ("count", float(sum(part.material for part in parts)))
-    for repair in facts.looked_at:
-        found |= repair.numbers
+    for told in (*facts.looked_at, *facts.replay.facts.values()):
+        found |= told.numbers
     rows = [(name, kind, _finite(value)) for name, (kind, value) in found.items()]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 

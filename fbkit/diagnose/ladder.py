@@ -5,13 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fbkit.diagnose.bootstrap import Floats, standard_error
+from fbkit.diagnose.bootstrap import Floats
 from fbkit.diagnose.cells import Cells
 from fbkit.diagnose.climb import Climb, Step, change
 from fbkit.diagnose.correction import corrected
 from fbkit.diagnose.metric import evaluate
-from fbkit.diagnose.replay import Stage, shapley
-from fbkit.diagnose.settings import Settings, replay_floor
+from fbkit.diagnose.settings import Settings
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,33 +74,3 @@ def top(climbed: Climb, cells: Cells, *, metric: str, settings: Settings) -> Lad
         replayed={},
         tried={},
     )
-
-
-def replay_cells(
-    mixed: Cells, *, metric: str, settings: Settings, candidates: Mapping[str, bool]
-) -> tuple[dict[str, Floats], dict[str, Floats]]:
-    """Contributions of the active players, and what each would do alone.
-
-    Parameters
-    ----------
-    mixed
-        Counts by the slice columns whose shares moved.
-    candidates
-        Which players' gates fired; a player whose own effect stays below the floor or inside the
-        noise is dropped (its share stays in the remainder).
-    """
-    stage = Stage.of(mixed, metric=metric, thin=settings.thin_cell)
-    nothing = stage.value(())
-    tried = {player: stage.value((player,)) - nothing for player in candidates}
-    floor = replay_floor(metric, float(nothing[0]), settings=settings)
-    active = [p for p, fired in candidates.items() if fired and beyond_gates(tried[p], settings=settings, floor=floor)]
-    return (shapley(stage, active) if active else {}), tried
-
-
-def beyond_gates(effect: Floats, *, settings: Settings, floor: float) -> bool:
-    """Larger than the floor of a replayed cause, and than the noise where its standard error is known."""
-    if not np.isfinite(effect[0]):
-        return False
-    error = standard_error(effect)
-    size = abs(float(effect[0]))
-    return bool(size >= floor and (error is None or size > settings.noise_gate * error))

@@ -16,12 +16,11 @@ from fbkit.diagnose.correction import corrected, positive_rate
 from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.graded import NO_GRADING, grading
 from fbkit.diagnose.labels import Labels
-from fbkit.diagnose.ladder import Ladder, replay_cells, top
+from fbkit.diagnose.ladder import Ladder, top
 from fbkit.diagnose.metric import evaluate, exact_value
-from fbkit.diagnose.moved import features_moved
 from fbkit.diagnose.nonrandom import Conservation, conservation, give_back
 from fbkit.diagnose.orphans import Orphans, blocked, orphans
-from fbkit.diagnose.replay import COVARIATE, MIX, THRESHOLD
+from fbkit.diagnose.replay import replay
 from fbkit.diagnose.rows import (
     CURRENT,
     REFERENCE,
@@ -33,7 +32,6 @@ from fbkit.diagnose.scene import Scene, Stopwatch
 from fbkit.diagnose.series import by_week_and_day
 from fbkit.diagnose.settings import NEEDS_DECISION, Settings, is_mean_of_values
 from fbkit.diagnose.shape import shape
-from fbkit.diagnose.version import VersionContrast, contrast
 from fbkit.schema.label import longest_delay
 
 
@@ -47,11 +45,12 @@ def measure(scene: Scene) -> Findings:
         cells = _believed(scene, scene.table(strata, climbed.labels))
         worst = {name: bounds.worst_case(scene.rows, window=i) for i, name in enumerate(WINDOWS)}
         lifted = with_exact(top(climbed, cells, metric=metric, settings=settings), scene.rows)
-        repair = _nonrandom(scene, cells, without_chance(lifted, scene.rows))
+        repair = _nonrandom(scene, cells, without_chance(lifted, scene))
         rate = positive_rate(cells, thin=settings.thin_cell)
         graded = grading(cells, settings=settings) if repair.lost is None and not scene.silent else NO_GRADING
     with watch.time("is_it_the_model"):
-        explained = _explain(scene, cells, climbed.labels, repair.ladder)
+        played = replay(scene, climbed.labels, cells, model=scene.model)
+        ladder = replace(repair.ladder, replayed=played.players, tried=played.tried)
     facts = Findings(
         metric=metric,
         reference=scene.reference,
@@ -65,23 +64,20 @@ def measure(scene: Scene) -> Findings:
         looked_at=climbed.looked_at,
         shape=shape(cells, mean_score=_typical_scores(scene), thin=settings.thin_cell),
         cells=cells,
-        ladder=explained.ladder,
+        ladder=ladder,
         edges=scene.edges,
         bin_of=scene.bin_of,
         dispersion=scene.dispersion,
         label_tests=label_tests,
-        mix_tests=explained.mix_tests,
-        score_test=explained.score_test,
-        mix_columns=explained.columns,
-        version=explained.version,
+        replay=played,
         orphans=lost_keys,
         blocked=blocked(scene.rows, settings=settings),
         conservation=repair.pattern,
         lost_nonrandom=repair.lost,
         other_world=repair.other_world,
         rate_ratio=_rate_ratio(metric, cells, settings=settings),
-        tipping=_tipping(metric, explained.ladder),
-        tilt=_tilt(metric, cells, rate, explained.ladder, level=settings.level),
+        tipping=_tipping(metric, ladder),
+        tilt=_tilt(metric, cells, rate, ladder, level=settings.level),
         grading=graded,
         reach=bounds.reach(cells, rate, metric=metric, gamma=graded.gamma),
         worst=worst,
@@ -124,38 +120,6 @@ def _labels(
     return tests, strata, frames, lost_keys
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Explained:
-    """The ladder, and the tests that opened its gates."""
-
-    ladder: Ladder
-    mix_tests: list[selection.Test]
-    score_test: selection.Test
-    columns: tuple[str, ...]
-    version: VersionContrast | None
-
-
-def _explain(scene: Scene, cells: Cells, labels: Labels, ladder: Ladder) -> Explained:
-    """Test what moved, then climb."""
-    settings, rows = scene.settings, scene.rows
-    tests = selection.mix_tests(rows, scene.encoded)
-    moved = selection.choose(tests, scene.encoded, p=settings.shift_p, strata=settings.strata, rows=len(rows))
-    scores = selection.score_test(scene.bin_of, rows, bins=scene.bins)
-    mixed = cells if moved.columns == cells.strata.columns else _believed(scene, scene.table(moved, labels))
-    version = contrast(
-        rows, labels, cells, metric=scene.metric, bin_of=scene.bin_of, resampler=scene.resampler, settings=settings
-    )
-    gates = {
-        THRESHOLD: _decisions_moved(cells, least=settings.decisions_moved),
-        MIX: bool(moved.columns),
-        # A new version scores differently by itself: what its scores do belongs to the version.
-        COVARIATE: scores.p < settings.shift_p and version is None,
-    }
-    replayed, tried = replay_cells(mixed, metric=scene.metric, settings=settings, candidates=gates)
-    whole = replace(ladder, replayed=replayed, tried=tried)
-    return Explained(ladder=whole, mix_tests=tests, score_test=scores, columns=moved.columns, version=version)
-
-
 def _availability_frames(scene: Scene) -> dict[str, pl.DataFrame]:
     rows = scene.rows
     days = longest_delay(scene.joined).total_seconds() / 86_400
@@ -166,15 +130,6 @@ def _availability_frames(scene: Scene) -> dict[str, pl.DataFrame]:
         "availability_by_score": localise.availability_by_score(rows, scene.bin_of, scene.edges),
         "arrivals": arrivals_frame(rows, as_of=scene.joined.as_of, window_days=days),
     }
-
-
-def _decisions_moved(cells: Cells, *, least: float) -> bool:
-    """At equal scores and strata more than this share of the current rows is decided differently."""
-    n = cells.n[0].sum(-1)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        share = n[:, 1] / n.sum(1)
-    moved = np.nan_to_num(np.abs(share[CURRENT] - share[REFERENCE])) * n[CURRENT].sum(0)
-    return bool(moved.sum() > least * n[CURRENT].sum())
 
 
 def with_exact(ladder: Ladder, rows: Rows) -> Ladder:
@@ -196,9 +151,9 @@ def with_exact(ladder: Ladder, rows: Rows) -> Ladder:
     )
 
 
-def without_chance(ladder: Ladder, rows: Rows) -> Ladder:
+def without_chance(ladder: Ladder, scene: Scene) -> Ladder:
     """Take what chance alone adds to a metric that is never negative out of everything above the repaired labels."""
-    bias = by_chance(rows)
+    bias = by_chance(scene.rows, silent=scene.silent)
     return replace(
         ladder,
         like_for_like=ladder.like_for_like - bias,
@@ -261,7 +216,8 @@ def _with_frames(scene: Scene, facts: Findings, watch: Stopwatch) -> Findings:
     settings, ladder = scene.settings, facts.ladder
     frames: dict[str, pl.DataFrame] = dict(facts.frames)
     with watch.time("is_it_the_model"):
-        frames["features_moved"] = features_moved(scene.rows, scene.joined.contract)
+        frames |= facts.replay.frames
+        frames |= {cause: fact.frame for cause, fact in facts.replay.facts.items() if fact.frame is not None}
         frames["remainder_by_slice"] = localise.remainder_by_slice(
             scene.rows,
             scene.labels,
@@ -274,7 +230,7 @@ def _with_frames(scene: Scene, facts: Findings, watch: Stopwatch) -> Findings:
             minimum=scene.joined.contract.slices.minimum,
         )
         frames["replay"] = evidence.replay_frame(
-            ladder, facts.repaired(facts.remainder), facts.version_effect, _notes(facts), level=settings.level
+            ladder, facts.repaired(facts.remainder), facts.replay, level=settings.level
         )
     frames["corrected"] = evidence.corrected_frame(ladder, level=settings.level, more=facts.reach)
     frames["tipping"] = evidence.tipping_frame(
@@ -291,23 +247,6 @@ def _with_frames(scene: Scene, facts: Findings, watch: Stopwatch) -> Findings:
         level=settings.level,
     )
     return replace(facts, frames=frames, seconds=watch.seconds)
-
-
-def _notes(facts: Findings) -> dict[str, str]:
-    best = facts.mix_tests[0] if facts.mix_tests else None
-    mix = (
-        "no slice columns"
-        if best is None
-        else f"{best.column}: chi-square {best.statistic:.1f} on {best.freedom}, p {best.p:.2g}"
-    )
-    score = facts.score_test
-    share = "no new version" if facts.version is None else f"share of new versions {facts.version.share:.3f}"
-    return {
-        THRESHOLD: "decisions at equal scores compared between the windows",
-        MIX: mix,
-        COVARIATE: f"score bins: chi-square {score.statistic:.1f} on {score.freedom}, p {score.p:.2g}",
-        "version_regression": share,
-    }
 
 
 def observed_intervals(facts: Findings) -> dict[str, tuple[float | None, float | None]]:

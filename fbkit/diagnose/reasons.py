@@ -1,12 +1,9 @@
 """The evidence of each cause in words, and what would overturn it; the numbers are cells of the evidence frames."""
 
-import polars as pl
-
 from fbkit.diagnose import words
 from fbkit.diagnose.bootstrap import Floats
 from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.nonrandom import Conservation
-from fbkit.diagnose.replay import COVARIATE, MIX, THRESHOLD
 from fbkit.diagnose.rows import CURRENT
 from fbkit.diagnose.settings import AUDIT_FLAGGED, AUDIT_UNFLAGGED
 
@@ -75,50 +72,6 @@ def nonrandom(found: Conservation) -> Pair:
     )
     following = f"An audit of about {AUDIT_FLAGGED} flagged and {AUDIT_UNFLAGGED} unflagged rows without a label"
     return text, f"{following} would decide."
-
-
-def replayed(facts: Findings, cause: str) -> Pair:
-    """Threshold, mix or scores, applied to the reference's own outcomes."""
-    move = f"{words.name_of(facts.metric)} by {_moves(facts, facts.ladder.replayed[cause])}"
-    if cause == THRESHOLD:
-        logged = facts.frame("windows")["median_threshold"]
-        first = "Decisions at equal scores changed"
-        if logged.null_count() == 0:
-            first = f"The median operating threshold went from {logged[0]:.3g} to {logged[1]:.3g}"
-        following = "The release that changed the threshold; the metric at the old threshold on the current rows."
-        return f"{first}; the current decisions applied to the reference's rows move {move}.", following
-    if cause == MIX:
-        names = ", ".join(facts.mix_columns)
-        first = f"The shares of {names} moved; the reference's own rows reweighted to the current shares move {move}."
-        return first, f"The metric within each value of {names}: if it fell there as well, the mix is not the cause."
-    if cause == COVARIATE:
-        before, after = facts.frame("windows")["mean_score"]
-        first = f"The scores moved (mean {before:.3g} to {after:.3g})"
-        following = "The features that moved: if one is broken rather than different, the cause is the pipeline."
-        return f"{first}; the reference's own outcomes at the current scores move {move}.{_features(facts)}", following
-    raise ValueError(cause)
-
-
-def _features(facts: Findings) -> str:
-    """The three served features that moved most, if any moved by a tenth of a standard deviation; no personal one."""
-    told = facts.frame("features_moved").filter(~pl.col("column").is_in(list(facts.contract.privacy.personal)))
-    moved = [
-        f"{row['column']} {row['shift']:+.1f}"
-        for row in told.head(3).iter_rows(named=True)
-        if row["shift"] is not None and abs(row["shift"]) >= 0.1
-    ]
-    return f" Features that moved most, in standard deviations: {', '.join(moved)}." if moved else ""
-
-
-def version(facts: Findings, effect: Floats) -> Pair:
-    """A contrast of versions within the current window."""
-    found = facts.version
-    share, names = (0.0, "") if found is None else (found.share, ", ".join(found.names))
-    text = (
-        f"{words.percent(share)} of the current rows ran on version {names}; beside the known versions, in the same "
-        f"days and at the same mix, it moves {words.name_of(facts.metric)} by {_moves(facts, effect)}."
-    )
-    return text, "The same rows scored by both versions."
 
 
 def drift(facts: Findings, *, value: float, error: float, switched: bool) -> Pair:

@@ -4,21 +4,19 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
-import polars as pl
 
 from fbkit.diagnose import reasons, words
 from fbkit.diagnose.bootstrap import Floats, Triple, standard_error
 from fbkit.diagnose.climb import Step
 from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.localise import where_labels_went, where_remainder
-from fbkit.diagnose.replay import COVARIATE, MIX, PLAYERS, THRESHOLD
-from fbkit.diagnose.rows import CURRENT, NO_VALUE, REFERENCE, WINDOWS
+from fbkit.diagnose.player import VERSION
+from fbkit.diagnose.rows import REFERENCE
 from fbkit.diagnose.settings import material_floor
 from fbkit.schema.diagnosis import Contribution
 from fbkit.schema.results import FAMILY_OF_CAUSE
 
 NEGLIGIBLE = 1e-12
-PLACE = {COVARIATE: "the score distribution", THRESHOLD: "the operating threshold"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +54,7 @@ def _rungs(facts: Findings) -> list[Rung]:
     if not facts.correctable:
         return [_uncorrectable(facts)]
     steps = [_step(facts, step) for step in facts.ladder.steps]
-    found = [*steps, _label_loss(facts), _nonrandom(facts), *_replayed(facts), _version(facts)]
+    found = [*steps, _label_loss(facts), _nonrandom(facts), *_replayed(facts)]
     return [rung for rung in found if rung is not None]
 
 
@@ -135,41 +133,21 @@ def _nonrandom(facts: Findings) -> Rung | None:
 
 
 def _replayed(facts: Findings) -> list[Rung]:
-    return [
-        Rung(
-            cause=cause,
-            draws=facts.ladder.replayed[cause],
-            where=_shifted_value(facts) if cause == MIX else PLACE[cause],
-            words=reasons.replayed(facts, cause),
-            between=facts.triple,
+    made: list[Rung] = []
+    for cause, draws in facts.ladder.replayed.items():
+        told = facts.replay.facts[cause]
+        rests_on_labels = cause == VERSION
+        made.append(
+            Rung(
+                cause=cause,
+                draws=draws,
+                where=told.where,
+                words=(told.evidence, told.next_evidence),
+                between=facts.repaired if rests_on_labels else facts.triple,
+                best=told.best,
+            )
         )
-        for cause in PLAYERS
-        if cause in facts.ladder.replayed
-    ]
-
-
-def _shifted_value(facts: Findings) -> str:
-    """The slice value whose share moved most."""
-    column = facts.mix_columns[0]
-    counts = facts.rows.frame.group_by(pl.col(column).cast(pl.String).fill_null(NO_VALUE).alias("value")).agg(
-        *((pl.col("_window") == window).sum().alias(WINDOWS[window]) for window in (REFERENCE, CURRENT))
-    )
-    share = [pl.col(name) / pl.col(name).sum() for name in WINDOWS]
-    moves = counts.with_columns(move=(share[CURRENT] - share[REFERENCE]).abs())
-    return f"{column}={moves.sort('move', 'value', descending=[True, False])['value'][0]}"
-
-
-def _version(facts: Findings) -> Rung | None:
-    effect = facts.version_effect
-    if facts.version is None or effect is None:
-        return None
-    return Rung(
-        cause="version_regression",
-        draws=effect,
-        where=f"model_version={', '.join(facts.version.names)}",
-        words=reasons.version(facts, effect),
-        between=facts.repaired,
-    )
+    return made
 
 
 def _remainder(facts: Findings) -> Rung:
@@ -184,7 +162,8 @@ def _remainder(facts: Findings) -> Rung:
     ):
         said = reasons.noise(facts, value=value, error=error)
         return Rung(cause="noise", draws=draws, where="everywhere", words=said, between=facts.repaired)
-    version = facts.version if facts.version is not None and facts.version.complete else None
+    found = facts.version
+    version = found if found is not None and found.complete and not facts.replay.version_clear else None
     touch, near = facts.tilt.touch, facts.settings.fragile_touch
     fragile = touch is not None and near < touch < 1 / near
     weak = fragile or version is not None or facts.lost_nonrandom is not None or facts.arrival.reason is not None

@@ -49,6 +49,7 @@ class Scene:
     encoded: Encoded
     dispersion: Dispersion
     resampler: Resampler
+    model: object | None = None
 
     @property
     def bins(self) -> int:
@@ -65,7 +66,15 @@ class Scene:
 
 
 def set_scene(
-    joined: Joined, *, metric: str, reference: Period, current: Period, draws: int, seed: int, settings: Settings
+    joined: Joined,
+    *,
+    metric: str,
+    reference: Period,
+    current: Period,
+    draws: int,
+    seed: int,
+    settings: Settings,
+    model: object | None = None,
 ) -> Scene:
     """Cut the windows, weigh young labels, fix the score bins, draw the bootstrap weights."""
     rows = prepare(joined.frame, metric=metric, reference=reference, current=current)
@@ -87,4 +96,5 @@ def set_scene(
         encoded={name: encode(rows.frame[name]) for name in slice_columns(joined.contract, rows.frame)},
         dispersion=dispersion(rows, bin_of=bin_of, entity=cluster, settings=settings),
         resampler=Resampler.make(cluster, draws=draws, seed=seed, buckets=settings.buckets),
+        model=model,
     )

@@ -42,7 +42,13 @@ from fbkit.schema.period import Comparison, Period, format_instant
 
 
 def triage(
-    joined: Joined, comparison: Comparison, *, metric: str | Metric | None = None, draws: int = 200, seed: int = 0
+    joined: Joined,
+    comparison: Comparison,
+    *,
+    metric: str | Metric | None = None,
+    model: object | None = None,
+    draws: int = 200,
+    seed: int = 0,
 ) -> Diagnosis:
     """Split the change of a metric into causes that add up, each with interval, evidence and what would overturn it.
 
@@ -54,6 +60,10 @@ def triage(
         Reference and current period, both fixed.
     metric
         A metric name, or an :class:`fbkit.Metric` that is a mean over labelled rows; the contract's primary by default.
+    model
+        The served model, for the replay of a version, a corrupted feature or another threshold: scikit-learn-like,
+        an ONNX file or session, or a function of a frame of the logged features that gives scores. Without it a
+        surrogate of the score is fitted where one is needed.
     draws
         Draws of the entity-cluster bootstrap of the whole ladder; 0 leaves every interval out, and with
         it every claim.
@@ -93,7 +103,14 @@ def triage(
     if contract.model.task == "ranking" and is_of_requests(name):
         looked_at, name = per_request(joined, name, periods=(reference, current))
     scene = set_scene(
-        looked_at, metric=name, reference=reference, current=current, draws=draws, seed=seed, settings=SETTINGS
+        looked_at,
+        metric=name,
+        reference=reference,
+        current=current,
+        draws=draws,
+        seed=seed,
+        settings=SETTINGS,
+        model=model,
     )
     facts = measure(scene)
     parts = contributions(facts)
