@@ -1,85 +1,106 @@
-"""Which incidents are scored, how one is simulated and joined, and what is taken away in an ablation."""
+"""Which incidents are scored, how one is simulated and joined, and under which variations."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
-
-import polars as pl
 
 from fbkit.join.join import join
 from fbkit.join.joined import Joined
 from fbkit.load.loop import load_logs
 from fbkit.samples.challenge import CHALLENGE, VARIANTS
-from fbkit.samples.config import FEATURES, WorldConfig
-from fbkit.samples.faults import Injection
-from fbkit.samples.scenarios import SCENARIOS, SIZES, Scenario
-from fbkit.samples.simulate import Simulation, simulate
+from fbkit.samples.scenarios import SCENARIOS, SIZES, Scenario, in_other_loops
+from fbkit.samples.simulate import Simulation
+from fbkit.samples.truth import Truth, truth
 from fbkit.schema.contract import Contract
 from fbkit.schema.period import Comparison
 
-ABLATIONS: Final = ("no features", "no actions", "no arrival time")
+ABLATIONS: Final[Mapping[str, tuple[str, ...]]] = {
+    "no features": ("features",),
+    "no actions": ("actions",),
+    "no arrival time": ("arrival",),
+}
+LOOPS: Final[Mapping[str, Mapping[str, Any]]] = {
+    "low base rate": {"base_rate": 0.01},
+    "small traffic": {"per_day": 300},
+}
+METRICS: Final = ("precision", "roc_auc", "brier")
+TABLES: Final = {"no_change": "healthy", "compound": "compounds", "cause": "causes", "ablation": "less evidence"}
+KINDS: Final = {"cause": "single", "no_change": "healthy", "ablation": "single"}
 
 
 @dataclass(frozen=True, kw_only=True)
 class Incident:
-    """A recipe: everything but the seed. ``take`` is one of ABLATIONS or empty."""
+    """A scenario as it is counted here: ``kind`` is one of :data:`benchmarks.triage.score.KINDS`."""
 
-    name: str
-    kind: str = "single"
+    scenario: Scenario
+    kind: str
     severity: str = ""
-    config: WorldConfig = field(default_factory=WorldConfig)
-    faults: tuple[Injection, ...] = ()
-    metric: str = "recall"
-    take: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.scenario.name
+
+    @property
+    def metric(self) -> str:
+        return self.scenario.metric
+
+    @property
+    def periods(self) -> Comparison:
+        """Reference and current window."""
+        config = self.scenario.config
+        return Comparison(reference=config.period("reference"), current=config.period("current"))
+
+    def simulated(self, seed: int) -> Simulation:
+        """Fresh logs."""
+        return self.scenario(seed)
+
+    def truth(self, *, rows: int | None = None) -> Truth:
+        """What is true of it; from smaller worlds if ``rows`` says so."""
+        asked = self.scenario
+        if rows is None or asked.task != "binary":
+            return asked.truth()
+        return truth(asked.config, asked.faults, metric=asked.metric, rows=rows)
 
 
-KINDS: Final = {"cause": "single", "no_change": "healthy", "ablation": "single"}
-LOOPS: Final = ("300_a_day", "positives_1_percent", "positives_30_percent")
-
-
-def of_scenario(scenario: Scenario) -> Incident:
-    """The catalogue's recipe as this benchmark counts it."""
+def counted(scenario: Scenario) -> Incident:
+    """The catalogue's scenario as this benchmark counts it."""
     size = scenario.size or next((size for size in SIZES if scenario.name.endswith(size)), "")
-    return Incident(
-        name=scenario.name,
-        kind=KINDS.get(scenario.kind, scenario.kind),
-        severity=size,
-        config=scenario.config,
-        faults=scenario.faults,
-        metric=scenario.metric,
-    )
+    kind = KINDS.get(scenario.kind, scenario.kind)
+    return Incident(scenario=scenario, kind=kind if scenario.faults else "healthy", severity=size)
 
 
-def _moved(incident: Incident, *, config: Mapping[str, Any] | None = None, **changes: Any) -> Incident:
-    """The same recipe under another configuration, metric or ablation."""
-    return replace(incident, config=replace(incident.config, **(config or {})), **changes)
+def table_of(scenario: Scenario, *, other_loops: frozenset[str]) -> str:
+    """The table in which a scenario is told."""
+    if scenario.task != "binary":
+        return scenario.task
+    if scenario.name in other_loops:
+        return "other loops"
+    return TABLES.get(scenario.kind, scenario.kind)
 
 
 def catalogue() -> dict[str, list[Incident]]:
     """Table -> incidents, in the order of the report."""
-    known: dict[str, list[Incident]] = {}
+    tables = {"challenge": [_challenge(name) for name in VARIANTS]}
+    others = frozenset(scenario.name for scenario in in_other_loops())
     for scenario in SCENARIOS.values():
-        known.setdefault(_table_of(scenario), []).append(of_scenario(scenario))
-    core = [i for i in known["causes"] if i.severity == "severe"] + known["compounds"]
-    tables = {
-        "challenge": [
-            Incident(name=name, kind="challenge", config=CHALLENGE, faults=faults) for name, faults in VARIANTS.items()
-        ],
-        **known,
+        tables.setdefault(table_of(scenario, other_loops=others), []).append(counted(scenario))
+    core = [i for i in tables["causes"] if i.severity == "severe"] + tables["compounds"]
+    tables |= {name: [_moved(i, lacks=(*i.scenario.lacks, *parts)) for i in core] for name, parts in ABLATIONS.items()}
+    tables |= {
+        name: [_moved(i, config=replace(i.scenario.config, **options)) for i in core] for name, options in LOOPS.items()
     }
-    tables |= {name: [_moved(i, take=name) for i in core] for name in ABLATIONS}
-    tables["low base rate"] = [_moved(i, config={"base_rate": 0.01}) for i in core]
-    tables["small traffic"] = [_moved(i, config={"per_day": 300}) for i in core]
-    return tables | {name: [_moved(i, metric=name) for i in core] for name in ("precision", "roc_auc", "brier")}
+    return tables | {name: [_moved(i, metric=name) for i in core] for name in METRICS}
 
 
-def _table_of(scenario: Scenario) -> str:
-    if scenario.kind == "cause":
-        return "other loops" if scenario.name.endswith(LOOPS) else "causes"
-    names = {"no_change": "healthy", "compound": "compounds", "ablation": "less evidence"}
-    return names.get(scenario.kind, scenario.kind)
+def _challenge(name: str) -> Incident:
+    made = Scenario(name=name, kind="compound", config=CHALLENGE, faults=VARIANTS[name])
+    return Incident(scenario=made, kind="challenge")
+
+
+def _moved(incident: Incident, **changes: Any) -> Incident:
+    return replace(incident, scenario=replace(incident.scenario, **changes))
 
 
 def seeds_for(table: str, *, count: int, commit: str | None) -> list[int]:
@@ -90,49 +111,19 @@ def seeds_for(table: str, *, count: int, commit: str | None) -> list[int]:
     return [int.from_bytes(digest[:4]) for digest in digests]
 
 
-def simulated(incident: Incident, seed: int) -> Simulation:
-    """Fresh logs of the incident."""
-    return simulate(incident.config, incident.faults, seed=seed)
+def numbered(table: str, incidents: Sequence[Incident], *, count: int, commit: str | None) -> list[list[int]]:
+    """Seeds of each incident of a table: running numbers, so that no two incidents share their random draws."""
+    seeds = seeds_for(table, count=count * len(incidents), commit=commit)
+    return [seeds[i * count : (i + 1) * count] for i in range(len(incidents))]
 
 
-def joined_of(simulation: Simulation, *, take: str = "") -> Joined:
-    """Check and join the simulated logs, as a loop on disk would be, with what an ablation leaves of them."""
+def joined_of(simulation: Simulation) -> Joined:
+    """Check and join the simulated logs, as a loop on disk would be."""
     contract = Contract.from_toml(simulation.contract_toml)
     logs = {
         name: frame
         for name in ("predictions", "outcomes", "actions", "changes")
         if (frame := getattr(simulation, name)) is not None
     }
-    contract, logs = without(contract, logs, take=take)
     contract = contract.model_copy(update={name: None for name in ("actions", "changes") if name not in logs})
     return join(load_logs(contract, root=Path(), frames=logs), contract=contract, as_of=simulation.as_of)
-
-
-def without(
-    contract: Contract, logs: dict[str, pl.DataFrame], *, take: str
-) -> tuple[Contract, dict[str, pl.DataFrame]]:
-    """The logs of a team that never wrote that part down."""
-    if take == "no features":
-        held = [name for name in (*FEATURES, *contract.features.columns) if name in logs["predictions"].columns]
-        features = contract.features.model_copy(update={"columns": (), "definitions": {}})
-        fewer = logs | {"predictions": logs["predictions"].drop(set(held))}
-        return contract.model_copy(update={"features": features}), fewer
-    if take == "no actions":
-        return contract, {name: frame for name, frame in logs.items() if name != "actions"}
-    if take == "no arrival time":
-        columns = {name: text for name, text in contract.outcomes.columns.items() if name != "ts_arrival"}
-        outcomes = contract.outcomes.model_copy(update={"columns": columns})
-        fewer = logs | {"outcomes": logs["outcomes"].drop("ts_arrival")}
-        return contract.model_copy(update={"outcomes": outcomes}), fewer
-    return contract, logs
-
-
-def periods_of(config: WorldConfig) -> Comparison:
-    """Reference and current window of the recipe."""
-    return Comparison(reference=config.period("reference"), current=config.period("current"))
-
-
-def numbered(table: str, incidents: Sequence[Incident], *, count: int, commit: str | None) -> list[list[int]]:
-    """Seeds of each incident of a table: running numbers, so that no two incidents share their random draws."""
-    seeds = seeds_for(table, count=count * len(incidents), commit=commit)
-    return [seeds[i * count : (i + 1) * count] for i in range(len(incidents))]

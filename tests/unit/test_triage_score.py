@@ -11,10 +11,9 @@ from benchmarks.triage.score import KINDS, Case, Run, held, ratio_of, residual, 
 from benchmarks.triage.tables import Share
 from fbkit.samples.challenge import VARIANTS
 from fbkit.samples.config import WorldConfig
-from fbkit.samples.scenarios import SCENARIOS
-from fbkit.samples.simulate import simulate
+from fbkit.samples.scenarios import SCENARIOS, Scenario
 
-VARIED = ("low base rate", "small traffic", "precision", "roc_auc", "brier")
+VARIED = (*incidents.ABLATIONS, *incidents.LOOPS, *incidents.METRICS)
 CASE = Case(table="causes", scenario="s", seed=1)
 
 
@@ -219,14 +218,14 @@ def test_seeds_are_nobodys_choice() -> None:
     assert len({seed for mine in spread for seed in mine}) == 2 * len(table)
 
 
-@pytest.mark.parametrize("take", ["", *incidents.ABLATIONS])
-def test_an_ablation_takes_what_it_names_and_the_rest_still_joins(take) -> None:
-    simulation = simulate(WorldConfig(per_day=30, reference_weeks=2), seed=4)
-    joined = incidents.joined_of(simulation, take=take)
+@pytest.mark.parametrize("lacks", [(), *incidents.ABLATIONS.values()])
+def test_what_is_left_of_an_ablation_still_joins(lacks) -> None:
+    config = WorldConfig(per_day=30, reference_weeks=2, actions=True)
+    scenario = Scenario(name="s", kind="ablation", config=config, faults=(), lacks=lacks)
+    joined = incidents.joined_of(incidents.counted(scenario).simulated(4))
     assert joined.frame["label"].count() > 300
-    assert (not joined.contract.features.columns) is (take == "no features")
-    if take == "no features":
-        assert not set(simulation.config.features) & set(joined.frame.columns)
+    assert (not joined.contract.features.columns) is (lacks == ("features",))
+    assert (joined.contract.actions is None) is (lacks == ("actions",))
 
 
 def test_two_answers_are_compared_without_their_seconds() -> None:
@@ -237,9 +236,11 @@ def test_two_answers_are_compared_without_their_seconds() -> None:
 
 def test_every_scenario_of_the_catalogue_stands_in_one_table() -> None:
     known = incidents.catalogue()
-    names = [i.name for table in known if table not in (*incidents.ABLATIONS, *VARIED) for i in known[table]]
+    names = [i.name for table in known if table not in VARIED for i in known[table]]
     assert sorted(names) == sorted([*SCENARIOS, *VARIANTS])
-    assert set(TABLES) <= set(known)
+    assert {*TABLES, *VARIED} <= set(known)
     assert {i.kind for table in known.values() for i in table} <= set(KINDS)
     assert {i.metric for i in known["brier"]} == {"brier"}
-    assert {i.take for i in known["no actions"]} == {"no actions"}
+    assert all("actions" in i.scenario.lacks for i in known["no actions"])
+    assert all(i.kind == "healthy" for table in known.values() for i in table if not i.scenario.faults)
+    assert {i.scenario.task for i in known["regression"]} == {"regression"}
