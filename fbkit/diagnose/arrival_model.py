@@ -10,6 +10,7 @@ from fbkit.diagnose.labels import Labels, Repair
 from fbkit.diagnose.rows import CURRENT, REFERENCE, Flags
 from fbkit.diagnose.scene import Scene
 from fbkit.diagnose.visibility import Gap, History, Laws, history, learn, visible
+from fbkit.schema.label import longest_delay
 
 IMMATURE: Final = "immature_window"
 NO_CLOSED_WINDOW: Final = (
@@ -38,7 +39,7 @@ def arrival_repairs(scene: Scene, labels: Labels) -> tuple[Repair, ...]:
     age is not allowed for and nothing else is tested. Where no time of arrival is logged only the age is.
     """
     known = history(scene, labels)
-    base = learn(known, fewest=scene.settings.fewest_arrivals)
+    base = learn(known, fewest=scene.settings.fewest_arrivals, weekdays=bool(_open(scene).any()))
     if not base:
         return (_immature(scene, labels, known, None),) if _open(scene).any() else ()
     aged = _aged(scene, known, base)
@@ -95,7 +96,9 @@ def _immature(scene: Scene, labels: Labels, known: History, aged: Pair | None) -
         where="predictions whose label window is open",
         evidence=_sentence(share[CURRENT], unseen),
         next_evidence=NEXT,
-        frame=arrivals_frame(scene.rows, as_of=scene.joined.as_of, window_days=known.open),
+        frame=arrivals_frame(
+            scene.rows, as_of=scene.joined.as_of, window_days=longest_delay(scene.joined).total_seconds() / 86_400
+        ),
         numbers={
             "open_share_reference": ("share", share[REFERENCE]),
             "open_share_current": ("share", share[CURRENT]),

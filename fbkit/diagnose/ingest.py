@@ -26,7 +26,7 @@ CALM_COHORT: Final = 0.02
 ENOUGH: Final = 30.0
 """Expected arrivals from which a day or cohort says something about how days or cohorts differ."""
 _RATE_PRIOR: Final = 50.0
-_WEEKDAY_PRIOR: Final = 20.0
+_WEEKDAY_PRIOR: Final = 1.0
 _PATTERN_PRIOR: Final = 50.0
 _PASSES: Final = 4
 

@@ -41,7 +41,7 @@ LEAST_STRETCH: Final = 0.2
 APART: Final = 12.0
 """Gain beyond which flagged and other rows have stretches of their own."""
 OTHER_WEEKS: Final = 2.5
-"""The gain must be so many times that of the second most unusual stretch of the reference as long as the current."""
+"""The gain must be so many times that of the two most unusual weeks before."""
 MOST_WEEKS: Final = 8
 FEWEST_NOW: Final = 25
 FEWEST_THEN: Final = 100
@@ -95,7 +95,10 @@ def find(scene: Scene, known: History, gaps: Sequence[Gap], *, stands: Floats | 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Fit:
-    """What one group shows: its law in the reference (thinned, and whole), and its labels now."""
+    """What one group shows: its law in the reference (thinned, and whole), and its labels now.
+
+    ``sure`` is the share of a gain that counts, because the law of the reference is a sample itself.
+    """
 
     group: Group
     atoms: Atoms
@@ -103,6 +106,7 @@ class _Fit:
     now: Atoms
     seen: Sample
     curves: Mapping[str, Curve]
+    sure: float
     weeks: tuple[Sample, ...]
 
 
@@ -129,7 +133,6 @@ def _fit(scene: Scene, known: History, group: Group, gaps: Sequence[Gap], *, sta
         family: likelihood(atoms, seen, family, closed=known.open, window=known.window)
         for family in _families(known, atoms)
     }
-    width = float(known.made[now].max() - known.made[now].min())
     return _Fit(
         group=group,
         atoms=atoms,
@@ -137,7 +140,8 @@ def _fit(scene: Scene, known: History, group: Group, gaps: Sequence[Gap], *, sta
         now=Atoms.of(known.event[now], known.lag[now], weight[now], closed=np.inf, most=WHOLE),
         seen=seen,
         curves=curves,
-        weeks=_weeks(known, then, weight, width=max(width, step)),
+        weeks=_weeks(known, then, weight, now=now),
+        sure=len(then) / (len(then) + len(now)),
     )
 
 
@@ -167,16 +171,17 @@ def _mean_gap(gap: Gap, rows: Ints, *, outcome: int) -> tuple[float, float, floa
     return gap.start, gap.end, gap.lost * share * (gap.outcome in (None, outcome))
 
 
-def _weeks(known: History, rows: Ints, weight: Floats, *, width: float) -> tuple[Sample, ...]:
-    """Stretches of the reference as long as the current period: how much the law differs anyway."""
-    end, begin = float(known.made[rows].max()) + 1e-6, float(known.made[rows].min())
+def _weeks(known: History, rows: Ints, weight: Floats, *, now: Ints) -> tuple[Sample, ...]:
+    """The weeks before as they looked at the same age: how much the law of arrival differs anyway."""
+    first, last = float(known.made[now].min()), float(known.made[now].max())
+    back = 7.0 * np.ceil((last - first) / 7)
     made: list[Sample] = []
     for turn in range(1, MOST_WEEKS + 1):
-        start = end - turn * width
-        part = rows[(known.made[rows] >= start) & (known.made[rows] < start + width)]
-        if len(part) >= FEWEST_NOW and start >= begin - 1.0:
-            lag = np.minimum(known.lag[part], known.open)
-            made.append(sample(known.made[part], lag, weight[part], step=step_of(known), as_of=known.as_of))
+        as_of = known.as_of - turn * back
+        part = rows[(known.made[rows] >= first - turn * back) & (known.made[rows] <= last - turn * back)]
+        part = part[known.made[part] + known.lag[part] <= as_of]
+        if len(part) >= FEWEST_NOW:
+            made.append(sample(known.made[part], known.lag[part], weight[part], step=step_of(known), as_of=as_of))
     return tuple(made)
 
 
@@ -197,7 +202,7 @@ def _decide(known: History, fits: Sequence[_Fit], *, beside: bool) -> dict[Group
 
 
 def _joint(fits: Sequence[_Fit], family: str) -> Floats:
-    return np.sum([fit.curves[family].total for fit in fits], axis=0)
+    return np.sum([fit.curves[family].total * fit.sure for fit in fits], axis=0)
 
 
 def _best(known: History, fits: Sequence[_Fit], *, least: float) -> tuple[str, float]:
@@ -226,17 +231,17 @@ def _gain(curve: Floats, family: str) -> float:
 
 
 def _usual(known: History, fits: Sequence[_Fit], family: str) -> float:
-    """The second largest gain among the stretches of the reference (the largest may be an incident of its own)."""
+    """Mean of the two largest gains among the weeks before, as they looked at the same age."""
     if _gain(_joint(fits, family), family) < LEAST_RATIO:
         return 0.0
     weeks = min(len(fit.weeks) for fit in fits)
 
     def gain(week: int) -> float:
         curves = [likelihood(f.atoms, f.weeks[week], family, closed=known.open, window=known.window) for f in fits]
-        return _gain(np.sum([curve.total for curve in curves], axis=0), family)
+        return _gain(np.sum([c.total * f.sure for c, f in zip(curves, fits, strict=True)], axis=0), family)
 
     gains = sorted(gain(week) for week in range(weeks))
-    return gains[-2] if len(gains) > 1 else 0.0
+    return sum(gains[-2:]) / 2
 
 
 def _stretch(known: History, fit: _Fit, family: str, curve: Floats, *, least: float) -> Stretch:

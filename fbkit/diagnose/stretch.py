@@ -41,15 +41,16 @@ class Atoms:
 
     @classmethod
     def of(cls, event: Floats, lag: Floats, weight: Floats, *, closed: float, most: int = ATOMS) -> "Atoms":
-        """Every m-th label in order of the lag; arrivals after the window's close count as arrived then."""
+        """Labels in order of the lag, denser in the far tail; arrivals after the window's close count as then."""
         lag = np.minimum(lag, closed)
         event = np.clip(event, 0.0, lag)
         order = np.argsort(lag, kind="stable")
         reached = np.cumsum(weight[order])
         if len(lag) > most:
-            wanted = (np.arange(most) + 0.5) / most * reached[-1]
+            edges = _edges(most, finest=1 / len(lag))
+            wanted = (edges[1:] + edges[:-1]) / 2 * reached[-1]
             order = order[np.searchsorted(reached, wanted).clip(0, len(order) - 1)]
-            return cls(event=event[order], lag=lag[order], weight=np.full(most, 1 / most))
+            return cls(event=event[order], lag=lag[order], weight=np.diff(edges))
         return cls(event=event[order], lag=lag[order], weight=weight[order] / reached[-1])
 
     def moved(self, family: str, size: Floats) -> Floats:
@@ -79,6 +80,13 @@ class Atoms:
         order = np.argsort(lag, kind="stable")
         share = np.cumsum(kept[order])
         return Law(lag=np.concatenate([[0.0], np.maximum(lag[order], 1e-9)]), share=np.concatenate([[0.0], share]))
+
+
+def _edges(most: int, *, finest: float) -> Floats:
+    """Shares that cut a law into pieces: equal ones, and a fifth of them ever smaller towards the longest lags."""
+    even = most * 4 // 5
+    tail = 1 - np.geomspace(1 / even, min(finest, 0.5 / even), most - even)
+    return np.concatenate([np.arange(even) / even, tail, [1.0]])
 
 
 def sizes(family: str, *, closed: float) -> Floats:

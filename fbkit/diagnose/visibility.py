@@ -15,10 +15,24 @@ from fbkit.diagnose.settings import NEEDS_DECISION, is_mean_of_values
 from fbkit.schema.label import LabelWindow, longest_delay
 
 MICROSECONDS_PER_DAY: Final = 86_400_000_000.0
+COMPLETE: Final = 0.999
+"""Share of the labels after which nothing more is waited for."""
+INSTANT: Final = 1e-6
+"""Days that are no time at all."""
+STEPS: Final = 20
+"""A law has jumps if so many labels share one lag on average."""
+LOAD_SHARE: Final = 0.9
+"""Share of the labels that arrive within two hours of the day, if they are loaded once a day."""
 BULK: Final = 0.01
 """Share of the rows whose label replaced an earlier one beyond which the time of the first statement is looked up."""
 KNOTS: Final = 2_000
 """Points that an arrival law is thinned to."""
+FEWEST_OF_WEEKDAY: Final = 200
+OWN_WEEKDAY: Final = 100.0
+"""Labels that the warped law of a weekday counts as, beside the weekday's own."""
+WEEKDAYS_APART: Final = 0.04
+WEEKDAYS_SURE: Final = 8.0
+"""Weekdays differ in their law of arrival by at least so much, and so clearly (n times the distance squared)."""
 MOST_LABELS: Final = 50_000
 """Labels that one law is learned from; more make it no better and take their time."""
 
@@ -45,9 +59,10 @@ class History:
     closed
         The label window has closed.
     open
-        Days from the prediction until a label window has closed, grace included.
+        Days from the prediction until labels count as complete: until the window has closed, grace included; if windows
+        of the current period are open, until the late ones are in as well.
     as_of
-        Evaluation time.
+        Evaluation time; with one load a day that of the last load, and predictions date from the load before them.
     rows
         Number of rows of both windows.
     window
@@ -82,6 +97,7 @@ def history(scene: Scene, labels: Labels) -> History:
     """What the arrival model reads of the joined table."""
     frame, current, window = scene.rows.frame, scene.current, LabelWindow.of(scene.joined.contract)
     made = pl.col("ts_pred")
+    delay = longest_delay(scene.joined).total_seconds() / 86_400
     inside = (made >= scene.reference.start) & (made < scene.reference.end)
     older = scene.joined.frame.lazy().filter((made < current.start) & ~inside)
     if scene.metric in NEEDS_DECISION:
@@ -92,20 +108,30 @@ def history(scene: Scene, labels: Labels) -> History:
     lag = facts["lag"].fill_null(float("nan")).to_numpy()
     event = facts["event"].fill_null(float("nan")).to_numpy()
     positive = facts["label"].fill_null(float("nan")).to_numpy(writable=True)
-    n = len(scene.rows)
+    n, young = len(scene.rows), ~scene.rows.mature
+    healthy = np.concatenate([scene.rows.window == REFERENCE, np.ones(rest.height, dtype=bool)])
+    if bool((young & scene.rows.of(CURRENT)).any()) and np.isfinite(lag[healthy]).any():
+        delay = max(delay, float(np.nanquantile(lag[healthy], COMPLETE)))
     positive[:n] = np.where(labels.seen, labels.y, np.nan)
+    made = facts["made"].to_numpy()
+    load = _daily_load(made + lag)
+    since = np.zeros(len(made)) if load is None else (made - load) % 1
+    as_of = scene.joined.as_of.timestamp() / 86_400
+    if load is not None:
+        # One load is as good as another: what counts is how many of them a label waits for.
+        lag, as_of = np.round(np.floor(made + lag - load) - np.floor(made - load)), np.floor(as_of - load) + load
     if is_mean_of_values(scene.metric):
         positive = np.where(np.isfinite(positive), 0.0, np.nan)
     return History(
-        made=facts["made"].to_numpy(),
+        made=made - since,
         lag=np.where(np.isfinite(positive), lag, np.nan),
-        event=np.where(np.isfinite(event), event, lag),
+        event=np.where(np.isfinite(event), event + since, lag),
         positive=np.clip(positive, 0.0, 1.0),
         decision=facts["decision"].to_numpy(),
-        healthy=np.concatenate([scene.rows.window == REFERENCE, np.ones(rest.height, dtype=bool)]),
+        healthy=healthy,
         closed=facts["mature"].to_numpy(),
-        open=longest_delay(scene.joined).total_seconds() / 86_400,
-        as_of=_days(scene.joined.as_of.timestamp()),
+        open=delay,
+        as_of=as_of,
         rows=n,
         window=np.inf if window.session else window.window.total_seconds() / 86_400,
         events=bool(np.isfinite(event).any()),
@@ -113,8 +139,15 @@ def history(scene: Scene, labels: Labels) -> History:
     )
 
 
-def _days(seconds: float) -> float:
-    return seconds / 86_400
+def _daily_load(arrived: Floats) -> float | None:
+    """The time of day (0 to 1) from which on the day's labels are loaded; None if they arrive at all hours."""
+    known = arrived[np.isfinite(arrived)]
+    if len(known) < FEWEST_OF_WEEKDAY:
+        return None
+    hours = np.bincount(np.floor(known % 1 * 24).astype(np.int64) % 24, minlength=24)
+    both = hours + np.roll(hours, -1)
+    first = int(both.argmax())
+    return first / 24 if both[first] >= LOAD_SHARE * len(known) else None
 
 
 def _facts(frame: pl.DataFrame, scene: Scene) -> pl.DataFrame:
@@ -159,11 +192,13 @@ def _first_statements(scene: Scene, frame: pl.DataFrame) -> pl.DataFrame | None:
 class Law:
     """Distribution of the time from prediction to arrival, in days, of the labels that ever arrive.
 
-    ``share`` of them has arrived by ``lag``; both ascend. In between it is interpolated, beyond the last lag it is 1.
+    ``share`` of them has arrived by ``lag``; both ascend. In between it is interpolated, beyond the last lag it stays.
+    ``by_weekday`` are the laws of predictions of each weekday (from day 0 of 1970 on), where they differ.
     """
 
     lag: Floats
     share: Floats
+    by_weekday: tuple["Law", ...] = ()
 
     def at(self, age: Floats) -> Floats:
         """Share that has arrived by an age."""
@@ -181,6 +216,19 @@ class Law:
             return self
         lag = np.append(self.lag[self.lag < closed], closed)
         return Law(lag=lag, share=np.minimum(self.at(lag) / whole, 1.0))
+
+    def on_weekdays(self, pooled: "Law", weekdays: Sequence["Law"], own: Sequence[tuple[int, "Law | None"]]) -> "Law":
+        """This law for each weekday, between the weekday's own (labels, law) and this one as the weekday warps time.
+
+        Warped: an age counts as the age at which as much has arrived over all outcomes, decisions and weekdays.
+        """
+        made: list[Law] = []
+        for all_, (n, mine) in zip(weekdays, own, strict=True):
+            share = self.at(np.interp(all_.share, pooled.share, pooled.lag))
+            if mine is not None:
+                share = (n * mine.at(all_.lag) + OWN_WEEKDAY * share) / (n + OWN_WEEKDAY)
+            made.append(Law(lag=all_.lag, share=np.maximum.accumulate(share)))
+        return Law(lag=self.lag, share=self.share, by_weekday=tuple(made))
 
 
 Laws = Mapping[Group, Law]
@@ -210,19 +258,32 @@ def product_limit(lag: Floats, age: Floats, weight: Floats) -> Law:
     share = np.append(np.cumprod(stay[:0:-1])[::-1], 1.0)
     last = np.append(lag[1:] > lag[:-1], True)
     lag, share = lag[last], share[last]
+    if len(lag) * STEPS < len(last):
+        return _steps(lag, share)
     if len(lag) > KNOTS:
         kept = np.unique(np.linspace(0, len(lag) - 1, KNOTS).round().astype(np.int64))
         lag, share = lag[kept], share[kept]
     return Law(lag=np.concatenate([[0.0], np.maximum(lag, 1e-9)]), share=np.concatenate([[0.0], share]))
 
 
-def learn(known: History, *, fewest: int, weight: Floats | None = None) -> dict[Group, Law]:
+def _steps(lag: Floats, share: Floats) -> Law:
+    """A law of few values: it jumps there and is flat in between."""
+    before = np.concatenate([[0.0], share[:-1]])
+    return Law(
+        lag=np.concatenate([[0.0], np.stack([np.maximum(lag - INSTANT, 0.0), lag], axis=1).ravel()]),
+        share=np.concatenate([[0.0], np.stack([before, share], axis=1).ravel()]),
+    )
+
+
+def learn(known: History, *, fewest: int, weekdays: bool = True, weight: Floats | None = None) -> dict[Group, Law]:
     """The law of each outcome and decision; thin ones are pooled over decisions, then over everything.
 
     Empty without so many labels of closed windows: then nothing says when the last label comes.
 
     Parameters
     ----------
+    weekdays
+        Look whether predictions of some weekdays wait longer; without young rows that changes nothing.
     weight
         What each label stands for (labels that an outage took along); 1 by default.
     """
@@ -231,6 +292,7 @@ def learn(known: History, *, fewest: int, weight: Floats | None = None) -> dict[
         return {}
     age = known.as_of - known.made
     usable &= known.lag <= age
+    pattern = _weekday_pattern(known, usable) if weekdays else None
     stands = np.ones(len(age)) if weight is None else weight
     found: dict[Group, Law] = {}
     for outcome in (0, 1):
@@ -241,9 +303,43 @@ def learn(known: History, *, fewest: int, weight: Floats | None = None) -> dict[
                 if len(rows) >= fewest:
                     rows = rows[:: -(-len(rows) // MOST_LABELS)]
                     amount = mine[rows] if (mine[rows] > 0).all() else stands[rows]
-                    found[outcome, decision] = product_limit(known.lag[rows], age[rows], amount).until(known.open)
+                    law = product_limit(known.lag[rows], age[rows], amount).until(known.open)
+                    own = [_own(known, rows, amount, day=day) for day in range(7)] if pattern else []
+                    found[outcome, decision] = law.on_weekdays(*pattern, own) if pattern else law
                     break
     return found
+
+
+def _own(known: History, rows: Ints, amount: Floats, *, day: int) -> tuple[int, Law | None]:
+    """Labels of one weekday and their law."""
+    part = _weekday(known.made[rows]) == day
+    mine = rows[part]
+    if not len(mine):
+        return 0, None
+    return len(mine), product_limit(known.lag[mine], known.as_of - known.made[mine], amount[part]).until(known.open)
+
+
+def _weekday_pattern(known: History, usable: Flags) -> tuple[Law, tuple[Law, ...]] | None:
+    """The law of everything and that of each weekday, if the weekdays differ: loads once a week, idle weekends."""
+    rows = np.flatnonzero(usable & known.closed)
+    rows = rows[:: -(-len(rows) // MOST_LABELS)]
+    lag, age, weekday = known.lag[rows], known.as_of - known.made[rows], _weekday(known.made[rows])
+    counts = np.bincount(weekday, minlength=7)
+    if counts.min() < FEWEST_OF_WEEKDAY:
+        return None
+
+    def law(part: Ints) -> Law:
+        return product_limit(lag[part], age[part], np.ones(len(part))).until(known.open)
+
+    whole = law(np.arange(len(rows)))
+    each = tuple(law(np.flatnonzero(weekday == day)) for day in range(7))
+    apart = np.array([np.abs(own.at(own.lag) - whole.at(own.lag)).max() for own in each])
+    differs = (apart > WEEKDAYS_APART) & (counts * apart**2 > WEEKDAYS_SURE)
+    return (whole, each) if differs.any() else None
+
+
+def _weekday(made: Floats) -> Ints:
+    return np.floor(made).astype(np.int64) % 7
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -275,11 +371,18 @@ def seen(law: Law, made: Floats, *, as_of: float, gaps: Sequence[tuple[float, fl
     gaps
         Start, end and the lost share of each row.
     """
+    if law.by_weekday:
+        share, weekday = np.ones(len(made)), _weekday(made)
+        for day, own in enumerate(law.by_weekday):
+            rows = np.flatnonzero(weekday == day)
+            share[rows] = seen(own, made[rows], as_of=as_of, gaps=[(a, b, lost[rows]) for a, b, lost in gaps])
+        return share
     share = law.at(as_of - made)
     for start, end, lost in gaps:
         last, first = min(end, as_of), min(start, as_of)
         touched = (made < last) & (made + law.reach > first)
-        inside = law.at(last - made[touched]) - law.at(first - made[touched])
+        # What arrives exactly at the start is within, at the end it is not.
+        inside = law.at(last - made[touched] - 2 * INSTANT) - law.at(first - made[touched] - 2 * INSTANT)
         share[touched] -= lost[touched] * inside
     return np.clip(share, 0.0, 1.0)
 
