@@ -34,6 +34,10 @@ class NextLabels:
         Level of that interval.
     reason
         Why there is nothing to draw or to foresee, else None.
+    sampling_error
+        Standard error of the period's own rows.
+    open_strata
+        The strata of unlabelled rows that :meth:`size_for` allocates.
     """
 
     strata: pl.DataFrame
@@ -45,8 +49,8 @@ class NextLabels:
     half_width: float | None
     level: float
     reason: str | None = None
-    _sampling: float | None = field(default=None, repr=False)
-    _open: tuple[Stratum, ...] = field(default=(), repr=False)
+    sampling_error: float | None = None
+    open_strata: tuple[Stratum, ...] = field(default=(), repr=False)
 
     def size_for(self, half_width: float) -> int | None:
         """Unlabelled rows to audit for an interval of at most this half width; None if no audit reaches it.
@@ -63,10 +67,10 @@ class NextLabels:
                 allowed="a number above 0, on the metric's own scale (0.03 is three points of a rate)",
                 next_step="ask for example for 0.03",
             )
-        left = (half_width / float(quantile(self.level))) ** 2 - (self._sampling or 0.0) ** 2
-        if self._sampling is None or left <= 0 or not self._open:
+        left = (half_width / float(quantile(self.level))) ** 2 - (self.sampling_error or 0.0) ** 2
+        if self.sampling_error is None or left <= 0 or not self.open_strata:
             return None
-        return rows_for(self._open, error=float(np.sqrt(left)))
+        return rows_for(self.open_strata, error=float(np.sqrt(left)))
 
     @property
     def template(self) -> pl.DataFrame:
@@ -81,27 +85,3 @@ class NextLabels:
             pl.lit("audit").alias("source"),
             "audit_prob",
         )
-
-    def __str__(self) -> str:
-        if not self.rows.height:
-            return f"Nothing to audit: {self.reason or 'no row of the current period lacks a label'}."
-        lines = [f"{self.rows.height:,} rows to audit, drawn at random within {self.strata.height} strata:"]
-        for row in self.strata.iter_rows(named=True):
-            kind = "labelled" if row["labelled"] else "unlabelled"
-            lines.append(
-                f"  {row['stratum']:<4} {row['decision']:<12} score {row['score_from']:.3f} to {row['score_to']:.3f}: "
-                f"{row['rows']:,} of {row['candidates']:,} {kind} rows (expected positives "
-                f"{row['expected_rate']:.1%}, audit_prob {row['audit_prob']:.4f})"
-            )
-        if self.half_width is not None:
-            lines.append(
-                f"Expected interval of {self.metric} after it: +- {self.half_width:.4f} at {self.level:.0%} "
-                f"(the audit alone adds a standard error of {self.expected_error:.4f})."
-            )
-        lines += [
-            f"Let {row['let_through']:,} of {row['blocked']:,} blocked rows ({row['decision']}) through at random: "
-            f"propensity {row['share']:.3f}."
-            for row in self.exploration.iter_rows(named=True)
-        ]
-        lines.append('Write the answers into an outcomes file with source "audit" and audit_prob, and join again.')
-        return "\n".join(lines)

@@ -29,6 +29,7 @@ LABELLED_SHARE: Final = 0.25
 QUESTIONED: Final = ("label_conflict", "label_definition_change")
 FEWEST_LET_THROUGH: Final = 30
 """Explored rows below which their weights are noise."""
+FORESEEN: Final = (*RATES, *PROBABILITY_LOSSES)
 _DECISIONS: Final = ("not flagged", "flagged")
 
 
@@ -106,8 +107,14 @@ def plan(scene: Scene, labels: Labels, *, budget: int = 800, seed: int = 0, chec
         known = stratify(_sizes(scene, checked), rate, weight)
         again = allocate(known, budget=budget - round(budget * (1 - share)))
         found += [(each, int(n), True) for each, n in zip(known, again, strict=True)]
+    if not open_rows.any():
+        reason = "every row of the current period has a label, or its action hides it"
+    else:
+        reason = (
+            None if scene.metric in FORESEEN else "the interval after an audit is foreseen for rates and probabilities"
+        )
     value = _finite(evaluate(scene.metric, masses))
-    foreseen = value is not None and scene.metric in (*RATES, *PROBABILITY_LOSSES)
+    foreseen = value is not None and scene.metric in FORESEEN
     error = audit_error(strata, counts) if foreseen else None
     sampling = _sampling_error(masses, weight) if foreseen else None
     half = None if error is None or sampling is None else _half_width(scene, error, sampling)
@@ -120,9 +127,9 @@ def plan(scene: Scene, labels: Labels, *, budget: int = 800, seed: int = 0, chec
         expected_error=error,
         half_width=half,
         level=scene.settings.level,
-        reason=None if open_rows.any() else "every row of the current period has a label, or its action hides it",
-        _sampling=sampling,
-        _open=strata,
+        reason=reason,
+        sampling_error=sampling,
+        open_strata=strata,
     )
 
 

@@ -17,6 +17,7 @@ from fbkit.session.joined import Joined
 
 if TYPE_CHECKING:
     from fbkit.measure.user import Metric
+    from fbkit.session.next_labels import NextLabels
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,6 +85,48 @@ class Diagnosis(DiagnosisFacts):
 
         notes = annotated(self, text, author=author, disagrees_with=disagrees_with, at=at)
         return replace(self, notes=notes)
+
+    def next_labels(self, budget: int = 800, *, seed: int = 0) -> "NextLabels":
+        """Which rows of the current period to audit, what interval to expect from it, and how to bring them back.
+
+        Written into an outcomes file with source ``audit`` and their ``audit_prob`` (``template`` has the columns), the
+        audited rows are evidence of the next join: they say what the missing labels would be, and never set a label.
+
+        Parameters
+        ----------
+        budget
+            Rows that can be audited, at least 20.
+        seed
+            Another seed draws other rows.
+
+        Returns
+        -------
+        ``strata``, ``rows``, ``template``, ``expected_error`` and ``half_width`` on the metric's own scale (None with a
+        ``reason`` where they cannot be foreseen), ``size_for(half_width)``, and the ``exploration`` band for rows whose
+        action hides the outcome.
+
+        Raises
+        ------
+        ArgumentError
+            A budget below 20, or a diagnosis of a metric of your own.
+
+        Notes
+        -----
+        Strata by decision and score, allocated as by Neyman 1938: see ``docs/next_labels.md``.
+
+        Examples
+        --------
+        >>> import fbkit as fb
+        >>> joined = fb.open_loop(fb.samples.path("recall_drop") / "variant_a").join()
+        >>> audit = fb.triage(joined, draws=20).next_labels(budget=200)
+        >>> audit.rows.height, audit.strata["rows"].sum()
+        (200, 200)
+        """
+        from fbkit.diagnose.next_labels import next_labels
+        from fbkit.session.next_labels import NextLabels
+
+        found = next_labels(self.joined, self, budget=budget, seed=seed)
+        return NextLabels(**{item.name: getattr(found, item.name) for item in fields(found)})
 
     def incident(self, folder: str | Path, *, clock: datetime | None = None, pdf: bool = False) -> Path:
         """Write the incident bundle (Markdown, HTML, Word, figures, data, manifest) and return its folder.

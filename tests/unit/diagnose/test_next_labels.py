@@ -128,7 +128,6 @@ def test_blocked_rows_are_let_through_instead(by_hand: Any, weeks: Any) -> None:
     assert row["blocked"] == frame["blocked"].sum()
     assert row["share"] == row["let_through"] / row["blocked"]
     assert row["let_through"] >= 30
-    assert "through at random" in str(found)
 
 
 def test_nothing_to_audit_is_said(by_hand: Any, weeks: Any) -> None:
@@ -137,7 +136,6 @@ def test_nothing_to_audit_is_said(by_hand: Any, weeks: Any) -> None:
     assert found.rows.height == 0
     assert found.reason is not None
     assert found.size_for(0.1) is None
-    assert str(found).startswith("Nothing to audit")
 
 
 def test_an_error_of_values_is_drawn_in_proportion_and_promises_nothing(by_hand: Any, weeks: Any) -> None:
@@ -146,6 +144,7 @@ def test_an_error_of_values_is_drawn_in_proportion_and_promises_nothing(by_hand:
     assert found.rows.height == 60
     assert found.half_width is None
     assert found.expected_error is None
+    assert found.reason is not None
 
 
 def test_a_budget_of_nothing_is_refused(by_hand: Any, weeks: Any) -> None:
