@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 
 from fbkit.diagnose import words
+from fbkit.diagnose.cbpe import FRAME as CBPE
+from fbkit.diagnose.cbpe import sentence
 from fbkit.diagnose.findings import Findings
 from fbkit.schema.diagnosis import Check, Contribution
 from fbkit.schema.words import cause
@@ -96,9 +98,11 @@ def _model(facts: Findings, parts: Sequence[Contribution]) -> str:
         if spread.ratio is not None and spread.factor > 1
         else ""
     )
+    expected = sentence(facts.frame(CBPE), metric=metric)
+    crossed = f" {expected}" if expected else ""
     if rest[0] is None:
         return f"{first} What remains cannot be estimated."
     return (
         f"{first} What remains is {words.signed(metric, rest[0])}{words.between(metric, rest[1], rest[2])}: {outcome}."
-        f"{by_day}"
+        f"{by_day}{crossed}"
     )

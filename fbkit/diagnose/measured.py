@@ -7,14 +7,19 @@ import polars as pl
 from scipy.special import logit
 
 from fbkit.diagnose import bounds, evidence, localise, selection
+from fbkit.diagnose.advice import FRAME as CALIBRATION_MOVED
+from fbkit.diagnose.advice import calibration_moved
 from fbkit.diagnose.arrival import arrivals_frame
 from fbkit.diagnose.bootstrap import Floats, interval, standard_error
+from fbkit.diagnose.cbpe import FRAME as CBPE
+from fbkit.diagnose.cbpe import cbpe
 from fbkit.diagnose.cells import Cells
 from fbkit.diagnose.chance import by_chance
 from fbkit.diagnose.climb import change, climb, silence_as_negative
 from fbkit.diagnose.correction import corrected, positive_rate
 from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.graded import NO_GRADING, grading
+from fbkit.diagnose.integrity import integrity
 from fbkit.diagnose.labels import Labels
 from fbkit.diagnose.ladder import Ladder, top
 from fbkit.diagnose.metric import evaluate, exact_value
@@ -215,7 +220,11 @@ def _tilt(metric: str, cells: Cells, rate: Floats, ladder: Ladder, *, level: flo
 def _with_frames(scene: Scene, facts: Findings, watch: Stopwatch) -> Findings:
     settings, ladder = scene.settings, facts.ladder
     frames: dict[str, pl.DataFrame] = dict(facts.frames)
+    with watch.time("who_lost_labels"):
+        frames["integrity"] = integrity(scene)
     with watch.time("is_it_the_model"):
+        frames[CALIBRATION_MOVED] = calibration_moved(facts.cells, scene.rows, scene.bin_of, settings=settings)
+        frames[CBPE] = cbpe(facts.cells, scene.rows, scene.bin_of, metric=scene.metric, settings=settings)
         frames |= facts.replay.frames
         frames |= {cause: fact.frame for cause, fact in facts.replay.facts.items() if fact.frame is not None}
         frames["remainder_by_slice"] = localise.remainder_by_slice(

@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import numpy as np
 import polars as pl
@@ -17,6 +17,7 @@ from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.key_numbers import key_numbers_frame
 from fbkit.diagnose.measured import measure, observed_intervals
 from fbkit.diagnose.moved import day_of_change
+from fbkit.diagnose.remedies import owner_of, runbook_of
 from fbkit.diagnose.requests import per_request
 from fbkit.diagnose.rows import CURRENT, REFERENCE, check_metric
 from fbkit.diagnose.rungs import contributions
@@ -33,12 +34,14 @@ from fbkit.diagnose.verdict import (
     warnings_of,
     worlds_of,
 )
+from fbkit.diagnose.when import BY_PREDICTION, coincidences, dated
+from fbkit.diagnose.when import FRAME as CHANGED_DAYS
 from fbkit.errors import ArgumentError
 from fbkit.join.joined import Joined
 from fbkit.join.table import MemoryTable
 from fbkit.measure.user import Metric
 from fbkit.schema.diagnosis import Change, Contribution, Diagnosis, Interval
-from fbkit.schema.period import Comparison, Period, format_instant
+from fbkit.schema.period import Comparison, format_instant
 
 
 def triage(
@@ -113,10 +116,10 @@ def triage(
         model=model,
     )
     facts = measure(scene)
-    parts = contributions(facts)
+    parts, changed = dated(contributions(facts), facts.rows, bin_of=facts.bin_of, current=current)
     own = metric.identity if isinstance(metric, Metric) else name
     key = f"{joined.evaluation_key}|{own}|{reference}|{current}|{draws}|{seed}"
-    return _diagnosis(joined, facts, parts, key=key, record={"draws": draws, "seed": seed}, begin=begin)
+    return _diagnosis(joined, facts, parts, changed, key=key, record={"draws": draws, "seed": seed}, begin=begin)
 
 
 def _with_own(joined: Joined, metric: Metric) -> Joined:
@@ -139,6 +142,7 @@ def _diagnosis(
     joined: Joined,
     facts: Findings,
     parts: tuple[Contribution, ...],
+    changed: pl.DataFrame,
     *,
     key: str,
     record: Mapping[str, object],
@@ -152,6 +156,7 @@ def _diagnosis(
     frames["ladder"] = evidence.ladder_frame(_levels(facts), parts, intervals=observed_intervals(facts))
     frames["checks"] = evidence.checks_frame(checks)
     frames["key_numbers"] = key_numbers_frame(facts, parts)
+    frames[CHANGED_DAYS] = changed
     contract = joined.contract
     return Diagnosis(
         metric=facts.metric,
@@ -176,12 +181,12 @@ def _diagnosis(
         would_change_verdict=sentences.would_change(facts, parts),
         do_now=do_now,
         do_not=do_not,
-        owner=contract.model.owners[0] if contract.model.owners else None,
-        runbook=contract.model.runbook,
+        owner=owner_of(next((part for part in parts if part.cause == cause), None), contract),
+        runbook=runbook_of(cause, contract),
         decidable_at=facts.decidable if waiting_helps(facts) else None,
         impact=impact_of(facts),
         data_through=dict(getattr(joined, "data_through", {})),
-        changes=coincidences(getattr(joined, "changes", None), facts.current),
+        changes=coincidences(getattr(joined, "changes", None), facts.current, day=_day_of(cause, changed)),
         evaluation_id=hashlib.sha256(key.encode()).hexdigest()[:16],
         seconds=time.perf_counter() - begin,
         evidence=frames,
@@ -195,6 +200,13 @@ def _since(facts: Findings, parts: Sequence[Contribution]) -> dict[str, object]:
         return {"day_of_change": None}
     found = day_of_change(facts.frame("daily"), not_before=facts.current.start - timedelta(days=14))
     return {"day_of_change": None if found is None else format_instant(found[0])}
+
+
+def _day_of(cause: str, changed: pl.DataFrame) -> datetime | None:
+    """The day from which the top cause acted, else that of the metric by time of prediction; None if none is clear."""
+    mine = changed.filter(pl.col("cause").eq_missing(pl.lit(cause)) | pl.col("cause").is_null())
+    on = mine.filter(pl.col("axis") == BY_PREDICTION).sort("cause", nulls_last=True)["first"]
+    return None if on.is_empty() else on[0]
 
 
 def _levels(facts: Findings) -> tuple[float | None, float | None]:
@@ -211,25 +223,3 @@ def _observed(facts: Findings) -> Change:
 def _true(facts: Findings) -> Interval:
     value, lower, upper = facts.true_triple()
     return Interval(value=value, lower=lower, upper=upper)
-
-
-def coincidences(changes: pl.DataFrame | None, current: Period) -> tuple[Mapping[str, object], ...]:
-    """The logged changes of the two weeks around the start of the current period; ``coincides`` within one day of it.
-
-    A coincidence is a date, never a proof.
-    """
-    if changes is None or changes.is_empty() or "ts" not in changes.columns:
-        return ()
-    near = changes.filter((pl.col("ts") >= current.start - timedelta(days=14)) & (pl.col("ts") < current.end)).sort(
-        "ts"
-    )
-    day = timedelta(days=1)
-    return tuple(
-        {
-            "ts": format_instant(row["ts"]),
-            "kind": row.get("kind"),
-            "what": row.get("what"),
-            "coincides": bool(current.start - day <= row["ts"] <= current.start + day),
-        }
-        for row in near.iter_rows(named=True)
-    )

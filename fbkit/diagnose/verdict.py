@@ -10,6 +10,8 @@ from fbkit.diagnose.rows import CURRENT, WINDOWS
 from fbkit.diagnose.settings import AUDIT_FLAGGED, AUDIT_UNFLAGGED, NEEDS_DECISION
 from fbkit.schema.diagnosis import Contribution
 
+TOLD_ANYWAY = ("prediction_log_loss", "serving_fallback", "feature_corruption")
+"""Pipelines that broke are told even where the metric does not feel it."""
 World = Mapping[str, object]
 
 
@@ -90,6 +92,11 @@ def warnings_of(facts: Findings) -> tuple[str, ...]:
             f"The label window of {share} of the current predictions is still open at the as-of time, until {until} "
             "at the latest: the observed numbers will still move."
         )
+    said += [
+        fact.evidence
+        for name, fact in facts.replay.facts.items()
+        if name in TOLD_ANYWAY and name not in facts.ladder.replayed
+    ]
     if facts.metric in NEEDS_DECISION:
         said += [
             f"No {name} prediction is flagged: {words.name_of(facts.metric)} says nothing about the model there; "

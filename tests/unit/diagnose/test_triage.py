@@ -253,7 +253,21 @@ def test_logged_changes_are_dated_coincidences(by_hand, weeks):
 def test_orphans_in_the_place_of_the_missing_labels_are_a_broken_join(by_hand, weeks):
     joined = by_hand(lose=flagged_eu_lost)
     gone = joined.frame.filter(pl.col("current") & pl.col("label").is_null())
-    orphans = gone.select(fate=pl.lit("orphan"), ts_event=pl.col("ts_pred") + timedelta(days=1))
+    orphans = gone.select(
+        statement=pl.int_range(pl.len(), dtype=pl.UInt32),
+        entity_id=pl.lit(None, dtype=pl.String),
+        ts_event=pl.col("ts_pred") + timedelta(days=1),
+        ts_arrival=pl.col("ts_pred") + timedelta(days=1),
+        label=pl.lit(0.0),
+        source=pl.lit(None, dtype=pl.String),
+        label_version=pl.lit(None, dtype=pl.String),
+        prediction_id=pl.lit(None, dtype=pl.String),
+        ts_pred=pl.lit(None, dtype=pl.Datetime("us", "UTC")),
+        rule=pl.lit(None, dtype=pl.String),
+        fate=pl.lit("orphan"),
+        n_rivals=pl.lit(0, dtype=pl.UInt32),
+        key=pl.lit("unknown"),
+    )
     said = triage(WithCandidates(joined, orphans), weeks)
     assert (said.verdict, said.top_cause) == ("labels", "join_break")
     few = triage(WithCandidates(joined, orphans.head(30)), weeks)
