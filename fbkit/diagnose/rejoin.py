@@ -87,8 +87,9 @@ def _rewrites(known: pl.Series) -> Sequence[Rewrite]:
     """From the mildest to the boldest: every later one forgets more of the id."""
     made: list[Rewrite] = [
         ("case, signs, wrapping and leading zeros ignored", lambda text: applied(text, STEPS)),
-        ("only the last number in the id kept", lambda text: _number(text.str.extract(r"([0-9]+)[^0-9]*$"))),
-        ("only the digits of the id kept", lambda text: _number(text.str.replace_all(r"[^0-9]", ""))),
+        ("only the last number in the id kept", lambda text: _number(text, r"([0-9]+)[^0-9]*$")),
+        ("only the first number in the id kept", lambda text: _number(text, r"([0-9]+)")),
+        ("only the digits of the id kept", lambda text: _number(text.str.replace_all(r"[^0-9]", ""), "(.+)")),
     ]
     width = known.str.len_chars()
     shortest, longest = width.min(), width.max()
@@ -98,8 +99,9 @@ def _rewrites(known: pl.Series) -> Sequence[Rewrite]:
     return made
 
 
-def _number(text: pl.Expr) -> pl.Expr:
-    return text.str.strip_chars_start("0")
+def _number(text: pl.Expr, pattern: str) -> pl.Expr:
+    whole = text.str.strip_chars().str.replace(r"\.0+$", "")
+    return whole.str.extract(pattern).fill_null("").str.strip_chars_start("0")
 
 
 def _matched(lost: pl.DataFrame, targets: pl.DataFrame, *, core: Callable[[pl.Expr], pl.Expr]) -> pl.DataFrame:
