@@ -41,9 +41,9 @@ def arrival_repairs(scene: Scene, labels: Labels) -> tuple[Repair, ...]:
     known = history(scene, labels)
     base = learn(known, fewest=scene.settings.fewest_arrivals, weekdays=bool(_open(scene).any()))
     if not base:
-        return (_immature(scene, labels, known, None),) if _open(scene).any() else ()
+        return (_immature(scene, labels, None),) if _open(scene).any() else ()
     aged = _aged(scene, known, base)
-    young = _immature(scene, labels, known, aged)
+    young = _immature(scene, labels, aged)
     if _arrival_stands_in(scene):
         return (young,)
     down = outage.find(scene, known)
@@ -82,7 +82,7 @@ def _arrival_stands_in(scene: Scene) -> bool:
     return bool(told) and told >= int(scene.joined.frame["label"].count())
 
 
-def _immature(scene: Scene, labels: Labels, known: History, aged: Pair | None) -> Repair:
+def _immature(scene: Scene, labels: Labels, aged: Pair | None) -> Repair:
     """Open windows, by the law of closed ones; ``aged`` is None where no window has closed."""
     young = _open(scene)
     share = [float(young[scene.rows.of(window)].mean()) for window in (REFERENCE, CURRENT)]

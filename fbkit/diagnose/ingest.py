@@ -15,6 +15,8 @@ DAY_P: Final = 1e-5
 """A day (or a run of days) with so small a chance is not chance."""
 LEAST_MOVE: Final = 0.1
 """By which share arrivals must miss, or exceed, what is expected."""
+FEWEST_COHORTS: Final = 2.5
+"""Days whose labels come from fewer days of predictions (effectively) tell a cohort from a day of arrival too badly."""
 FEWEST_EXPECTED: Final = 8.0
 RUNS: Final = (1, 2, 3, 5, 7)
 """Days that are looked at together: a thin feed needs several to tell."""
@@ -183,14 +185,15 @@ def scan(counts: Counts, *, start: int) -> Scan:
     while True:
         cells = expected(counts, down | flood)
         due = counts.by_day(cells)
+        told = due**2 >= FEWEST_COHORTS * counts.by_day(cells**2)
         calm = ~(down | flood)[:, : counts.calm]
         noise = max(CALM_DAY, spread(observed[:, : counts.calm][calm], due[:, : counts.calm][calm]))
-        found = _clearest(observed, due, down | flood, start=start, noise=noise)
+        found = _clearest(observed, due, down | flood | ~told, start=start, noise=noise)
         if not found or int((down | flood).any(0).sum()) > counts.days // 3:
             break
         for line, days, low in found:
             (down if low else flood)[line, days] = True
-    down = _with_neighbours(observed, due, down, flood, start=start, noise=noise)
+    down = _with_neighbours(observed, due, down, flood | ~told, start=start, noise=noise)
     clear = np.array(
         [_deviance(observed[i][down[i]], due[i][down[i]], noise=0.0).sum() for i in range(series)], dtype=np.float64
     )
@@ -232,11 +235,11 @@ def _running(values: Floats, length: int) -> Floats:
     return total[:, length:] - total[:, :-length]
 
 
-def _with_neighbours(observed: Floats, due: Floats, down: Bools, flood: Bools, *, start: int, noise: float) -> Bools:
+def _with_neighbours(observed: Floats, due: Floats, down: Bools, out: Bools, *, start: int, noise: float) -> Bools:
     """Days beside a down day that fall short as well: it began or ended in their middle."""
     beside = np.zeros_like(down)
     beside[:, 1:] |= down[:, :-1]
     beside[:, :-1] |= down[:, 1:]
     beside[:, :start] = False
     short = (observed <= (1 - LEAST_MOVE) * due) & (at_most(observed, due, noise=np.array(noise)) < 1e-3)
-    return down | (beside & short & ~flood)
+    return down | (beside & short & ~out)

@@ -148,7 +148,7 @@ class _Table:
 def _look(table: _Table, column: str, values: Sequence[str], code: Ints, *, start: int) -> Outage:
     counts = table.counts(code, series=len(values), column=column)
     found = scan(counts, start=start)
-    return Outage(column=column, values=tuple(values), counts=counts, found=found, runs=_runs(found))
+    return Outage(column=column, values=tuple(values), counts=counts, found=found, runs=_runs(found, calm=counts.calm))
 
 
 def _columns(scene: Scene, known: History, rows: Ints) -> list[tuple[str, tuple[str, ...], Ints]]:
@@ -176,7 +176,8 @@ def _code(older: pl.DataFrame, name: str, values: Sequence[str]) -> Ints:
 
 
 def _clear(outage: Outage) -> float:
-    return float(outage.found.clear.sum())
+    found, calm = outage.found, outage.counts.calm
+    return float(found.clear[found.down[:, calm:].any(1)].sum())
 
 
 def _freedom(seen: Outage, best: Outage) -> float:
@@ -184,13 +185,15 @@ def _freedom(seen: Outage, best: Outage) -> float:
     return 3.0 * max(0, int(seen.found.down.sum()) - int(best.found.down.sum()))
 
 
-def _runs(found: Scan) -> tuple[Run, ...]:
+def _runs(found: Scan, *, calm: int) -> tuple[Run, ...]:
     runs: list[Run] = []
     free = np.where(found.down, 0.0, found.observed - found.due)
+    # Earlier days are set apart, so that they teach nothing wrong; the current period did not lose by them.
     for series in range(len(found.down)):
         edges = np.flatnonzero(np.diff(np.concatenate([[0], found.down[series].astype(np.int8), [0]])))
         for first, end in zip(edges[::2], edges[1::2], strict=True):
-            runs.append(_run(found, free, series=series, first=int(first), last=int(end) - 1))
+            if end > calm:
+                runs.append(_run(found, free, series=series, first=int(first), last=int(end) - 1))
     return tuple(runs)
 
 
