@@ -1,7 +1,7 @@
 """Is a moved feature broken, or are the cases different? The other features and the outcomes tell them apart."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 import numpy as np
@@ -11,6 +11,7 @@ from fbkit.diagnose.cells import Cells
 from fbkit.diagnose.correction import corrected, positive_rate
 from fbkit.diagnose.features import FEWEST, Feature, Line, Move, Yardstick, quantile_line
 from fbkit.diagnose.metric import evaluate
+from fbkit.diagnose.mixture import Mixture, mixture
 from fbkit.diagnose.rows import CURRENT, REFERENCE, Flags
 from fbkit.diagnose.scope import Scope, scope_of
 from fbkit.diagnose.settings import is_mean_of_values
@@ -25,6 +26,8 @@ PRECISE: Final = 0.25
 FACTOR: Final = 1.5
 """Change of unit beyond which a straight rescaling is taken for one although nothing else tells."""
 ALMOST_ALL: Final = 0.9
+MOST: Final = 0.85
+"""A factor or addend on more than this share of the rows is taken for one on all of them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,6 +60,7 @@ class Finding:
     others: Follow | None = None
     outcomes: Follow | None = None
     value: float | None = None
+    mixture: Mixture | None = None
 
     @property
     def broken(self) -> bool:
@@ -121,11 +125,27 @@ class Inspector:
                     name=feature.name, kind=line.kind if line.kind != "line" else "other", best="established",
                     scope=scope, change=line.apply, line=line,
                 )  # fmt: skip
-            return Finding(
+            return self._in_part(feature, scope, before, after) or Finding(
                 name=feature.name, kind="impossible values", best="established", scope=scope, share=share,
                 change=_ranked(feature, after[beyond]), line=line,
             )  # fmt: skip
         return self._default(feature, scope, before, after)
+
+    def _in_part(self, feature: Feature, scope: Scope, before: Floats, after: Floats) -> Finding | None:
+        """A factor or an addend on some of the rows."""
+        fitted = mixture(before, after)
+        if fitted is None:
+            return None
+        return Finding(
+            name=feature.name,
+            kind=fitted.kind,
+            best="established",
+            scope=scope,
+            share=fitted.share,
+            change=fitted.apply,
+            line=quantile_line(before, after),
+            mixture=fitted,
+        )
 
     def _default(self, feature: Feature, scope: Scope, before: Floats, after: Floats) -> Finding | None:
         values, counts = np.unique(after, return_counts=True)
@@ -154,6 +174,9 @@ class Inspector:
                 name=feature.name, kind="covariate", best=best, scope=scope, line=line, others=others, outcomes=outcomes
             )
         straight = line is not None and line.straight and line.kind != "line"
+        part = self._in_part(feature, scope, before, after)
+        if part is not None and not (straight and part.share > MOST):
+            return replace(part, best=best, others=others, outcomes=outcomes)
         return Finding(
             name=feature.name,
             kind=line.kind if straight and line is not None else "other",

@@ -6,7 +6,7 @@ import numpy as np
 
 from fbkit.diagnose import words
 from fbkit.diagnose.bootstrap import Floats, Ints
-from fbkit.diagnose.corruption import Finding
+from fbkit.diagnose.corruption import Finding, Follow
 from fbkit.diagnose.features import Feature, Move
 from fbkit.diagnose.player import CORRUPTION, COVARIATE, MIX, THRESHOLD, VERSION, Numbers, Player
 from fbkit.diagnose.rescore import Fit
@@ -106,6 +106,25 @@ def scores_moved(scene: Scene, test: Test) -> Player:
     )
 
 
+def served_wrong(scene: Scene, test: Test, follow: Follow) -> Player:
+    """The scores moved and the outcomes did not: nobody logged what was served wrong."""
+    mean = [float(scene.rows.score[scene.rows.of(w)].mean()) for w in (REFERENCE, CURRENT)]
+    text = (
+        f"The scores moved (mean {mean[0]:.3g} to {mean[1]:.3g}) and the outcomes did not follow: the share of "
+        f"positives moved {follow.ratio:.1f} times as far as the scores say. An input that is not logged may be wrong."
+    )
+    numbers = {f"mean_score_{name}": ("ratio", value) for name, value in zip(WINDOWS, mean, strict=True)}
+    return Player(
+        cause=CORRUPTION,
+        where="an input that is not logged",
+        evidence=text,
+        next_evidence="The features as served in both windows.",
+        numbers={**numbers, "outcomes_followed": ("ratio", follow.ratio)},
+        p_value=test.p,
+        best="probable",
+    )
+
+
 def shifted(
     scene: Scene, features: Sequence[Feature], findings: Mapping[str, Finding], moves: Mapping[str, Move]
 ) -> Player:
@@ -176,6 +195,12 @@ def _how(finding: Finding, move: Move) -> tuple[str, Numbers]:
     if finding.kind == "default":
         said = f"{words.percent(finding.share)} more rows than before have {name} = {finding.value:.4g}"
         return said, {"default_share": ("share", finding.share), "default_value": ("ratio", finding.value)}
+    part = finding.mixture
+    if part is not None:
+        share, times = words.percent(part.share), part.kind == "rescale"
+        how = f"at {part.factor:.3g} times its values" if times else f"{part.addend:+.3g} off its values"
+        own = {"feature_factor": ("ratio", part.factor)} if times else {"feature_addend": ("ratio", part.addend)}
+        return f"{name} is served {how} in {share} of the rows", {"feature_broken_share": ("share", part.share), **own}
     if finding.kind == "rescale" and line is not None:
         return f"{name} is served at {line.factor:.3g} times its values", {"feature_factor": ("ratio", line.factor)}
     if finding.kind == "shift" and line is not None:

@@ -2,24 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import cached_property
 from typing import Final
 
 import numpy as np
 import polars as pl
 
 from fbkit.diagnose import players, words
-from fbkit.diagnose.bootstrap import Floats, Resampler
+from fbkit.diagnose.bootstrap import Floats
 from fbkit.diagnose.cells import Cells
-from fbkit.diagnose.corruption import Finding, Inspector
-from fbkit.diagnose.density import Density, density, scores_test
-from fbkit.diagnose.fallback import Fallback, fallback
-from fbkit.diagnose.features import Feature, Move, Yardstick, moves, served
-from fbkit.diagnose.handed import Handed, handed
+from fbkit.diagnose.corruption import outcomes_follow
+from fbkit.diagnose.density import Density, density
 from fbkit.diagnose.labels import Labels
-from fbkit.diagnose.link import Link
 from fbkit.diagnose.moved import features_moved
-from fbkit.diagnose.playback import Moves, Piece, Playback, StandIns, stand_ins
+from fbkit.diagnose.playback import Moves, Piece
 from fbkit.diagnose.player import (
     CORRUPTION,
     COVARIATE,
@@ -31,16 +26,16 @@ from fbkit.diagnose.player import (
     Player,
     beyond_gates,
 )
-from fbkit.diagnose.prediction_loss import LogLoss, log_loss
-from fbkit.diagnose.rescore import Fit, Rescorer
-from fbkit.diagnose.rows import CURRENT, REFERENCE, Flags, Strata
-from fbkit.diagnose.rule import Rule, decisions_moved, rule_of
+from fbkit.diagnose.rescore import Fit
+from fbkit.diagnose.rows import CURRENT, REFERENCE
+from fbkit.diagnose.rule import decisions_moved, rule_of
 from fbkit.diagnose.scene import Scene
-from fbkit.diagnose.selection import Test, choose, mix_tests
+from fbkit.diagnose.search import Search
+from fbkit.diagnose.selection import Test
 from fbkit.diagnose.settings import NEEDS_DECISION, material_floor
 from fbkit.diagnose.shapley import shapley
 from fbkit.diagnose.stage import Stage
-from fbkit.diagnose.version import VersionContrast, contrast, new_versions
+from fbkit.diagnose.version import VersionContrast
 
 __all__ = ["COVARIATE", "MIX", "PLAYERS", "THRESHOLD", "Replay", "Stage", "replay", "shapley"]
 
@@ -67,6 +62,10 @@ class Replay:
         The contrast of versions within the current window, or None when no version is new.
     version_clear
         The reference's rows re-scored by the new version have the same metric: the deploy did it no harm.
+    remainder_cause
+        What a remainder beyond noise is to be called where it is no plain concept drift: all traffic switched to a
+        version that could not be re-scored, or something was served wrong whose effect could not be replayed. At most
+        probable.
     mix_tests, score_test, mix_columns
         What opened (or did not open) mix and covariates.
     frames
@@ -79,6 +78,7 @@ class Replay:
     surrogate: Fit | None
     version: VersionContrast | None
     version_clear: bool
+    remainder_cause: str | None
     mix_tests: Sequence[Test]
     score_test: Test
     mix_columns: tuple[str, ...]
@@ -103,99 +103,12 @@ def replay(scene: Scene, labels: Labels, cells: Cells, *, model: object | None =
     MissingPartError
         An ONNX file without onnxruntime.
     """
-    return _Search(scene, labels, cells, model).run()
+    return _Replayer(scene, labels, cells, model).run()
 
 
 @dataclass(frozen=True, eq=False)
-class _Search:
-    """The steps, each computed once."""
-
-    scene: Scene
-    labels: Labels
-    cells: Cells
-    given: object | None
-
-    @cached_property
-    def model(self) -> Handed | None:
-        if self.given is None:
-            return None
-        names = [n for n in self.scene.joined.contract.features.columns if n in self.scene.rows.frame.columns]
-        return handed(self.given, frame=self.scene.rows.frame, features=names)
-
-    @cached_property
-    def fallen(self) -> tuple[Fallback | None, pl.DataFrame]:
-        return fallback(self.scene)
-
-    @cached_property
-    def lost(self) -> tuple[LogLoss | None, pl.DataFrame]:
-        return log_loss(self.scene)
-
-    @cached_property
-    def usable(self) -> Flags:
-        """Rows that were scored by the model."""
-        found = self.fallen[0]
-        return np.ones(len(self.scene.rows), dtype=bool) if found is None else ~found.rows
-
-    @cached_property
-    def tests(self) -> list[Test]:
-        return mix_tests(self.scene.rows, self.scene.encoded)
-
-    @cached_property
-    def moved_columns(self) -> Strata:
-        settings = self.scene.settings
-        return choose(
-            self.tests, self.scene.encoded, p=settings.shift_p, strata=settings.strata, rows=len(self.scene.rows)
-        )
-
-    @cached_property
-    def strata(self) -> Strata:
-        """What is reweighted: the columns whose shares moved, and what predictions are missing of."""
-        chosen, found = self.moved_columns, self.lost[0]
-        if found is None or not found.column or found.column in chosen.columns:
-            return chosen
-        values = tuple((*before, part) for before in chosen.values or ((),) for part in ("rest", "short"))
-        return Strata((*chosen.columns, found.column), values, chosen.code * 2 + found.stratum)
-
-    @cached_property
-    def version(self) -> tuple[VersionContrast | None, Flags]:
-        scene, settings = self.scene, self.scene.settings
-        _, fresh = new_versions(scene.rows, known_share=settings.known_version)
-        found = contrast(
-            scene.rows, self.labels, self.cells, metric=scene.metric, bin_of=scene.bin_of, resampler=scene.resampler,
-            settings=settings,
-        )  # fmt: skip
-        return found, fresh
-
-    @cached_property
-    def features(self) -> list[Feature]:
-        """The served features; text and numbers."""
-        return served(self.scene.rows, self.scene.joined.contract)
-
-    @cached_property
-    def moved(self) -> dict[str, Move]:
-        return moves(Yardstick(self.scene, self.strata, self.usable), self.features)
-
-    @cached_property
-    def findings(self) -> dict[str, Finding]:
-        yardstick = Yardstick(self.scene, self.strata, self.usable)
-        return Inspector(yardstick, self.features, self.moved, self.cells).run()
-
-    @cached_property
-    def stands(self) -> StandIns:
-        found = stand_ins(self.scene, self.labels, self.cells)
-        if self.scene.metric != "recall":
-            return found
-        kept = found.positive > 0  # the others count nowhere
-        return StandIns(index=found.index[kept], positive=found.positive[kept], negative=found.negative[kept])
-
-    @cached_property
-    def rescorer(self) -> Rescorer:
-        rows = self.scene.rows
-        extra = served(rows, self.scene.joined.contract, extra=tuple(self.scene.encoded))
-        names = {feature.name for feature in self.features}
-        inputs = [*self.features, *(feature for feature in extra if feature.name not in names)]
-        link = Link.of(rows.score)
-        return Rescorer(self.scene, inputs, self.usable, self.version[1], link, self.stands.index, self.model)
+class _Replayer(Search):
+    """Opens the players, plays them, and says what came of it."""
 
     def run(self) -> Replay:
         opened: dict[str, Player] = {}
@@ -203,7 +116,7 @@ class _Search:
         for step in (self._threshold, self._version, self._corruption, self._fallback, self._mix):
             made = step(made, opened)
         made = self._covariate(made, opened)
-        stage = self._stage(made)
+        stage = self.stage(made)
         nothing = stage.value(())
         floor = self._floor(float(nothing[0]))
         ready = [cause for cause in ORDER if cause in opened and self._plays(cause, made)]
@@ -228,18 +141,25 @@ class _Search:
             players={cause: shared[cause] for cause in ORDER if cause in shared},
             tried=tried,
             facts={cause: facts[cause] for cause in ORDER if cause in facts},
-            surrogate=self._fits[-1] if self._fits else None,
+            surrogate=self.fits[-1] if self.fits else None,
             version=found,
             version_clear=clear,
+            remainder_cause=self._remainder(opened, shared),
             mix_tests=self.tests,
             score_test=self.score_test,
             mix_columns=self.strata.columns,
             frames={"features_moved": frame, "scores_piled": self.fallen[1], "volume": self.lost[1]},
         )
 
-    @cached_property
-    def _fits(self) -> list[Fit]:
-        return []
+    def _remainder(self, opened: Mapping[str, Player], shared: Mapping[str, Floats]) -> str | None:
+        found = self.version[0]
+        if found is not None and found.complete and VERSION not in opened and VERSION not in shared:
+            return VERSION
+        return CORRUPTION if CORRUPTION in opened and not self._replayed_inputs else None
+
+    @property
+    def _replayed_inputs(self) -> bool:
+        return bool(self.broken) and bool(self.pieces[0])
 
     def _with_move(self, player: Player, effect: Floats | None) -> Player:
         metric = self.scene.metric
@@ -259,17 +179,6 @@ class _Search:
         }  # fmt: skip
         return held.get(cause, True) is not None
 
-    def _stage(self, made: Moves, *, plain: bool = False) -> Playback:
-        scene = self.scene
-        if plain:
-            own = scene.resampler
-            scene = replace(scene, resampler=Resampler(own.cluster, own.weights[:, :0]))
-        return Playback(scene, self.stands, self.strata, self._before, made, self.rescorer.link)
-
-    @cached_property
-    def _before(self) -> Rule:
-        return rule_of(self.scene, REFERENCE, strata=self.strata, usable=self.usable)
-
     def _threshold(self, made: Moves, opened: dict[str, Player]) -> Moves:
         if self.scene.metric not in NEEDS_DECISION:
             return made
@@ -287,7 +196,7 @@ class _Search:
             return made
         move, told = self.rescorer.of_version()
         if told is not None:
-            self._fits.append(told)
+            self.fits.append(told)
         if move is None or told is None:
             return made
         opened[VERSION] = players.rescored(found, told)
@@ -296,14 +205,12 @@ class _Search:
         return replace(made, version=(Piece(share=share, move=move), *((rest,) if found.share < 1 else ())))
 
     def _corruption(self, made: Moves, opened: dict[str, Player]) -> Moves:
-        broken = [finding for finding in self.findings.values() if finding.broken]
-        if not broken:
+        if not self.broken:
             return made
-        groups = players.groups(broken, self.features, self.stands.index)
-        pieces, told = self.rescorer.pieces(groups)
+        pieces, told = self.pieces
         if told is not None:
-            self._fits.append(told)
-        opened[CORRUPTION] = players.corrupted(broken, self.moved, told)
+            self.fits.append(told)
+        opened[CORRUPTION] = players.corrupted(self.broken, self.moved, told)
         return replace(made, corruption=pieces)
 
     def _fallback(self, made: Moves, opened: dict[str, Player]) -> Moves:
@@ -329,11 +236,6 @@ class _Search:
             ratio = np.where(share[:, REFERENCE] > 0, share[:, CURRENT] / share[:, REFERENCE], 0.0)
         return replace(made, mix=np.nan_to_num(ratio))
 
-    @cached_property
-    def score_test(self) -> Test:
-        """Of the scores' distribution within the strata that moved, fallbacks left out."""
-        return scores_test(self.scene, strata=self.strata, usable=self.usable)
-
     def _covariate(self, made: Moves, opened: dict[str, Player]) -> Moves:
         shifted = [f for f in self.features if f.name in self.findings and not self.findings[f.name].broken]
         scored = CORRUPTION not in opened and self.version[0] is None
@@ -347,25 +249,18 @@ class _Search:
                 return self._with_density(made, found)
         if not scored or self.score_test.p >= p:
             return made
+        follow = outcomes_follow(self.cells, self.scene.metric)
+        if follow is not None and follow.decides and follow.ratio < 0.5:
+            opened[CORRUPTION] = players.served_wrong(self.scene, self.score_test, follow)
+            return made
         opened[COVARIATE] = players.scores_moved(self.scene, self.score_test)
-        return replace(made, inside=self._inside())
+        return replace(made, inside=self.inside())
 
     def _with_density(self, made: Moves, found: Density) -> Moves:
         index = self.stands.index
         made = replace(made, density=found.ratio[index])
 
         def value(ratio: Floats) -> float:
-            return float(self._stage(replace(made, density=ratio[index]), plain=True).value((COVARIATE,))[0])
+            return float(self.stage(replace(made, density=ratio[index]), plain=True).value((COVARIATE,))[0])
 
         return replace(made, density_noise=found.noise(value) if self.scene.resampler.draws else None)
-
-    def _inside(self) -> Floats:
-        """Ratio of the shares of a score bin within its stratum, current over reference."""
-        scene, size = self.scene, self.strata.size
-        code = (scene.rows.window * scene.bins + scene.bin_of) * size + self.strata.code
-        n = scene.resampler.sums(code, size=2 * scene.bins * size, rows=self.usable)
-        n = n.reshape(-1, 2, scene.bins, size)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            share = n / n.sum(2, keepdims=True)
-            ratio = share[:, CURRENT] / share[:, REFERENCE]
-        return np.where(np.isfinite(ratio), ratio, 1.0)
