@@ -7,11 +7,12 @@ from zlib import crc32
 
 import numpy as np
 
+from fbkit.diagnose.arrival_model import arrival_repairs
 from fbkit.diagnose.bootstrap import Floats
 from fbkit.diagnose.cells import Cells
 from fbkit.diagnose.labels import Labels, Repair
 from fbkit.diagnose.metric import evaluate
-from fbkit.diagnose.repairs import EARLY, arrival_repairs
+from fbkit.diagnose.repairs import EARLY
 from fbkit.diagnose.rows import CURRENT, REFERENCE, cross
 from fbkit.diagnose.scene import Scene
 

@@ -19,12 +19,3 @@ EARLY: Final[tuple[LabelRepair, ...]] = (
     action_censoring,
 )
 """What comes before the age of the labels: which labels are there, what they mean, what the action hid."""
-
-
-def arrival_repairs(scene: Scene, labels: Labels) -> tuple[Repair, ...]:
-    """Young labels, by the arrival curves of mature rows."""
-    arrival = scene.arrival
-    if not arrival.young.any():
-        return ()
-    repaired = labels.visible(positive=arrival.seen1, other=arrival.seen0)
-    return (Repair(cause="immature_window", labels=repaired, fires=True, reason=arrival.reason),)

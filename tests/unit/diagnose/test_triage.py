@@ -11,7 +11,6 @@ from sklearn.metrics import brier_score_loss, precision_score, recall_score, roc
 from fbkit.diagnose.settings import METRICS, VALUE_LOSSES
 from fbkit.diagnose.triage import triage
 from fbkit.errors import ArgumentError, InputError
-from fbkit.join.table import MemoryTable
 from fbkit.schema.period import Comparison
 from fbkit.schema.results import FAMILY_OF_CAUSE
 
@@ -248,41 +247,6 @@ def test_logged_changes_are_dated_coincidences(by_hand, weeks):
     )
     said = triage(replace(by_hand(n=2000), changes=changes), weeks, draws=20)
     assert [(c["what"], c["coincides"]) for c in said.changes] == [("old", False), ("new", True)]
-
-
-def test_orphans_in_the_place_of_the_missing_labels_are_a_broken_join(by_hand, weeks):
-    joined = by_hand(lose=flagged_eu_lost)
-    gone = joined.frame.filter(pl.col("current") & pl.col("label").is_null())
-    orphans = gone.select(
-        statement=pl.int_range(pl.len(), dtype=pl.UInt32),
-        entity_id=pl.lit(None, dtype=pl.String),
-        ts_event=pl.col("ts_pred") + timedelta(days=1),
-        ts_arrival=pl.col("ts_pred") + timedelta(days=1),
-        label=pl.lit(0.0),
-        source=pl.lit(None, dtype=pl.String),
-        label_version=pl.lit(None, dtype=pl.String),
-        prediction_id=pl.lit(None, dtype=pl.String),
-        ts_pred=pl.lit(None, dtype=pl.Datetime("us", "UTC")),
-        rule=pl.lit(None, dtype=pl.String),
-        fate=pl.lit("orphan"),
-        n_rivals=pl.lit(0, dtype=pl.UInt32),
-        key=pl.lit("unknown"),
-    )
-    said = triage(WithCandidates(joined, orphans), weeks)
-    assert (said.verdict, said.top_cause) == ("labels", "join_break")
-    few = triage(WithCandidates(joined, orphans.head(30)), weeks)
-    assert few.top_cause == "label_slice_loss"
-
-
-class WithCandidates:
-    """The hand-made table with the pairings that the join considered."""
-
-    def __init__(self, joined, candidates):
-        self.pairs = MemoryTable(candidates)
-        self._joined = joined
-
-    def __getattr__(self, name):
-        return getattr(self._joined, name)
 
 
 def test_rows_hidden_by_an_action_are_a_matter_of_policy(by_hand, weeks):
