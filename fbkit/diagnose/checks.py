@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from fbkit.diagnose import words
+from fbkit.diagnose.applies import rungs_of
 from fbkit.diagnose.cbpe import FRAME as CBPE
 from fbkit.diagnose.cbpe import sentence
 from fbkit.diagnose.findings import Findings
@@ -30,11 +31,7 @@ def three_checks(facts: Findings, parts: Sequence[Contribution]) -> tuple[Check,
 
 
 def _who(facts: Findings) -> str:
-    def went(decision: str) -> str:
-        share = [words.percent(facts.availability(window, decision=decision)) for window in ("reference", "current")]
-        return " to ".join(share)
-
-    text = f"Availability went from {went('all')}: flagged rows {went('flagged')}, the others {went('not flagged')}."
+    text = f"Availability went from {facts.availability_went()}."
     return f"{text} {_lost(facts)}.{_ratio(facts)}"
 
 
@@ -83,7 +80,8 @@ def _model(facts: Findings, parts: Sequence[Contribution]) -> str:
         listed = ", ".join(f"{cause(name)} {words.signed(metric, float(d[0]))}" for name, d in replayed.items())
         first = f"Replayed on the reference's own outcomes: {listed}."
     else:
-        first = "Threshold, mix and scores replayed on the reference's own outcomes explain nothing beyond the gates."
+        tried = "Threshold, mix and scores" if "threshold_change" in rungs_of(metric) else "Mix and scores"
+        first = f"{tried} replayed on the reference's own outcomes explain nothing beyond the gates."
     rest = facts.repaired(facts.remainder)
     last = next((p for p in parts if p.cause in ("concept_drift", "version_regression", "noise")), None)
     outcome = (

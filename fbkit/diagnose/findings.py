@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 from scipy.special import logit
 
+from fbkit.diagnose import words
 from fbkit.diagnose.arrival import Arrival
 from fbkit.diagnose.bootstrap import Floats, Ints, Triple, interval
 from fbkit.diagnose.bounds import Tilt
@@ -203,6 +204,22 @@ class Findings:
     def frame(self, name: str) -> pl.DataFrame:
         """One evidence frame."""
         return self.frames[name]
+
+    @property
+    def decided(self) -> bool:
+        """Some rows were flagged: there are two sides of a decision to compare."""
+        return bool(self.rows.decision.any())
+
+    def availability_went(self) -> str:
+        """From where to where availability went, by decision where there is one."""
+
+        def went(decision: str) -> str:
+            share = [words.percent(self.availability(window, decision=decision)) for window in ("reference", "current")]
+            return " to ".join(share)
+
+        if not self.decided:
+            return went("all")
+        return f"{went('all')}: flagged rows {went('flagged')}, others {went('not flagged')}"
 
     def availability(self, window: str, *, decision: str = "all") -> float | None:
         """Share of labelled rows, as the evidence frame has it."""

@@ -26,14 +26,10 @@ def immature(facts: Findings) -> Pair:
 
 def label_loss(facts: Findings) -> Pair:
     """Labels lost at random within cells."""
-
-    def went(decision: str) -> str:
-        share = [words.percent(facts.availability(window, decision=decision)) for window in ("reference", "current")]
-        return " to ".join(share)
-
-    cells = ", ".join(("decision", "score", *facts.cells.strata.columns))
+    sides = ("decision", "score") if facts.decided else ("score",)
+    cells = ", ".join((*sides, *facts.cells.strata.columns))
     text = (
-        f"Label availability went from {went('all')}: flagged rows {went('flagged')}, others {went('not flagged')}. "
+        f"Label availability went from {facts.availability_went()}. "
         f"Weighting labels back within {cells} moves the change by {_moves(facts, facts.ladder.label_loss, sign=-1)}."
     )
     if facts.cause_of_loss == "immature_window":
@@ -59,7 +55,8 @@ def label_loss(facts: Findings) -> Pair:
             "low and high scores), so it may follow the outcome as well; the interval allows for an odds ratio of "
             f"{max(facts.grading.gamma):.1f}."
         )
-    return text, "An audit of unlabelled rows by decision and score would show whether the loss follows the outcome."
+    by = " and ".join(sides)
+    return text, f"An audit of unlabelled rows by {by} would show whether the loss follows the outcome."
 
 
 def nonrandom(found: Conservation) -> Pair:
@@ -89,6 +86,8 @@ def drift(facts: Findings, *, value: float, error: float, switched: bool) -> Pai
             f"{vanish:.2f} times the odds of negatives for the model to be unchanged."
         )
         return text, audit
+    if facts.tipping is None:
+        return text, "The next outcomes at equal scores: if they are the reference's again, it has passed."
     return text, "An audit of unlabelled rows: even lopsided loss at equal scores would hardly explain the change."
 
 
