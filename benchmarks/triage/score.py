@@ -1,5 +1,6 @@
 """One diagnosis (its JSON) held against the known truth: plain arithmetic on dictionaries, nothing simulated here."""
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import exp, isfinite, log
@@ -9,6 +10,8 @@ from fbkit.diagnose.settings import material_floor
 from fbkit.schema.results import FAMILY_OF_CAUSE
 
 Facts = Mapping[str, Any]
+_SLICE: Final = re.compile(r"\b(?:region|device|customer)=\w+")
+_DAYS: Final = re.compile(r"\d{4}-\d{2}-\d{2}")
 NOT_SURE: Final = ("noise", "undecided")
 KINDS: Final = ("single", "compound", "masked", "undecidable", "healthy", "challenge")
 REPLAYED: Final = (
@@ -52,6 +55,7 @@ class Run:
     upper: float | None = None
     residual: float = 0.0
     tipping_right: bool | None = None
+    placed: bool | None = None
     audited: Facts | None = None
     identical: bool | None = None
     seconds: float = 0.0
@@ -164,6 +168,7 @@ def held(case: Case, said: Facts | None, truth: Facts, *, error: str | None = No
         lower=changed["lower"],
         upper=changed["upper"],
         tipping_right=tipping_right(said, truth),
+        placed=placed(said, truth),
         **({"residual": residual(said)} | more),
     )
 
@@ -201,3 +206,29 @@ def ratio_of(levels: Facts) -> float | None:
     if not all(isfinite(level) and 0 < level < 1 for level in (before, after)):
         return None
     return exp(log(after / (1 - after)) - log(before / (1 - before)))
+
+
+def placed(said: Facts, truth: Facts) -> bool | None:
+    """Every claimed true cause sits where it was put: exactly its slices, and its days if it was over early.
+
+    None where no true cause is claimed. Where nothing was put into slices, none may be named, but by a shift of the
+    mix, which names the value that grew. The decision that lost labels, and days that lasted, are not looked at.
+    """
+    faults: dict[str, list[Facts]] = {part["cause"]: part.get("faults", ()) for part in truth["contributions"]}
+    found = [_placed(part, faults[part["cause"]]) for part in said["contributions"]
+             if part["material"] and part["cause"] in faults]  # fmt: skip
+    return all(found) if found else None
+
+
+def _placed(part: Facts, faults: Sequence[Facts]) -> bool:
+    named = set(_SLICE.findall(part["where"]))
+    put = {
+        f"{column}={value}"
+        for fault in faults
+        for column, values in fault.get("where", {}).items()
+        if column != "decision"
+        for value in values
+    }
+    slices = put <= named if part["cause"] in ("mix_shift", "version_regression") else put == named
+    over = any(fault.get("end_day") is not None and fault["end_day"] < 6 for fault in faults)
+    return slices and (not over or _DAYS.search(part["where"]) is not None)

@@ -74,6 +74,7 @@ def figures(runs: Runs) -> list[tuple[str, str, str]]:
         ("- concept drift", "", str(share(drift, lambda run: run.top_right))),
         ("- replayed causes", "", str(share((r for r in named if r.cause in REPLAYED), lambda run: run.top_right))),
         ("family right", ">= 0.97", str(share(named, lambda run: run.family_right))),
+        ("place of what is claimed right", "", str(share(named, lambda run: run.placed))),
         ("compounds: precision of the causes", ">= 0.95", str(precision)),
         ("compounds: recall of the causes", ">= 0.95", str(recall)),
         ("mini challenge", "all", str(share(challenge, lambda run: run.verdict_right))),
@@ -118,7 +119,7 @@ def grouped(runs: Iterable[Run], key: Callable[[Run], Any]) -> dict[Any, list[Ru
     return found
 
 
-COLUMNS: Final = ("top cause", "family", "causes found", "covered", "error", "attribution", "told instead")
+COLUMNS: Final = ("top cause", "family", "causes found", "place", "covered", "error", "attribution", "told instead")
 
 
 def row(runs: Runs) -> tuple[str, ...]:
@@ -128,6 +129,7 @@ def row(runs: Runs) -> tuple[str, ...]:
         _short(share(runs, lambda run: run.top_right)),
         _short(share(runs, lambda run: run.family_right)),
         f"{_ratio(precision)} / {_ratio(recall)}",
+        _short(share(runs, lambda run: run.placed)),
         _short(share(runs, lambda run: run.covered)),
         number(mean(run.missed_by for run in runs)),
         number(mean(run.attribution for run in runs)),

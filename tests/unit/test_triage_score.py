@@ -18,7 +18,7 @@ CASE = Case(table="causes", scenario="s", seed=1)
 
 
 def part(cause, value, *, material=True, strength="established"):
-    return {"cause": cause, "value": value, "material": material, "strength": strength}
+    return {"cause": cause, "value": value, "material": material, "strength": strength, "where": "everywhere"}
 
 
 def said(
@@ -194,10 +194,38 @@ def test_tables_are_text_and_markdown() -> None:
     made = runs("single", 2, 1)
     text, page = (tables.report({"causes": made}, as_markdown=flag) for flag in (False, True))
     assert "== causes (3 incidents)" in text
-    assert "| single | 2/3 | 2/3 |" in page
+    assert "| single | 2/3 | 2/3 | 0.67 / 0.67 | 2/2 |" in page
     assert "mix_shift 1" in text
     assert tables.markdown(("a",), [("x|y",)]).splitlines()[-1] == "| x\\|y |"
     assert [line[0] for line in tables.by_cause(made)] == ["concept_drift severe"]
+
+
+@pytest.mark.parametrize(
+    ("cause", "where", "fault", "right"),
+    [
+        ("concept_drift", "everywhere", {}, True),
+        ("concept_drift", "region=EU", {}, False),
+        ("concept_drift", "region=EU", {"where": {"region": ["EU"]}}, True),
+        ("concept_drift", "region=EU and region=US", {"where": {"region": ["EU"]}}, False),
+        ("label_slice_loss", "region=US and region=EU, flagged rows",
+         {"where": {"region": ["EU", "US"], "decision": ["flagged"]}}, True),
+        ("label_slice_loss", "flagged rows", {"where": {"region": ["EU"], "decision": ["flagged"]}}, False),
+        ("mix_shift", "customer=new", {"where": {"customer": ["new"]}}, True),
+        ("mix_shift", "customer=new", {}, True),
+        ("serving_fallback", "score=0.5, 2026-09-30 to 2026-10-01", {"start_day": 2, "end_day": 4}, True),
+        ("serving_fallback", "score=0.5", {"start_day": 2, "end_day": 4}, False),
+    ],
+)  # fmt: skip
+def test_a_place_is_right_if_it_is_the_faults(cause, where, fault, right) -> None:
+    told = said(part(cause, -0.1) | {"where": where})
+    true = truth(**{cause: -0.1})
+    true["contributions"][0]["faults"] = [fault]
+    assert held(CASE, told, true).placed is right
+
+
+def test_places_of_wrong_causes_are_not_judged() -> None:
+    assert held(CASE, said(part("mix_shift", -0.1)), truth(concept_drift=-0.1)).placed is None
+    assert held(CASE, said(part("mix_shift", -0.1, material=False)), truth(mix_shift=-0.1)).placed is None
 
 
 def test_the_worst_cover_names_its_cause() -> None:
