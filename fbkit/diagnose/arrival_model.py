@@ -1,7 +1,9 @@
 """The arrival model: what the age of the rows, a feed that was down, and slower labels keep from being seen."""
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Final
+
+import numpy as np
 
 from fbkit.diagnose import outage, slow_labels, words
 from fbkit.diagnose.arrival import arrivals_frame
@@ -9,7 +11,7 @@ from fbkit.diagnose.bootstrap import Floats
 from fbkit.diagnose.labels import Labels, Repair
 from fbkit.diagnose.rows import CURRENT, REFERENCE, Flags
 from fbkit.diagnose.scene import Scene
-from fbkit.diagnose.visibility import Gap, History, Laws, history, learn, visible
+from fbkit.diagnose.visibility import Gap, History, Laws, enough, history, learn, visible
 from fbkit.schema.label import longest_delay
 
 IMMATURE: Final = "immature_window"
@@ -39,38 +41,59 @@ def arrival_repairs(scene: Scene, labels: Labels) -> tuple[Repair, ...]:
     age is not allowed for and nothing else is tested. Where no time of arrival is logged only the age is.
     """
     known = history(scene, labels)
-    base = learn(known, fewest=scene.settings.fewest_arrivals, weekdays=bool(_open(scene).any()))
-    if not base:
-        return (_immature(scene, labels, None),) if _open(scene).any() else ()
-    aged = _aged(scene, known, base)
-    young = _immature(scene, labels, aged)
+    fewest, young = scene.settings.fewest_arrivals, bool(_open(scene).any())
+    if not enough(known, fewest=fewest):
+        return (_immature(scene, labels, None),) if young else ()
+    laws = learn(known, fewest=fewest) if young else None
+    aged = _complete(scene) if laws is None else visible(scene, known, (laws, laws))
+    first = _immature(scene, labels, aged)
     if _arrival_stands_in(scene):
-        return (young,)
+        return (first,)
+    after_age = first.labels if first.fires else labels
+    lost, gaps, stands = _lost(scene, after_age, known, before=aged)
+    if lost is None or not lost.fires:
+        slow = _slow(scene, after_age, known, Seen(shares=aged, laws=laws))
+        return (first, slow) if lost is None else (first, lost, slow)
+    seen = Seen(shares=(lost.labels.seen1, lost.labels.seen0), laws=laws, gaps=gaps, stands=stands)
+    return first, lost, _slow(scene, lost.labels, known, seen)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What is known of the visibility of labels before slower ones are looked for.
+
+    ``laws`` is None where nothing asked for them yet; ``stands`` is what each label stands for after an outage.
+    """
+
+    shares: Pair
+    laws: Laws | None
+    gaps: tuple[Gap, ...] = ()
+    stands: Floats | None = None
+
+
+def _complete(scene: Scene) -> Pair:
+    return np.ones(len(scene.rows)), np.ones(len(scene.rows))
+
+
+def _lost(
+    scene: Scene, labels: Labels, known: History, *, before: Pair
+) -> tuple[Repair | None, tuple[Gap, ...], Floats | None]:
+    """The repair of an outage, its gaps, and what every label stands for."""
     down = outage.find(scene, known)
     if down is None:
-        return young, _slow(scene, _next(young, labels), known, base, (), before=aged)
+        return None, (), None
     gaps = outage.gaps(scene, down)
-    laws, lossy, sides = base, aged, []
-    if gaps:
-        laws = learn(known, fewest=scene.settings.fewest_arrivals, weight=outage.still_there(down, known))
-        lossy = _aged(scene, known, laws, gaps=gaps)
-        sides = [_aged(scene, known, laws, gaps=outage.gaps(scene, down, more=error)) for error in (-1, 1)]
-    lost = outage.repair(scene, _next(young, labels), down, before=aged, after=lossy, sides=sides)
-    if not lost.fires:
-        return young, lost, _slow(scene, _next(young, labels), known, base, (), before=aged)
-    return young, lost, _slow(scene, lost.labels, known, laws, gaps, before=lossy)
-
-
-def _next(repair: Repair, labels: Labels) -> Labels:
-    return repair.labels if repair.fires else labels
+    if not gaps:
+        return outage.repair(scene, labels, down, before=before, after=before, sides=()), (), None
+    stands = outage.still_there(down, known)
+    laws = learn(known, fewest=scene.settings.fewest_arrivals, weight=stands)
+    after = visible(scene, known, (laws, laws), gaps=gaps)
+    sides = [visible(scene, known, (laws, laws), gaps=outage.gaps(scene, down, more=error)) for error in (-1, 1)]
+    return outage.repair(scene, labels, down, before=before, after=after, sides=sides), gaps, stands
 
 
 def _open(scene: Scene) -> Flags:
     return ~scene.rows.mature
-
-
-def _aged(scene: Scene, known: History, laws: Laws, *, gaps: Sequence[Gap] = ()) -> Pair:
-    return visible(scene, known, (laws, laws), gaps=gaps)
 
 
 def _arrival_stands_in(scene: Scene) -> bool:
@@ -119,13 +142,13 @@ def _sentence(share: float, unseen: tuple[float, ...] | None) -> str:
     )
 
 
-def _slow(scene: Scene, labels: Labels, known: History, base: Laws, gaps: Sequence[Gap], *, before: Pair) -> Repair:
-    stands = None
-    found = slow_labels.find(scene, known, gaps, stands=stands)
-    after, sides = before, []
+def _slow(scene: Scene, labels: Labels, known: History, seen: Seen) -> Repair:
+    found = slow_labels.find(scene, known, seen.gaps, stands=seen.stands)
+    after, sides = seen.shares, []
     if any(stretch.fires for stretch in found.values()):
-        after = visible(scene, known, (base, slow_labels.laws(base, found)), gaps=gaps)
-        sides = [
-            visible(scene, known, (base, slow_labels.laws(base, found, error=error)), gaps=gaps) for error in (-1, 1)
-        ]
-    return slow_labels.repair(scene, labels, found, before=before, after=after, sides=sides)
+        laws = seen.laws or learn(known, fewest=scene.settings.fewest_arrivals, weight=seen.stands)
+        after, *sides = (
+            visible(scene, known, (laws, slow_labels.laws(laws, found, error=error)), gaps=seen.gaps)
+            for error in (0, -1, 1)
+        )
+    return slow_labels.repair(scene, labels, found, before=seen.shares, after=after, sides=sides)

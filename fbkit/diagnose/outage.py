@@ -340,8 +340,8 @@ def _numbers(outage: Outage, lost: Sequence[float]) -> dict[str, tuple[str, floa
 def ingest_frame(scene: Scene, outage: Outage) -> pl.DataFrame:
     """day, expected, observed, psi, lower, upper, p_value, down: labels of old predictions by day of arrival.
 
-    From a week before the current period (or the first day that is down) to the last whole day, of the whole feed or
-    of the slice that fell short most; psi is observed over expected.
+    From a week before the current period (or the first day that is down) to the last day on which any was due, of the
+    whole feed or of the slice that fell short most; psi is observed over expected.
     """
     found, counts = outage.found, outage.counts
     line = _clearest(outage)[0].series if outage.runs else 0
@@ -349,7 +349,8 @@ def ingest_frame(scene: Scene, outage: Outage) -> pl.DataFrame:
     begin = max(counts.calm - _BEFORE, 0)
     if down.any():
         begin = min(begin, int(np.flatnonzero(down)[0]))
-    days = np.arange(begin, counts.days)
+    last = int(np.flatnonzero((found.due[line] >= 1) | down).max(initial=begin))
+    days = np.arange(begin, last + 1)
     n, mu = found.observed[line, days], found.due[line, days]
     half = float(quantile(scene.settings.level)) * np.sqrt(n + 1 + (found.noise * mu) ** 2)
     with np.errstate(divide="ignore", invalid="ignore"):

@@ -102,8 +102,8 @@ class _Fit:
 
     group: Group
     atoms: Atoms
-    then: Atoms
-    now: Atoms
+    then: tuple[Floats, Floats, Floats]
+    now: tuple[Floats, Floats, Floats]
     seen: Sample
     curves: Mapping[str, Curve]
     sure: float
@@ -136,8 +136,8 @@ def _fit(scene: Scene, known: History, group: Group, gaps: Sequence[Gap], *, sta
     return _Fit(
         group=group,
         atoms=atoms,
-        then=Atoms.of(*law, closed=known.open, most=WHOLE),
-        now=Atoms.of(known.event[now], known.lag[now], weight[now], closed=np.inf, most=WHOLE),
+        then=law,
+        now=(known.event[now], known.lag[now], weight[now]),
         seen=seen,
         curves=curves,
         weeks=_weeks(known, then, weight, now=now),
@@ -213,13 +213,18 @@ def _best(known: History, fits: Sequence[_Fit], *, least: float) -> tuple[str, f
     if gains[first] <= least or not known.events:
         return first, gains[first]
 
+    both = [
+        (Atoms.of(*fit.then, closed=known.open, most=WHOLE), Atoms.of(*fit.now, closed=np.inf, most=WHOLE))
+        for fit in fits
+    ]
+
     def together(family: str) -> float:
         at = int(_joint(fits, family).argmax())
         size = float(sizes(family, closed=known.open)[at])
         return sum(
-            with_events(fit.then, fit.now, family, size, step=step_of(known), window=known.window) * fit.seen.n
+            with_events(then, now, family, size, step=step_of(known), window=known.window) * fit.seen.n
             - float(fit.curves[family].chance[at])
-            for fit in fits
+            for fit, (then, now) in zip(fits, both, strict=True)
         )
 
     chosen = max((family for family in families if gains[family] > least), key=together)

@@ -275,10 +275,13 @@ def _steps(lag: Floats, share: Floats) -> Law:
     )
 
 
+def enough(known: History, *, fewest: int) -> bool:
+    """Enough labels of closed windows: without them nothing says when the last label comes."""
+    return int((known.healthy & known.closed & np.isfinite(known.lag)).sum()) >= fewest
+
+
 def learn(known: History, *, fewest: int, weekdays: bool = True, weight: Floats | None = None) -> dict[Group, Law]:
     """The law of each outcome and decision; thin ones are pooled over decisions, then over everything.
-
-    Empty without so many labels of closed windows: then nothing says when the last label comes.
 
     Parameters
     ----------
@@ -288,8 +291,6 @@ def learn(known: History, *, fewest: int, weekdays: bool = True, weight: Floats 
         What each label stands for (labels that an outage took along); 1 by default.
     """
     usable = known.healthy & np.isfinite(known.lag) & (known.lag >= 0)
-    if int((usable & known.closed).sum()) < fewest:
-        return {}
     age = known.as_of - known.made
     usable &= known.lag <= age
     pattern = _weekday_pattern(known, usable) if weekdays else None
