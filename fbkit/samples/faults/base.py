@@ -39,13 +39,21 @@ class Injection:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "where", normalised(self.where))
-        if not self.lowest <= self.severity <= self.highest:
+        if not (self.lowest <= self.severity <= self.highest and np.isfinite(self.severity)):
             allowed = f"{self.lowest} to {self.highest}"
             raise ArgumentError(
                 f"impossible severity of {self.cause}",
                 got=self.severity,
                 allowed=allowed,
                 next_step="choose a severity in that range",
+            )
+        end = np.inf if self.end is None else self.end
+        if not (np.isfinite(self.start) and self.start < end):
+            raise ArgumentError(
+                f"{self.cause} would end before it begins",
+                got=f"start {self.start}, end {self.end}",
+                allowed="days of the current window, the end after the start",
+                next_step="choose a later end, or leave it out",
             )
 
     def apply(self, world: World) -> None:
@@ -76,7 +84,7 @@ class Injection:
     def grown(self, world: World, day: Floats) -> Floats:
         """The share of its strength that a fault with `ramp` has on a day, counted from the start of the reference."""
         end = world.config.current_days if self.end is None else self.end
-        return np.clip((day - world.config.reference_days - self.start) / (end - self.start), 0.0, 1.0)
+        return np.clip((day - world.config.reference_days - self.start) / max(end - self.start, 1e-9), 0.0, 1.0)
 
     def as_dict(self) -> dict[str, object]:
         """The fault as JSON-able facts."""

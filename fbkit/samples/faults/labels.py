@@ -57,7 +57,8 @@ class LabelOutage(Injection):
         down = (day >= self.start) & (day < (np.inf if self.end is None else self.end))
         for column, values in normalised(self.where):
             down &= world.members(column, values)
-        world.lost |= down & (world.uniform("outage") < self.severity)
+        grown = self.grown(world, world.arrival / DAY) if self.ramp else 1.0
+        world.lost |= down & (world.uniform("outage") < self.severity * grown)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,6 +11,7 @@ from fbkit.samples.faults import (
     CovariateShift,
     FeatureCorruption,
     Injection,
+    LabelOutage,
     MixShift,
     PredictionLogLoss,
     ServingFallback,
@@ -184,3 +185,19 @@ def test_half_of_a_gradual_fault_weighs_like_half_of_it_throughout() -> None:
 def test_an_impossible_corruption_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ArgumentError):
         FeatureCorruption(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"severity": np.inf}, {"severity": np.nan}, {"start": 4, "end": 4}, {"end": -1}])
+def test_a_fault_without_end_in_strength_or_time_is_refused(wrong: dict[str, Any]) -> None:
+    with pytest.raises(ArgumentError, match="mix_shift"):
+        MixShift(**{"severity": 1.0, "where": {"region": "EU"}, **wrong})
+
+
+def test_an_outage_can_come_on_gradually(healthy: Simulation) -> None:
+    hurt = simulate(CONFIG, [LabelOutage(severity=1.0, start=0, end=8, ramp=True)], seed=4)
+    day = ((pl.col("ts_arrival") - CONFIG.current_start).dt.total_seconds() / 86_400).floor()
+    kept = [frame.outcomes.group_by(day.alias("day")).len() for frame in (hurt, healthy)]
+    shares = kept[0].join(kept[1], on="day", suffix="_before").filter(pl.col("day").is_between(0, 7)).sort("day")
+    assert (shares["len"] / shares["len_before"]).to_list() == pytest.approx(
+        [1 - (k + 0.5) / 8 for k in range(8)], abs=0.03
+    )
