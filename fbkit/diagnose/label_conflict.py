@@ -1,4 +1,4 @@
-"""Statements about one prediction that disagree, in bulk: the earliest one that is no backfill counts again."""
+"""Statements about one prediction that disagree, in bulk: what was said before the batch counts again."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +24,8 @@ BATCH_P: Final = 1e-4
 """p-value beyond which the contradictions that one source sends on one day are a batch."""
 BATCHES_SHARE: Final = 0.5
 """Share of the excess that the batches must hold; else it is spread thin, and all that these sources send counts."""
+MOSTLY: Final = 4.0
+"""Ratio to its usual rate from which on nearly all that a source contradicts belongs to the batch."""
 BETTER_FIT: Final = 6.0
 """Log likelihood of the scores by which the later labels must fit better to be taken for true corrections."""
 BACKFILL: Final = "backfill"
@@ -35,8 +37,9 @@ _TELLING: Final = ("used", "superseded", "conflicting_label")
 class _Conflicts:
     """One entry per contradicted prediction of the windows.
 
-    ``at`` is its row; ``first`` the label of the earliest statement that is no backfill (NaN if undecided), ``last``
-    the label that counts now (NaN if none); ``day`` and ``source`` of the latest statement.
+    ``at`` is its row; ``last`` the label that counts now (NaN if none); ``first`` what the contract's rule makes of the
+    other statements, backfills aside (NaN if undecided): of two the earlier one. ``day`` and ``source`` are those of
+    the statement that counts now (the latest if none does).
     """
 
     at: Ints
@@ -113,20 +116,29 @@ def _conflicts(scene: Scene, pairs: pl.LazyFrame) -> _Conflicts:
 
 
 def _arranged(told: pl.DataFrame, scene: Scene) -> _Conflicts:
-    own = pl.col("source") != BACKFILL
-    # Where every statement is a backfill the earliest of these counts.
-    eligible = own | ~own.any().over("at")
-    earliest = eligible & (pl.col("ts_arrival") == pl.col("ts_arrival").filter(eligible).min().over("at"))
-    ranks = {name: rank for rank, name in enumerate(scene.joined.contract.label.sources)}
-    rank = pl.col("source").replace_strict(ranks, default=len(ranks), return_dtype=pl.Int64)
-    told = told.with_columns(earliest.alias("earliest"), rank.alias("rank"))
-    best = pl.col("earliest") & (pl.col("rank") == pl.col("rank").filter("earliest").min().over("at"))
-    told = told.with_columns(best.alias("earliest"))
-    first = pl.col("label").filter(pl.col("earliest"))
+    """Per prediction the statement that counts now (the latest if none does), and what the others would say."""
+    part = scene.joined.contract.label
+    counts, arrival = pl.col("fate") == "used", pl.col("ts_arrival")
+    ranks = {name: rank for rank, name in enumerate(part.sources)}
+    told = told.with_columns(
+        pl.coalesce(arrival.filter(counts).first(), arrival.last()).over("at").alias("suspect"),
+        pl.col("source").replace_strict(ranks, default=len(ranks), return_dtype=pl.Int64).alias("rank"),
+    )
+    others, own = arrival != pl.col("suspect"), pl.col("source") != BACKFILL
+    # Where every other statement is a backfill one of these counts.
+    eligible = others & (own | ~(others & own).any().over("at"))
+    chosen = arrival.filter(eligible)
+    keep_first = part.corrections == "keep_first"
+    told = told.with_columns(
+        (eligible & (arrival == (chosen.min() if keep_first else chosen.max()).over("at"))).alias("in")
+    )
+    best = pl.col("in") & (pl.col("rank") == pl.col("rank").filter("in").min().over("at"))
+    told = told.with_columns(best.alias("best"))
+    said = pl.col("label").filter("best")
     single = told.group_by("at", maintain_order=True).agg(
-        pl.when(first.n_unique() == 1).then(first.first()).alias("first"),
-        pl.col("ts_arrival").last().dt.epoch("d").alias("day"),
-        pl.col("source").last(),
+        pl.when(said.n_unique() == 1).then(said.first()).alias("first"),
+        pl.col("suspect").first().dt.epoch("d").alias("day"),
+        pl.coalesce(pl.col("source").filter(counts).first(), pl.col("source").last()),
     )
     sources = tuple(single["source"].unique().sort().to_list())
     code = single["source"].replace_strict(list(sources), list(range(len(sources))), return_dtype=pl.Int64)
@@ -162,9 +174,11 @@ def _batches(scene: Scene, found: _Conflicts) -> tuple[Flags, Floats]:
     both = counts.reshape(-1, 2, 2, span).sum(1), usual.reshape(-1, 2, 2, span).sum(1)
     # Half a contradiction a day is always possible.
     bulk = (both[0] > 1) & (pdtrc(np.maximum(both[0] - 1, 0), np.maximum(both[1], 0.5)) < BATCH_P)
-    excess = (both[0] - both[1])[:, CURRENT].sum(-1)
-    if (both[0] * bulk)[:, CURRENT].sum() < BATCHES_SHARE * excess.sum():
-        bulk[:, CURRENT] |= (excess > 0)[:, None]
+    now, before = both[0][:, CURRENT].sum(-1), both[1][:, CURRENT].sum(-1)
+    if (both[0] * bulk)[:, CURRENT].sum() < BATCHES_SHARE * (now - before).sum():
+        bulk[:, CURRENT] |= (now > before)[:, None]
+    # A source that hardly did so before: its quiet days belong to it as well.
+    bulk[:, CURRENT] |= ((now > MOSTLY * before) & (bulk[:, CURRENT].any(-1)))[:, None]
     chosen = np.repeat(bulk, 2, axis=0)
     with np.errstate(divide="ignore", invalid="ignore"):
         anyway = np.nan_to_num((usual * chosen).sum(-1) / (counts * chosen).sum(-1))
