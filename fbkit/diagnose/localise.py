@@ -1,7 +1,5 @@
 """Where: which decision, score and slice lost labels; which slice carries the remainder."""
 
-from typing import Final
-
 import numpy as np
 import polars as pl
 from scipy.special import chdtrc, ndtr
@@ -258,8 +256,9 @@ def _entry(gap: Floats, *, labels: int, minimum: int, level: float) -> dict[str,
     return {"remainder": value, "lower": lower, "upper": upper, "p_value": p, "n_labelled": labels}
 
 
-# The values of a column that are not named must carry less than this share of the named ones' change.
-REST: Final = 0.5
+# The values of a column that are not named must have moved less than the first share of the named ones' change, or
+# less than the second and no more than chance.
+LITTLE, REST, CHANCE = 0.1, 0.5, 2.0
 
 
 def where_remainder(frame: pl.DataFrame, *, total: float) -> str:
@@ -291,8 +290,9 @@ def _weighted(part: pl.DataFrame) -> tuple[Floats, Floats]:
 
 
 def _carried(value: Floats, weight: Floats, named: Flags) -> bool:
-    """Whether the named values moved at least twice as far as the others."""
+    """Whether the others stayed where they were, or nearly."""
     if named.all():
         return False
     inside, rest = (float(np.average(value[mask], weights=weight[mask])) for mask in (named, ~named))
-    return rest * np.sign(inside) < REST * abs(inside)
+    share, error = rest * np.sign(inside) / abs(inside), 1 / np.sqrt(weight[~named].sum())
+    return bool(share < LITTLE or (share < REST and rest * np.sign(inside) < CHANCE * error))

@@ -89,6 +89,8 @@ def gaps(**remainders):
         ({"EU": -0.12, "US": 0.0, "APAC": 0.01}, "region=EU"),
         ({"EU": -0.12, "US": -0.11, "APAC": 0.0}, "region=EU and region=US"),
         ({"EU": -0.12, "US": -0.07, "APAC": -0.07}, "everywhere"),  # stronger in one, but everywhere
+        ({"EU": -0.15, "US": -0.03, "APAC": -0.03}, "everywhere"),  # little elsewhere, but beyond chance
+        ({"EU": -0.50, "US": -0.03, "APAC": -0.03}, "region=EU"),  # next to nothing elsewhere
         ({"EU": -0.12, "US": -0.12, "APAC": -0.12}, "everywhere"),
         ({"EU": -0.02, "US": 0.01, "APAC": 0.0}, "everywhere"),  # within chance
         ({"EU": 0.12, "US": -0.01, "APAC": 0.0}, "everywhere"),  # the other way than the whole
