@@ -23,6 +23,8 @@ _TIME: Final = pl.Datetime("us", "UTC")
 SCHEMA: Final = {"cause": pl.String, "axis": pl.String, "first": _TIME, "last": _TIME}
 
 _DAY: Final = timedelta(days=1)
+# What another day than the period's first must explain beyond it, in units of the noise: it was searched for.
+_MORE: Final = 10.0
 # Changes further before the current period than this are the reference's own affair.
 _EARLIEST: Final = timedelta(days=14)
 _AVAILABILITY: Final = ("label_slice_loss", "join_break", "label_loss_nonrandom")
@@ -61,12 +63,36 @@ def days_of(counts: Floats, days: Sequence[datetime], *, current: Period, until:
         return None
     if found.kind == STEP:
         start = floor_day(current.start)
-        # A step that may as well have come with the current period is said to have.
-        near = days[found.first] <= start <= days[found.last]
-        return Days(first=start if near else first)
+        return Days(first=first if _later(counts, days, found.at, start=start) else start)
     if found.back is None or found.back >= len(days):
         return None
     return Days(first=first, last=days[found.back] - _DAY)
+
+
+def _later(counts: Floats, days: Sequence[datetime], at: int, *, start: datetime) -> bool:
+    """Whether the step explains far more than one with the current period: else it is said to have come with it."""
+    if start not in days[1:]:
+        return True
+    fits = [_split(counts, place) for place in (at, days.index(start))]
+    return fits[0][0] - fits[1][0] > _MORE * fits[0][1]
+
+
+def _split(counts: Floats, at: int) -> tuple[float, float]:
+    """Pearson's chi-square of the days before and from a place on, and the spread of days around their two levels."""
+    rows, whole = counts.sum(axis=1), counts.sum(axis=0) / counts.sum()
+    used = whole > 0
+    level = np.zeros_like(counts)
+    gain = 0.0
+    for side in (slice(None, at), slice(at, None)):
+        size = rows[side].sum()
+        if size == 0:
+            return 0.0, 1.0
+        level[side] = counts[side].sum(axis=0) / size
+        gain += float(size * ((level[side][0] - whole)[used] ** 2 / whole[used]).sum())
+    left = counts - rows[:, None] * level
+    scatter = float((left[rows > 0][:, used] ** 2 / (rows[rows > 0, None] * whole[used])).sum())
+    freedom = max(int((rows > 0).sum()) - 2, 1) * max(int(used.sum()) - 1, 1)
+    return gain, max(1.0, scatter / freedom)
 
 
 def dated(

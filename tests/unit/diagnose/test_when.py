@@ -196,3 +196,15 @@ def test_changes_coincide_with_the_day_of_change():
     assert "ancient" in early
     assert coincidences(None, CURRENT) == coincidences(CHANGES.head(0), CURRENT) == ()
     assert coincidences(CHANGES.drop("ts"), CURRENT) == ()
+
+
+def test_a_step_with_the_period_is_not_dated_by_chance():
+    rng = np.random.default_rng(7)
+    days = [START + number * DAY for number in range(35)]
+    told_others = 0
+    for _ in range(200):
+        p = np.where(np.arange(35) < 28, 0.8, 0.6)
+        hits = rng.binomial(60, p)
+        found = days_of(np.stack([hits, 60 - hits], axis=1).astype(float), days, current=CURRENT)
+        told_others += found is not None and found != Days(first=NOW)
+    assert told_others <= 4
