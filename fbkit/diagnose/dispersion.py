@@ -61,11 +61,11 @@ def dispersion(rows: Rows, *, bin_of: Ints, entity: Ints, settings: Settings) ->
 
 def _at_equal_scores(outcome: Floats, *, cell: Ints) -> Floats:
     """Outcomes less the mean of their score bin and decision."""
-    _, place = np.unique(cell, return_inverse=True)
-    mean = np.bincount(place, weights=outcome) / np.maximum(np.bincount(place), 1)
-    return outcome - mean[place]
+    mean = np.bincount(cell, weights=outcome) / np.maximum(np.bincount(cell), 1)
+    return outcome - mean[cell]
 
 
 def _sums(code: Ints, amount: Floats) -> Floats:
-    _, place = np.unique(code, return_inverse=True)
-    return np.bincount(place, weights=amount).astype(np.float64)
+    """Sum by code, the smallest first; codes are dense (days, bootstrap clusters), gaps are zero."""
+    first = int(code.min()) if len(code) else 0
+    return np.bincount(code - first, weights=amount).astype(np.float64)
