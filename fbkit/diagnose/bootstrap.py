@@ -24,14 +24,19 @@ def clusters(entity: pl.Series, *, buckets: int) -> Ints:
     Rows of one entity share a cluster; rows without an entity stand alone. The code depends on the
     sorted names only, so any row order of the logs and any number of threads give the same clusters.
     """
-    names = (
-        entity.rank("dense").cast(pl.Int64).to_numpy(writable=True) if entity.null_count() == 0 else _with_gaps(entity)
-    )
+    names = _dense(entity).to_numpy() if entity.null_count() == 0 else _with_gaps(entity)
     return (names.astype(np.int64) * 2654435761 % 2**32) % buckets
 
 
+def _dense(entity: pl.Series) -> pl.Series:
+    """The place of every name among the sorted names, from 1; names are hashed, only the different ones are sorted."""
+    names = entity.drop_nulls().unique().sort()
+    places = pl.Series(np.arange(1, len(names) + 1))
+    return entity.replace_strict(names, places, default=None, return_dtype=pl.Int64)
+
+
 def _with_gaps(entity: pl.Series) -> Ints:
-    dense = entity.rank("dense").cast(pl.Int64)
+    dense = _dense(entity)
     known = int(dense.max() or 0)  # type: ignore[arg-type]  # polars types max() as any literal
     filled = dense.fill_null(0).to_numpy(writable=True).astype(np.int64)
     gap = entity.is_null().to_numpy()
