@@ -121,23 +121,25 @@ def _pile(values: Floats, shares: Sequence[Floats], at: int, *, n: float) -> Pil
     expected = min(1.0, shares[REFERENCE][at] * max(growth, 1.0))
     spread = np.sqrt(max(expected, 1 / n) * (1 - min(expected, 0.5)) / n)
     rest = [np.delete(part, at) for part in shares]
-    apart = 0.5 * float(np.abs(_binned(rest[1]) - _binned(rest[0])).sum())
+    apart = float(np.abs(np.cumsum(_whole(rest[1])) - np.cumsum(_whole(rest[0]))).max(initial=0.0))
     excess = shares[CURRENT][at] - expected
+    # As far as the other scores may differ by chance (Kolmogorov and Smirnov, 5 %).
+    chance = 1.36 / np.sqrt(max(1.0, n * (1 - shares[CURRENT][at])))
+    crowded = len(values) <= 2 * NEIGHBOURS or at in (0, len(values) - 1)
     return Pile(
         score=float(values[at]),
         shares=(float(shares[REFERENCE][at]), float(shares[CURRENT][at])),
         expected=float(expected),
         z=float(excess / spread),
         # Scores that crowd at an end of their range, or leaves of a small tree, move together; a default stands alone.
-        lonely=excess > ALONE * (after - before) and (len(values) > 2 * NEIGHBOURS or apart < 0.5 * excess),
+        lonely=excess > ALONE * (after - before) and (not crowded or apart < chance),
     )
 
 
-def _binned(share: Floats) -> Floats:
-    """Proportions over at most 40 neighbouring groups of scores."""
+def _whole(share: Floats) -> Floats:
+    """Proportions of what is there."""
     total = share.sum()
-    parts = np.array([part.sum() for part in np.array_split(share, min(40, max(1, len(share))))])
-    return parts / total if total > 0 else parts
+    return share / total if total > 0 else share
 
 
 def _z(share: Sequence[float], n: Sequence[int]) -> float:

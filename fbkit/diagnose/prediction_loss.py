@@ -69,7 +69,10 @@ class _Part:
 
     @property
     def short(self) -> Flags:
-        return self.enough & (self.ratio < LOW) & (self.z < -GATE)
+        """Clearly short, and with one of these whatever else is short beyond half of the gate."""
+        low = self.enough & (self.ratio < LOW)
+        first = low & (self.z < -GATE)
+        return low & (self.z < -GATE / 2) if first.any() else first
 
     @property
     def level(self) -> float:
@@ -166,8 +169,11 @@ def _overdispersion(table: Floats, recent: Ints, first: int) -> Floats:
             mean = same.mean(0)
             left += (np.divide((same - mean) ** 2, mean, out=np.zeros_like(same), where=mean > 0)).sum(0)
             freedom += len(same) - 1
-    # Few days say little about their own spread: a margin of a third where there are fourteen.
-    return np.maximum(1.0, left / freedom * (1 + 5 / freedom)) if freedom else np.full(table.shape[1], 4.0)
+    if not freedom:
+        return np.full(table.shape[1], 4.0)
+    # Few days say little about the spread of one value: its neighbours' stands in for twenty more.
+    own = left / freedom
+    return np.maximum(1.0, (freedom * own + 20 * own.mean()) / (freedom + 20))
 
 
 def _by_day(scene: Scene, names: tuple[str, ...], day: Ints, first: int) -> _Part:
