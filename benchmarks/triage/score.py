@@ -80,8 +80,11 @@ class Run:
 
     @property
     def right_causes(self) -> tuple[str, ...]:
-        """The largest true cause; beside it noise, where none is worth a claim."""
-        return (self.cause,) if self.material else (self.cause, "noise")
+        """The largest true cause, and those within the least that is worth a claim of it; noise, where none is."""
+        if not self.material:
+            return self.cause, "noise"
+        least = abs(self.effect) - material_floor(self.case.metric, self.level)
+        return tuple(cause for cause in self.material if abs(self.true[cause]) >= least)
 
     @property
     def top_right(self) -> bool:

@@ -88,6 +88,12 @@ def test_noise_is_right_where_nothing_is_worth_a_claim() -> None:
     assert held(CASE, said(top="noise", verdict="noise"), truth()).cause == "noise"
 
 
+def test_of_two_causes_within_a_point_either_is_the_largest() -> None:
+    told = said(part("join_break", -0.1))
+    assert held(CASE, told, truth(concept_drift=-0.1, join_break=-0.092)).top_right
+    assert not held(CASE, told, truth(concept_drift=-0.1, join_break=-0.088)).top_right
+
+
 def test_a_cause_of_the_same_family_is_half_the_truth() -> None:
     run = held(CASE, said(part("version_regression", -0.1)), truth(concept_drift=-0.1))
     assert (run.top_right, run.family_right) == (False, True)
