@@ -257,7 +257,7 @@ def _frame(
                 "audited": int(mine.sum()),
                 "positives": float(np.nan_to_num(y[mine]).sum()),
                 "rate": float((weight[mine] * y[mine]).sum() / weight[mine].sum()) if mine.any() else None,
-                "model_rate": expected / n if n else None,
+                "model_rate": expected / n if n and np.isfinite(expected) else None,
             }
         )
     return pl.DataFrame(made, schema_overrides={"rate": pl.Float64, "model_rate": pl.Float64})

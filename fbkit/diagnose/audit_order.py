@@ -73,6 +73,14 @@ class NextLabels:
         return rows_for(self.open_strata, error=float(np.sqrt(left)))
 
     @property
+    def by_decision(self) -> tuple[int, int]:
+        """Flagged and other rows to audit."""
+        found = [
+            int(self.strata.filter(pl.col("decision") == name)["rows"].sum()) for name in ("flagged", "not flagged")
+        ]
+        return found[0], found[1]
+
+    @property
     def template(self) -> pl.DataFrame:
         """The rows as they go back into an outcome log: fill in ``ts_event``, ``label`` and ``ts_arrival``."""
         instant = pl.lit(None, dtype=pl.Datetime("us", "UTC"))

@@ -1,5 +1,6 @@
 """Rows whose action hides the outcome: those let through at random stand for them (Horvitz and Thompson 1952)."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -148,6 +149,15 @@ def action_censoring(scene: Scene, labels: Labels) -> Repair | None:
         best="established" if found.identified else "possible",
         reason=found.reason,
     )
+
+
+def bounds_only(repairs: Iterable[Repair]) -> bool:
+    """Whether a censoring repair left only bounds: blocked rows that matter, neither stood for nor covered."""
+    for repair in repairs:
+        covered = repair.numbers.get("censored_covered", ("share", None))[1]
+        if repair.cause == "action_censoring" and repair.reason is not None and covered is not None:
+            return covered < COVERED
+    return False
 
 
 def _propensity(rows: Rows) -> Floats:

@@ -182,7 +182,7 @@ def orphans_frame(found: Orphans | None) -> pl.DataFrame:
 
 
 def conservation_frame(found: Conservation | None) -> pl.DataFrame:
-    """group, found, expected, z: flagged rows of the current window by label."""
+    """group, found, expected, z: flagged rows of the current window by label, and positives that were not flagged."""
     schema = {"group": pl.String, "found": pl.Float64, "expected": pl.Float64, "z": pl.Float64}
     if found is None:
         return pl.DataFrame(schema=schema)
@@ -190,6 +190,7 @@ def conservation_frame(found: Conservation | None) -> pl.DataFrame:
         ("without a label", found.missing, found.expected_missing, found.z_missing),
         ("labelled positives", found.positives, found.expected_positives, found.z_positives),
         ("labelled negatives", found.negatives, found.expected_negatives, found.z_negatives),
+        ("missed positives", found.missed, found.expected_missed, found.z_missed),
     ]
     return pl.DataFrame(rows, schema=schema, orient="row")
 

@@ -52,6 +52,7 @@ def test_the_rows_are_unlabelled_current_ones_drawn_as_the_strata_say(by_hand: A
     assert mine.height == 200
     assert mine["current"].all()
     assert mine["label"].null_count() == 200
+    assert found.by_decision == (mine["flagged"].sum(), (~mine["flagged"]).sum())
     counts = found.rows.group_by("stratum", "audit_prob").len().join(found.strata, on="stratum")
     assert (counts["len"] == counts["rows"]).all()
     assert counts["audit_prob"].to_list() == pytest.approx((counts["rows"] / counts["candidates"]).to_list())
