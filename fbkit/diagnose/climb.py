@@ -7,6 +7,7 @@ from zlib import crc32
 
 import numpy as np
 
+from fbkit.diagnose.applies import rungs_of
 from fbkit.diagnose.arrival_model import arrival_repairs
 from fbkit.diagnose.bootstrap import Floats
 from fbkit.diagnose.cells import Cells
@@ -93,6 +94,7 @@ class _State:
 
     def __init__(self, *, scene: Scene, labels: Labels, value: Floats) -> None:
         self.scene, self.labels, self.value = scene, labels, value
+        self.applies = rungs_of(scene.metric)
         self.spread = np.zeros_like(value)
         self.steps: list[Step] = []
         self.looked_at: list[Repair] = []
@@ -102,7 +104,7 @@ class _State:
             self.take(repair)
 
     def take(self, repair: Repair | None) -> None:
-        if repair is None:
+        if repair is None or repair.cause not in self.applies:
             return
         self.looked_at.append(repair)
         if not repair.fires and repair.cause not in STANDING:
