@@ -11,22 +11,26 @@ from scipy.special import logit
 
 from fbkit.diagnose import words
 from fbkit.diagnose.arrival import Arrival
+from fbkit.diagnose.audit import Audit
 from fbkit.diagnose.bootstrap import Floats, Ints, Triple, interval
 from fbkit.diagnose.bounds import Tilt
 from fbkit.diagnose.cells import Cells
+from fbkit.diagnose.censoring import bounds_only
 from fbkit.diagnose.dispersion import Dispersion
 from fbkit.diagnose.graded import Grading
 from fbkit.diagnose.labels import Repair
 from fbkit.diagnose.ladder import Ladder
 from fbkit.diagnose.nonrandom import Conservation
 from fbkit.diagnose.orphans import Blocked, Orphans
+from fbkit.diagnose.player import LOG_LOSS
 from fbkit.diagnose.replay import Replay
 from fbkit.diagnose.rows import CURRENT, REFERENCE, Rows
 from fbkit.diagnose.selection import Test
 from fbkit.diagnose.series import worse_by
-from fbkit.diagnose.settings import RATES, Settings
+from fbkit.diagnose.settings import AUDIT_FLAGGED, AUDIT_UNFLAGGED, RATES, Settings, material_floor
 from fbkit.diagnose.shape import Shape
 from fbkit.diagnose.version import VersionContrast
+from fbkit.diagnose.worlds import Unsettled, undecided
 from fbkit.schema.contract import Contract
 from fbkit.schema.period import Period
 
@@ -66,6 +70,7 @@ class Findings:
     conservation: Conservation | None
     lost_nonrandom: Floats | None
     other_world: Floats | None
+    audit: Audit | None
     rate_ratio: Floats | None
     tipping: float | None
     tilt: Tilt
@@ -82,8 +87,13 @@ class Findings:
 
     @property
     def true_change(self) -> Floats:
-        """The change once labels are repaired, with the days' spread in its draws."""
-        return self.ladder.true_change + self._days_add
+        """The change once labels are repaired, with the days' spread in its draws.
+
+        Predictions that are missing from the log were made all the same: what their absence does is no change.
+        """
+        absent = self.ladder.replayed.get(LOG_LOSS)
+        change = self.ladder.true_change + self._days_add
+        return change if absent is None else change - absent
 
     @property
     def _days_add(self) -> Floats:
@@ -122,6 +132,33 @@ class Findings:
             return "immature_window"
         by_key = self.orphans is not None and self.orphans.explains and not self.ladder.step("join_break")
         return "join_break" if by_key else "label_slice_loss"
+
+    @property
+    def open_worlds(self) -> Unsettled:
+        """What these logs leave open, for :mod:`fbkit.diagnose.worlds`."""
+        pattern = self.conservation
+        suspected = pattern is not None and pattern.fires and self.lost_nonrandom is not None
+        gap = None if self.other_world is None else float(self.ladder.true_change[0] - self.other_world[0])
+        by_definition = next((step for step in self.looked_at if step.cause == "label_definition_change"), None)
+        confounded = by_definition is not None and by_definition.fires and by_definition.best == "possible"
+        return Unsettled(
+            tipping=self.tipping,
+            nonrandom=(pattern.outcome, pattern.decision) if suspected and pattern is not None else None,
+            nonrandom_gap=gap,
+            audited=self.audit is not None and self.other_world is None,
+            bounds_only=bounds_only(self.looked_at),
+            age_unknown=self.age_unknown,
+            decidable=words.instant(self.decidable),
+            definition=confounded,
+            audit_flagged=AUDIT_FLAGGED,
+            audit_unflagged=AUDIT_UNFLAGGED,
+        )
+
+    @property
+    def why_undecided(self) -> str | None:
+        """Why two worlds are left, in words; None where the logs decide."""
+        floor = material_floor(self.metric, float(self.ladder.observed[0, REFERENCE]))
+        return undecided(self.open_worlds, floor=floor)
 
     @property
     def censored(self) -> bool:

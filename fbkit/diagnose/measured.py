@@ -1,6 +1,7 @@
 """Measure everything a diagnosis needs, timed by the question it answers."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
+from typing import Final
 
 import numpy as np
 import polars as pl
@@ -15,16 +16,16 @@ from fbkit.diagnose.cbpe import FRAME as CBPE
 from fbkit.diagnose.cbpe import cbpe
 from fbkit.diagnose.cells import Cells
 from fbkit.diagnose.chance import by_chance
-from fbkit.diagnose.climb import change, climb, silence_as_negative
+from fbkit.diagnose.climb import Climb, climb, silence_as_negative
 from fbkit.diagnose.correction import corrected, positive_rate
 from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.graded import NO_GRADING, grading
 from fbkit.diagnose.integrity import integrity
 from fbkit.diagnose.labels import Labels
 from fbkit.diagnose.ladder import Ladder, top
-from fbkit.diagnose.metric import evaluate, exact_value
-from fbkit.diagnose.nonrandom import Conservation, conservation, give_back
+from fbkit.diagnose.metric import exact_value
 from fbkit.diagnose.orphans import Orphans, blocked, orphans
+from fbkit.diagnose.outcome_loss import by_outcome
 from fbkit.diagnose.replay import replay
 from fbkit.diagnose.rows import (
     CURRENT,
@@ -35,8 +36,9 @@ from fbkit.diagnose.rows import (
 )
 from fbkit.diagnose.scene import Scene, Stopwatch
 from fbkit.diagnose.series import by_week_and_day
-from fbkit.diagnose.settings import NEEDS_DECISION, Settings, is_mean_of_values
+from fbkit.diagnose.settings import NEEDS_DECISION, Settings
 from fbkit.diagnose.shape import shape
+from fbkit.diagnose.version import new_versions
 from fbkit.schema.label import longest_delay
 
 
@@ -50,7 +52,8 @@ def measure(scene: Scene) -> Findings:
         cells = _believed(scene, scene.table(strata, climbed.labels))
         worst = {name: bounds.worst_case(scene.rows, window=i) for i, name in enumerate(WINDOWS)}
         lifted = with_exact(top(climbed, cells, metric=metric, settings=settings), scene.rows)
-        repair = _nonrandom(scene, cells, without_chance(lifted, scene))
+        whole = without_chance(lifted, scene)
+        repair = by_outcome(scene, climbed.labels, cells, whole, explained=_explained(scene, climbed))
         rate = positive_rate(cells, thin=settings.thin_cell)
         graded = grading(cells, settings=settings) if repair.lost is None and not scene.silent else NO_GRADING
     with watch.time("is_it_the_model"):
@@ -80,6 +83,7 @@ def measure(scene: Scene) -> Findings:
         conservation=repair.pattern,
         lost_nonrandom=repair.lost,
         other_world=repair.other_world,
+        audit=repair.audit,
         rate_ratio=_rate_ratio(metric, cells, settings=settings),
         tipping=_tipping(metric, ladder),
         tilt=_tilt(metric, cells, rate, ladder, level=settings.level),
@@ -167,34 +171,14 @@ def without_chance(ladder: Ladder, scene: Scene) -> Ladder:
     )
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Repair:
-    """The ladder with labels lost by outcome put back, if count conservation asks for it."""
-
-    ladder: Ladder
-    pattern: Conservation | None = None
-    lost: Floats | None = None
-    other_world: Floats | None = None
+EXPLAIN_COUNTS: Final = frozenset({"label_outage", "slow_labels", "label_conflict", "label_definition_change"})
+"""Repairs that change which labels of one outcome are seen: what they leave unequal is not a loss by outcome."""
 
 
-def _nonrandom(scene: Scene, cells: Cells, ladder: Ladder) -> Repair:
-    """Count conservation; if it fires, what the lost labels did, and the ladder as it stands with them back."""
-    settings, metric = scene.settings, scene.metric
-    if is_mean_of_values(metric) or scene.silent:
-        return Repair(ladder=ladder)
-    pattern = conservation(cells, settings=settings)
-    if not pattern.fires:
-        return Repair(ladder=ladder, pattern=pattern)
-    restored = give_back(cells, pattern)
-    before, after = evaluate(metric, cells.like_for_like()), evaluate(metric, restored.like_for_like())
-    plain, repaired = (evaluate(metric, corrected(table, thin=settings.thin_cell)) for table in (cells, restored))
-    again = replace(
-        ladder,
-        like_for_like=ladder.like_for_like + (after - before),
-        corrected=ladder.corrected + (repaired - plain),
-    )
-    lost = change(before) - change(after)
-    return Repair(ladder=again, pattern=pattern, lost=lost, other_world=change(ladder.corrected))
+def _explained(scene: Scene, climbed: Climb) -> bool:
+    _, fresh = new_versions(scene.rows, known_share=scene.settings.known_version)
+    switched = float(fresh[scene.rows.of(CURRENT)].mean()) >= scene.settings.new_version_share
+    return switched or any(step.repair.cause in EXPLAIN_COUNTS for step in climbed.steps)
 
 
 def _rate_ratio(metric: str, cells: Cells, *, settings: Settings) -> Floats | None:
@@ -247,6 +231,8 @@ def _with_frames(scene: Scene, facts: Findings, watch: Stopwatch) -> Findings:
     )
     frames["bounds"] = evidence.bounds_frame(ladder, facts.worst)
     frames["conservation"] = evidence.conservation_frame(facts.conservation)
+    if facts.audit is not None:
+        frames["audit"] = facts.audit.frame
     frames |= {item.cause: item.frame for item in facts.looked_at if item.frame is not None}
     frames |= by_week_and_day(
         scene.joined.frame,

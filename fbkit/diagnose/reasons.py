@@ -1,6 +1,7 @@
 """The evidence of each cause in words, and what would overturn it; the numbers are cells of the evidence frames."""
 
 from fbkit.diagnose import words
+from fbkit.diagnose.audit import Audit
 from fbkit.diagnose.bootstrap import Floats
 from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.nonrandom import Conservation
@@ -59,14 +60,25 @@ def label_loss(facts: Findings) -> Pair:
     return text, f"An audit of unlabelled rows by {by} would show whether the loss follows the outcome."
 
 
-def nonrandom(found: Conservation) -> Pair:
-    """Count conservation."""
+def lost_where(found: Conservation) -> str:
+    """Whose labels went."""
+    if found.everywhere:
+        return "positives, flagged or not"
+    side = "flagged rows" if found.decision == 1 else "rows that are not flagged"
+    return f"{'positives' if found.outcome == 1 else 'negatives'} among {side}"
+
+
+def nonrandom(found: Conservation, *, audit: Audit | None) -> Pair:
+    """Count conservation, and what an audit says."""
     text = (
         f"Among flagged rows {words.count(found.missing)} labels are missing where "
         f"{words.count(found.expected_missing)} were expected; labelled positives {words.count(found.positives)} "
         f"against {words.count(found.expected_positives)} expected, negatives {words.count(found.negatives)} against "
-        f"{words.count(found.expected_negatives)}: positives went missing, negatives did not."
+        f"{words.count(found.expected_negatives)}. Missed positives with a label {words.count(found.missed)} against "
+        f"{words.count(found.expected_missed)} expected."
     )
+    if audit is not None and audit.wins:
+        return f"Audited rows differ from what loss at random leads one to expect. {text}", "A second audit."
     following = f"An audit of about {AUDIT_FLAGGED} flagged and {AUDIT_UNFLAGGED} unflagged rows without a label"
     return text, f"{following} would decide."
 

@@ -125,10 +125,10 @@ def _nonrandom(facts: Findings) -> Rung | None:
     return Rung(
         cause="label_loss_nonrandom",
         draws=facts.lost_nonrandom,
-        where="flagged rows",
-        words=reasons.nonrandom(facts.conservation),
+        where=reasons.lost_where(facts.conservation),
+        words=reasons.nonrandom(facts.conservation, audit=facts.audit),
         between=facts.triple,
-        best="probable",
+        best="probable" if facts.other_world is not None else "established",
     )
 
 
@@ -166,7 +166,7 @@ def _remainder(facts: Findings) -> Rung:
     version = found if found is not None and found.complete and not facts.replay.version_clear else None
     touch, near = facts.tilt.touch, facts.settings.fragile_touch
     fragile = touch is not None and near < touch < 1 / near
-    weak = fragile or version is not None or facts.lost_nonrandom is not None or facts.arrival.reason is not None
+    weak = fragile or version is not None or facts.other_world is not None or facts.arrival.reason is not None
     place = where_remainder(facts.frame("remainder_by_slice"), total=value)
     return Rung(
         cause="concept_drift" if version is None else "version_regression",

@@ -74,6 +74,8 @@ def _undecided(facts: Findings) -> str:
     if facts.age_unknown:
         when = words.instant(facts.decidable)
         return f"labels are still to come, and no closed label window tells how many; decidable from {when}"
+    if facts.other_world is None:
+        return f"these logs cannot tell: {facts.why_undecided}"
     ratio = "" if facts.tipping is None else f" (tipping ratio {facts.tipping:.2f})"
     return f"either labels were lost because of their outcome or the model changed; these logs cannot tell{ratio}"
 

@@ -7,7 +7,8 @@ from fbkit.diagnose.bootstrap import standard_error
 from fbkit.diagnose.correction import corrected
 from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.rows import CURRENT, WINDOWS
-from fbkit.diagnose.settings import AUDIT_FLAGGED, AUDIT_UNFLAGGED, NEEDS_DECISION
+from fbkit.diagnose.settings import NEEDS_DECISION
+from fbkit.diagnose.worlds import twins
 from fbkit.schema.diagnosis import Contribution
 
 TOLD_ANYWAY = ("prediction_log_loss", "serving_fallback", "feature_corruption")
@@ -42,12 +43,12 @@ def top_cause(parts: Sequence[Contribution]) -> tuple[str, str]:
 
 def is_undecided(facts: Findings) -> bool:
     """The logs fit two worlds, or cannot be corrected or compared at all."""
-    return not facts.estimable or not facts.correctable or facts.lost_nonrandom is not None or facts.age_unknown
+    return not facts.estimable or not facts.correctable or facts.why_undecided is not None
 
 
 def waiting_helps(facts: Findings) -> bool:
     """Whether closed label windows decide it; never where labels were lost for their outcome, or are gone for good."""
-    if facts.lost_nonrandom is not None:
+    if facts.other_world is not None:
         return False
     return bool(facts.arrival.young.any()) or not is_undecided(facts)
 
@@ -58,28 +59,14 @@ def reason_of(facts: Findings) -> str | None:
         return f"{words.name_of(facts.metric)} is not defined on the labelled rows of a window"
     if not facts.correctable:
         return "one side of the decision has no labels in a window: only the worst-case bounds hold"
-    if facts.lost_nonrandom is not None:
-        return "labels lost because of their outcome and a model that got worse would leave the same counts"
-    return facts.arrival.reason
+    return facts.why_undecided or facts.arrival.reason
 
 
 def worlds_of(facts: Findings) -> tuple[World, ...]:
     """The worlds that fit the same logs; empty when there is only one."""
-    if not facts.estimable or facts.tipping is None:
+    if not facts.estimable:
         return ()
-    if facts.age_unknown:
-        later = f"the same comparison from {words.instant(facts.decidable)} on, when the label windows are closed"
-        return tuple(
-            {"causes": [name], "tipping_ratio": facts.tipping, "decided_by": later}
-            for name in ("immature_window", "concept_drift")
-        )
-    if facts.lost_nonrandom is None:
-        return ()
-    audit = f"an audit of about {AUDIT_FLAGGED} flagged and {AUDIT_UNFLAGGED} unflagged rows without a label"
-    return (
-        {"causes": ["label_loss_nonrandom"], "tipping_ratio": facts.tipping, "decided_by": audit},
-        {"causes": ["concept_drift", "label_slice_loss"], "tipping_ratio": facts.tipping, "decided_by": audit},
-    )
+    return tuple(world.as_dict() for pair in twins(facts.open_worlds) for world in pair.worlds)
 
 
 def warnings_of(facts: Findings) -> tuple[str, ...]:
