@@ -22,16 +22,24 @@ from fbkit.diagnose.settings import NEEDS_DECISION, PROBABILITY_LOSSES, OwnName,
 _COUNTED: Final = frozenset({*NEEDS_DECISION, *PROBABILITY_LOSSES, "base_rate", "ctr"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class StandIns:
     """Labelled rows of the reference; their masses sum to the corrected counts of every cell.
 
-    ``index`` holds their places in :class:`~fbkit.diagnose.rows.Rows`; the other arrays have one entry per stand-in.
+    ``index`` holds their places in :class:`~fbkit.diagnose.rows.Rows`; the other arrays have one entry per stand-in:
+    masses, the label (for errors of values the value), and a team's own metric.
     """
 
     index: Ints
     positive: Floats
     negative: Floats
+    y: Floats
+    own: Floats | None = None
+
+    def only(self, kept: Flags) -> "StandIns":
+        """Some of them."""
+        own = None if self.own is None else self.own[kept]
+        return StandIns(self.index[kept], self.positive[kept], self.negative[kept], self.y[kept], own)
 
 
 def stand_ins(scene: Scene, labels: Labels, cells: Cells) -> StandIns:
@@ -41,11 +49,12 @@ def stand_ins(scene: Scene, labels: Labels, cells: Cells) -> StandIns:
     code = (rows.decision[mine] * cells.bins + scene.bin_of[mine]) * cells.strata.size + cells.strata.code[mine]
     size, rate = cells.n[0, REFERENCE], positive_rate(cells, thin=scene.settings.thin_cell)[0, REFERENCE]
     positive = np.nan_to_num(np.where(size > 0, size * rate, 0.0))
-    own = label_counts(cells)[0, REFERENCE] >= scene.settings.thin_cell
+    enough = label_counts(cells)[0, REFERENCE] >= scene.settings.thin_cell
     masses = (positive, np.nan_to_num(np.where(size > 0, size - positive, 0.0)))
     weights = (labels.positives(rows.metric)[mine], labels.others(rows.metric)[mine])
-    parts = [_raked(mass, weight, code, own) for mass, weight in zip(masses, weights, strict=True)]
-    return StandIns(index=mine, positive=parts[0], negative=parts[1])
+    parts = [_raked(mass, weight, code, enough) for mass, weight in zip(masses, weights, strict=True)]
+    own = None if labels.own is None else labels.own[mine]
+    return StandIns(mine, parts[0], parts[1], labels.y[mine], own)
 
 
 def _raked(mass: Floats, weight: Floats, code: Ints, own: Flags) -> Floats:
@@ -204,10 +213,9 @@ class Playback:
         """Loss of every stand-in at this score, times its mass."""
         metric, stands = self.scene.metric, self.stands
         if isinstance(metric, OwnName):
-            loss = self.scene.rows.loss
-            return None if loss is None else np.nan_to_num(loss[stands.index]) * stands.negative
+            return None if stands.own is None else np.nan_to_num(stands.own) * stands.negative
         if is_mean_of_values(metric):
-            loss = row_loss(metric, score=score, label=self.scene.labels.y[stands.index])
+            loss = row_loss(metric, score=score, label=stands.y)
             return None if loss is None else np.nan_to_num(loss) * stands.negative
         parts = [row_loss(metric, score=score, label=np.full(len(score), y)) for y in (1.0, 0.0)]
         if parts[0] is None or parts[1] is None:

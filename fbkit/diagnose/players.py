@@ -88,13 +88,14 @@ def _share_moves(scene: Scene, column: str) -> list[tuple[str, float]]:
     return list(zip(values, [float(x) for x in moved], strict=True))
 
 
-def scores_moved(scene: Scene, test: Test) -> Player:
+def scores_moved(scene: Scene, test: Test, follow: Follow | None) -> Player:
     """Other cases, seen by their scores only."""
     mean = [float(scene.rows.score[scene.rows.of(w)].mean()) for w in (REFERENCE, CURRENT)]
     text = (
         f"The scores moved (mean {mean[0]:.3g} to {mean[1]:.3g}); the reference's outcomes at the current scores move "
-        "{move}. No logged feature says why."
+        "{move}. No logged feature moved further than between windows of the reference."
     )
+    followed = follow is not None and follow.decides
     return Player(
         cause=COVARIATE,
         where="the score distribution",
@@ -102,7 +103,7 @@ def scores_moved(scene: Scene, test: Test) -> Player:
         next_evidence="The features as served: if one is broken rather than different, the cause is the pipeline.",
         numbers={f"mean_score_{name}": ("ratio", value) for name, value in zip(WINDOWS, mean, strict=True)},
         p_value=test.p,
-        best="probable",
+        best="established" if followed else "probable",
     )
 
 

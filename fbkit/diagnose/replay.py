@@ -253,7 +253,7 @@ class _Replayer(Search):
         if follow is not None and follow.decides and follow.ratio < 0.5:
             opened[CORRUPTION] = players.served_wrong(self.scene, self.score_test, follow)
             return made
-        opened[COVARIATE] = players.scores_moved(self.scene, self.score_test)
+        opened[COVARIATE] = players.scores_moved(self.scene, self.score_test, follow)
         return replace(made, inside=self.inside())
 
     def _with_density(self, made: Moves, found: Density) -> Moves:

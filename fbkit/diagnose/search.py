@@ -105,8 +105,7 @@ class Search:
         found = stand_ins(self.scene, self.labels, self.cells)
         if self.scene.metric != "recall":
             return found
-        kept = found.positive > 0  # the others count nowhere
-        return StandIns(index=found.index[kept], positive=found.positive[kept], negative=found.negative[kept])
+        return found.only(found.positive > 0)  # the others count nowhere
 
     @cached_property
     def rescorer(self) -> Rescorer:
