@@ -21,6 +21,8 @@ BAND: Final = 25
 """Audited rows per score band within which the sampling weights are made to add up."""
 BEYOND: Final = 2.0
 """Standard errors by which an audit must differ from the model to overrule it."""
+MOSTLY: Final = 0.5
+"""Share of audited rows with an event after their window from which on the time is that of the audit."""
 _DECISIONS: Final = ("not flagged", "flagged")
 _OPEN: Final = ("audit_row", "after_window")
 
@@ -86,7 +88,7 @@ def drawn(scene: Scene) -> Drawn | None:
     """What audits said of the rows of both windows; None without audits.
 
     The newest statement of a row counts. An event after the label window is no positive under the label's definition,
-    unless it only repeats the time of the audit.
+    unless its time is that of the audit: equal to the arrival, or late for most of the audited rows.
     """
     pairs = getattr(scene.joined, "pairs", None)
     if pairs is None:
@@ -95,7 +97,8 @@ def drawn(scene: Scene) -> Drawn | None:
     if not {"source", "fate", "label", "prediction_id"} <= set(held):
         return None
     chance = pl.col("audit_prob") if "audit_prob" in held else pl.lit(None)
-    late = (pl.col("fate") == "after_window") & (pl.col("ts_event") < pl.col("ts_arrival"))
+    after = pl.col("fate") == "after_window"
+    late = after & (pl.col("ts_event") < pl.col("ts_arrival")) & (after.mean() < MOSTLY)
     told = (
         pairs.lazy()
         .filter((pl.col("source") == "audit") & pl.col("fate").is_in(_OPEN) & pl.col("prediction_id").is_not_null())

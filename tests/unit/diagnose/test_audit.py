@@ -181,14 +181,22 @@ def test_a_side_that_nobody_looked_at_stays_with_the_model(by_hand: Any, weeks: 
 
 def test_an_event_after_the_window_is_no_positive_unless_it_is_the_time_of_the_audit(by_hand: Any, weeks: Any) -> None:
     hand = by_hand(n=3000, lose=lost_positives(0.5))
-    rng = np.random.default_rng(1)
-    pairs = statements(hand.frame, everything(hand.frame), rng, fate="after_window", label=pl.lit(1.0))
-    late = drawn(audited_scene(hand, weeks, pairs, draws=0))
-    stamped = drawn(audited_scene(hand, weeks, pairs.with_columns(ts_event=pl.col("ts_arrival")), draws=0))
+    pairs = statements(hand.frame, everything(hand.frame), np.random.default_rng(1), label=pl.lit(1.0))
+    some = pl.int_range(pl.len()) % 3 == 0
+    third = pairs.with_columns(fate=pl.when(some).then(pl.lit("after_window")).otherwise("fate"))
+    late, stamped, mostly = (
+        drawn(audited_scene(hand, weeks, each, draws=0))
+        for each in (
+            third,
+            third.with_columns(ts_event=pl.col("ts_arrival")),
+            pairs.with_columns(fate=pl.lit("after_window")),
+        )
+    )
     assert late is not None
     assert stamped is not None
-    assert np.nansum(late.y) == 0
-    assert np.nansum(stamped.y) == pairs.height
+    assert mostly is not None
+    assert np.nansum(late.y) == (~pairs.select(some).to_series()).sum()
+    assert np.nansum(stamped.y) == np.nansum(mostly.y) == pairs.height
 
 
 def test_without_audits_there_is_nothing(by_hand: Any, weeks: Any) -> None:
