@@ -70,7 +70,8 @@ def _like(facts: Findings) -> str:
     low, high = facts.worst["current"]
     if low is None or high is None:
         return text
-    return f"{text} Without any assumption about the missing labels the current value lies in {low:.3f} to {high:.3f}."
+    ends = f"{words.level(metric, low)} to {words.level(metric, high)}"
+    return f"{text} Without any assumption about the missing labels the current value lies in {ends}."
 
 
 def _model(facts: Findings, parts: Sequence[Contribution]) -> str:

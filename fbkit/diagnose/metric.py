@@ -57,11 +57,17 @@ def _binned_auc(masses: Masses) -> Floats:
 
 
 def _binned_precision(masses: Masses) -> Floats:
-    """Average precision as scikit-learn defines it, every bin a tie."""
+    """Average precision if the rows of a bin stand in random order.
+
+    With ``a`` positives among ``c`` rows above a bin of ``p`` among ``n``, the precision at the share t of the bin is
+    (a + t p) / (c + t n); its mean over t counts for the bin's positives.
+    """
     positive, negative = (part.sum((-3, -1))[..., ::-1] for part in (masses.positive, masses.negative))
-    hits, flagged = np.cumsum(positive, axis=-1), np.cumsum(positive + negative, axis=-1)
-    precision = np.where(flagged > 0, hits / flagged, 0.0)
-    return (positive * precision).sum(-1) / hits[..., -1]
+    size = positive + negative
+    above, rows = np.cumsum(positive, axis=-1) - positive, np.cumsum(size, axis=-1) - size
+    rate = np.where(size > 0, positive / size, 0.0)
+    higher = np.where((size > 0) & (rows > 0), (above - rate * rows) / size * np.log1p(size / rows), 0.0)
+    return (positive * (rate + higher)).sum(-1) / positive.sum(-1)
 
 
 def _expected_error(masses: Masses) -> Floats:

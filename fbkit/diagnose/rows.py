@@ -196,6 +196,8 @@ def score_edges(rows: Rows, *, bins: int) -> Floats:
     reference = rows.of(REFERENCE)
     if rows.metric == "ece":
         return _equal_width(rows.score[reference], parts=max(1, 2 * bins // ERROR_BINS))
+    if rows.metric == "average_precision":  # the order of the highest scores is most of it
+        bins *= 2
     positives = rows.score[reference & rows.positive]
     shares = np.arange(1, bins // 2) / (bins // 2)
     parts = [np.quantile(rows.score[reference], shares, method="inverted_cdf"), operating_thresholds(rows)]

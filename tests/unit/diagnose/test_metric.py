@@ -58,12 +58,29 @@ def test_auc_of_bins_equals_scikit_learn_with_ties(rows):
     assert found == pytest.approx(roc_auc_score(label, score), abs=1e-12)
 
 
+def test_average_precision_of_bins_is_that_of_rows_in_random_order():
+    rng = np.random.default_rng(3)
+    at = np.repeat(np.arange(10), 4000)
+    label = (rng.random(40_000) < (at + 1) / 12).astype(float)
+    found = float(evaluate("average_precision", masses_of(label, at)))
+    mixed = [average_precision_score(label, at + rng.random(40_000)) for _ in range(10)]
+    assert found == pytest.approx(np.mean(mixed), abs=5e-4)
+
+
 @given(ROWS)
-def test_average_precision_of_bins_equals_scikit_learn_with_ties(rows):
-    label, score = np.array([r[0] for r in rows], dtype=float), np.array([r[1] for r in rows], dtype=float)
-    found = float(evaluate("average_precision", masses_of(label, score.astype(int))))
-    expected = average_precision_score(label, score) if label.any() else np.nan
-    assert found == pytest.approx(expected, abs=1e-12, nan_ok=True)
+def test_average_precision_of_one_bin_is_the_base_rate(rows):
+    label = np.array([r[0] for r in rows], dtype=float)
+    found = float(evaluate("average_precision", masses_of(label, np.full(len(rows), 7))))
+    assert found == pytest.approx(label.mean() if label.any() else np.nan, abs=1e-12, nan_ok=True)
+
+
+@given(ROWS)
+def test_average_precision_of_pure_bins_needs_no_order(rows):
+    """Positives above every negative: 1, whatever the bins."""
+    label = np.array([r[0] for r in rows], dtype=float)
+    at = np.where(label == 1, 5, 0) + np.array([r[1] for r in rows]) // 2
+    found = float(evaluate("average_precision", masses_of(label, at)))
+    assert found == pytest.approx(1.0 if label.any() else np.nan, abs=1e-12, nan_ok=True)
 
 
 def with_loss(metric, label, score_bin):
