@@ -15,6 +15,7 @@ from fbkit.diagnose.old_cohorts import Both, Excess, cohorts, excesses, found_da
 from fbkit.diagnose.rows import CURRENT, REFERENCE, Flags
 from fbkit.diagnose.scene import Scene
 from fbkit.diagnose.settings import OwnName, is_mean_of_values
+from fbkit.diagnose.silent_cohorts import silent_excesses
 
 CAUSE: Final = "label_definition_change"
 FIRES_Z: Final = 3.0
@@ -44,7 +45,10 @@ NEXT: Final = "The change log of the label's definition, and a hundred rows labe
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Found:
-    """What speaks for another definition; ``new`` marks rows of the windows whose label follows it."""
+    """What speaks for another definition; ``new`` marks rows of the windows whose label follows it.
+
+    ``due`` is there where silence means negative: how much of each row's positives would come under the new definition.
+    """
 
     since: int
     logged: bool
@@ -53,6 +57,7 @@ class _Found:
     gate: float
     versions: tuple[str, ...] = ()
     share: float | None = None
+    due: Floats | None = None
 
     def holds(self, part: Excess, *, gate: float) -> bool:
         """Beyond the gate and all guards on the same side."""
@@ -79,11 +84,11 @@ def definition_change(scene: Scene, labels: Labels) -> Repair | None:
     """
     contract = scene.joined.contract
     binary = contract.model.task == "binary" and contract.label.combine == "one"
-    if is_mean_of_values(scene.metric) or isinstance(scene.metric, OwnName) or not binary or scene.silent:
+    if is_mean_of_values(scene.metric) or isinstance(scene.metric, OwnName) or not binary:
         return None
     if "label_version" not in scene.rows.frame.columns or "ts_arrival" not in scene.rows.frame.columns:
         return None
-    found = _logged(scene) or _unlogged(scene, labels)
+    found = _silent(scene) if scene.silent else _logged(scene) or _unlogged(scene, labels)
     if found is None:
         return None
     repaired = found.repaired
@@ -104,6 +109,17 @@ def definition_change(scene: Scene, labels: Labels) -> Repair | None:
         reason=LOST_OR_TURNED if turned else None,
         either_side=_sides(scene, labels, found, repaired) if fires else (),
     )
+
+
+def _silent(scene: Scene) -> _Found | None:
+    """Only positives are reported: their number since the start of the current window, version or not."""
+    since = _micro(scene.current.start)
+    counted = silent_excesses(scene, since=since, as_of=_micro(scene.joined.as_of))
+    if counted is None:
+        return None
+    arrived = scene.rows.frame["ts_arrival"].dt.epoch("us").fill_null(0).to_numpy()
+    new = scene.rows.positive & (arrived >= since) & (arrived > 0)
+    return _Found(since=since, logged=False, excess=counted.excess, new=new, gate=FIRES_Z, due=counted.due)
 
 
 def _logged(scene: Scene) -> _Found | None:
@@ -194,9 +210,13 @@ def _repaired(scene: Scene, labels: Labels, found: _Found, parts: Sequence[Exces
     for decision, (size, error) in _rates(parts, found).items():
         up, ratio = size > 0, max(abs(size) + errors * error, 0.0)
         for window in (REFERENCE, CURRENT):
-            mine = found.new & labels.seen & rows.of(window) & (rows.decision == decision)
-            into = mine & (y > 0.5) if up else mine & (y <= 0.5)
-            source = mine & ~into
+            mine = rows.of(window) & (rows.decision == decision)
+            told = mine & found.new & labels.seen
+            into = told & (y > 0.5) if up else told & (y <= 0.5)
+            # Of those that silence makes negative, as many could have turned as would have been reported by now.
+            source = (
+                (told & ~into).astype(np.float64) if found.due is None else np.where(mine & ~(y > 0.5), found.due, 0.0)
+            )
             if not into.any() or not source.any():
                 continue
             wrong = _spread_over(ratio, scene.bin_of, into=into, source=source, bins=scene.bins)[into]
@@ -205,13 +225,13 @@ def _repaired(scene: Scene, labels: Labels, found: _Found, parts: Sequence[Exces
     return labels.with_labels(changed, y[changed])
 
 
-def _spread_over(ratio: float, bin_of: Ints, *, into: Flags, source: Flags, bins: int) -> Floats:
-    """Share of the labels ``into`` that come from the other side, by score bin: ``ratio`` for each of the others.
+def _spread_over(ratio: float, bin_of: Ints, *, into: Flags, source: Floats, bins: int) -> Floats:
+    """Share of the labels ``into`` that come from the other side, by score bin: ``ratio`` for each of its ``source``.
 
     No bin can hold more of them than it has labels; what is too much goes where there is room.
     """
     held = np.bincount(bin_of[into], minlength=bins).astype(np.float64)
-    wanted = ratio * np.bincount(bin_of[source], minlength=bins)
+    wanted = ratio * np.bincount(bin_of, weights=source, minlength=bins)
     wrong = np.minimum(wanted, held)
     room = held - wrong
     missing = min(float(wanted.sum() - wrong.sum()), float(room.sum()))
@@ -257,14 +277,18 @@ def _sentence(found: _Found, parts: Sequence[Excess]) -> str:
         else "No change of the label's definition is logged"
     )
     shown = parts or (max(found.excess, key=lambda part: abs(part.z)),)
-    told = [
-        f"{words.count(part.observed)} of {words.count(part.n)} such labels of {DECISIONS[part.decision]} rows that "
-        f"were predicted before the current window are positive, {words.count(part.expected)} were to be expected "
-        f"({part.z:+.1f} standard deviations)"
-        for part in shown
-        if part.n
-    ]
+    told = [f"{_told(found, part)} ({part.z:+.1f} standard deviations)" for part in shown if part.n]
     return f"{about}; {'; '.join(told)}." if told else f"{about}; no older row has such a label."
+
+
+def _told(found: _Found, part: Excess) -> str:
+    rows = f"{DECISIONS[part.decision]} rows that were predicted before the current window"
+    if found.due is not None:
+        return f"{words.count(part.observed)} positives of {rows} came late, {words.count(part.expected)} were expected"
+    return (
+        f"{words.count(part.observed)} of {words.count(part.n)} such labels of {rows} are positive, "
+        f"{words.count(part.expected)} were to be expected"
+    )
 
 
 def _frame(found: _Found) -> pl.DataFrame:

@@ -217,9 +217,44 @@ def test_a_healthy_loop_keeps_its_labels(seed: int) -> None:
     assert found.labels is scene.labels
 
 
+@pytest.mark.parametrize("share", [0.0, 0.15])
+def test_where_only_positives_are_reported_their_number_tells(world: Logs, share: float) -> None:
+    silence = {"silence": "negative"}
+    whole = scene_of(world.joined(world.outcomes.filter(pl.col("label") == 1), label=silence))
+    scene = scene_of(world.joined(redefined(world, share=share).filter(pl.col("label") == 1), label=silence))
+    found = repair_of(scene)
+    assert found.fires == (share > 0)
+    if not found.fires:
+        assert found.labels is scene.labels
+        return
+    low, high = sorted(of(scene, side) for side in found.either_side)
+    truth, shown = of(whole, whole.labels), of(scene, scene.labels)
+    assert abs(of(scene, found.labels) - truth) < 1.5 * (high - low)
+    assert abs(shown - truth) > 2 * (high - low)
+    before = of(scene, found.labels, window=REFERENCE) - of(whole, whole.labels, window=REFERENCE)
+    assert abs(before) < 0.01
+
+
+SILENT = {name: fault for name, fault in OTHERS.items() if "lost" not in name}
+
+
+@pytest.mark.parametrize("name", sorted(SILENT))
+def test_where_only_positives_are_reported_other_faults_do_not_fire_it(world: Logs, name: str) -> None:
+    scene = scene_of(world.joined(SILENT[name](world).filter(pl.col("label") == 1), label={"silence": "negative"}))
+    found = repair_of(scene)
+    assert not found.fires
+    assert found.labels is scene.labels
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_healthy_loop_of_positives_keeps_its_labels(seed: int) -> None:
+    world = logs(n=4_000, seed=200 + seed)
+    scene = scene_of(world.joined(world.outcomes.filter(pl.col("label") == 1), label={"silence": "negative"}))
+    found = definition_change(scene, scene.labels)
+    assert found is None or not found.fires
+
+
 def test_it_says_nothing_where_it_cannot_know(world: Logs, by_hand: Callable[..., Any]) -> None:
-    silent = scene_of(world.joined(world.outcomes.filter(pl.col("label") == 1), label={"silence": "negative"}))
-    assert definition_change(silent, silent.labels) is None
     values = scene_of(world.joined(model={"name": "small", "task": "regression"}), metric="mae")
     assert definition_change(values, values.labels) is None
     bare = scene_of(by_hand(n=2_000))
