@@ -16,6 +16,16 @@ CLAUSE: Final = {cause: remedy.clause for cause, remedy in REMEDIES.items()}
 """What the headline says behind the points of each cause."""
 
 
+# Whose label rates the selection-odds identity of a metric compares.
+SIDES = {
+    "recall": "detected and missed positives",
+    "precision": "true and false flags",
+    "specificity": "passed and flagged negatives",
+    "base_rate": "positives and negatives",
+    "ctr": "clicked and other rows",
+}
+
+
 def headline(facts: Findings, parts: Sequence[Contribution], verdict: str) -> str:
     """One sentence with the numbers; as careful as the intervals."""
     metric = facts.metric
@@ -86,14 +96,10 @@ def would_change(facts: Findings, parts: Sequence[Contribution]) -> tuple[str, .
     if facts.tipping is not None:
         said.insert(
             1,
-            f"A proof that detected and missed {_what(facts.metric)} lost labels unequally: the whole change is an "
+            f"A proof that {SIDES[facts.metric]} lost labels unequally: the whole change is an "
             f"artefact if the ratio of their label rates moved by a factor {facts.tipping:.2f}.",
         )
     return tuple(dict.fromkeys(text for text in said if text))
-
-
-def _what(metric: str) -> str:
-    return "positives" if metric == "recall" else "rows"
 
 
 def actions(facts: Findings, parts: Sequence[Contribution], verdict: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
