@@ -23,6 +23,11 @@ MARGIN: Final = 0.25
 DEFAULT_SHARE: Final = 0.05
 PRECISE: Final = 0.25
 """Standard error of the follow ratio (0: nothing followed, 1: everything did) below which it decides."""
+INEXACT: Final = 0.15
+OTHERS_SAY, OUTCOMES_SAY = 3.0, 8.0
+"""Most that the other features and the outcomes may add to the log odds: cases can differ in one feature alone, but
+outcomes that follow the scores prove that the values are right."""
+CLEAR: Final = 2.5
 FACTOR: Final = 1.5
 """Change of unit beyond which a straight rescaling is taken for one although nothing else tells."""
 ALMOST_ALL: Final = 0.9
@@ -40,6 +45,11 @@ class Follow:
     @property
     def decides(self) -> bool:
         return self.error < PRECISE and abs(self.ratio - 0.5) > 2 * self.error
+
+    @property
+    def odds(self) -> float:
+        """Log odds that it followed (ratio 1) rather than stayed (ratio 0); relations are never exact."""
+        return (2 * self.ratio - 1) / (2 * (self.error**2 + INEXACT**2))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -243,12 +253,13 @@ def outcomes_follow(cells: Cells, metric: str) -> Follow | None:
 
 
 def _decide(line: Line | None, others: Follow | None, outcomes: Follow | None) -> tuple[bool, str]:
-    """Broken or not, and how sure: the outcomes decide where they are clear, then the features, then the line."""
-    clear = [one for one in (outcomes, others) if one is not None and one.decides]
-    if clear:
-        votes = [one.ratio < 0.5 for one in clear]
-        agreed = len(set(votes)) == 1 and (len(votes) == 2 or others in clear)
-        return votes[0], "established" if agreed else "probable"
+    """Broken or not, and how sure: by what followed, weighed by how well it can tell, else by the line."""
+    by_others = 0.0 if others is None else float(np.clip(others.odds, -OTHERS_SAY, OTHERS_SAY))
+    by_outcomes = 0.0 if outcomes is None else float(np.clip(outcomes.odds, -OUTCOMES_SAY, OUTCOMES_SAY))
+    total = by_others + by_outcomes
+    if abs(total) >= 1:
+        at_odds = by_others * by_outcomes < 0 and min(abs(by_others), abs(by_outcomes)) > 1
+        return total < 0, "established" if abs(total) > CLEAR and not at_odds else "probable"
     rescaled = line is not None and line.straight and line.kind == "rescale" and line.factor > 0
     far = rescaled and line is not None and abs(np.log(line.factor)) > np.log(FACTOR)
     return bool(far), "probable"
