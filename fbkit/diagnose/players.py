@@ -1,6 +1,6 @@
 """What is said of each cause that a replay opens, and what a broken feature does to the reference's values."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 
@@ -120,7 +120,7 @@ def served_wrong(scene: Scene, test: Test, follow: Follow) -> Player:
         where="an input that is not logged",
         evidence=text,
         next_evidence="The features as served in both windows.",
-        numbers={**numbers, "outcomes_followed": ("ratio", follow.ratio)},
+        numbers={**numbers, "scores_outcomes_followed": ("ratio", follow.ratio)},
         p_value=test.p,
         best="probable",
     )
@@ -142,7 +142,7 @@ def shifted(
         evidence=f"{text}; the reference's rows weighted to be like the current ones move {{move}}.",
         next_evidence="The source of the features: if the values are wrong rather than different, it is the pipeline.",
         best=first.best,
-        numbers=_follows(first),
+        numbers=_follows(first, cause=COVARIATE),
     )
 
 
@@ -154,26 +154,31 @@ def _together(finding: Finding) -> str:
     return f" ({'; '.join(parts)})" if parts else ""
 
 
-def _follows(finding: Finding) -> dict[str, tuple[str, float | None]]:
+def _follows(finding: Finding, *, cause: str) -> dict[str, tuple[str, float | None]]:
     pairs = (("others", finding.others), ("outcomes", finding.outcomes))
     return {
-        f"{name}_followed": ("ratio", follow.ratio) for name, follow in pairs if follow is not None and follow.decides
+        f"{cause}_{name}_followed": ("ratio", follow.ratio)
+        for name, follow in pairs
+        if follow is not None and follow.decides
     }
 
 
-def corrupted(broken: Sequence[Finding], moves: Mapping[str, Move], told: Fit | None) -> Player:
-    """Features that are served wrong."""
+def corrupted(
+    broken: Sequence[Finding], moves: Mapping[str, Move], told: Fit | None, *, personal: Collection[str]
+) -> Player:
+    """Features that are served wrong; of a personal column neither name nor value is told."""
     first = broken[0]
-    place = f"feature {first.name}"
+    name = "a personal column" if first.name in personal else first.name
+    place = f"feature {name}" if name == first.name else name
     more = f" and {len(broken) - 1} more" if len(broken) > 1 else ""
     numbers: dict[str, tuple[str, float | None]] = {"features_broken": ("count", float(len(broken)))}
-    text, own = _how(first, moves[first.name])
-    numbers |= {**own, **_follows(first)}
+    text, own = _how(first, moves[first.name], name=name)
+    numbers |= {**own, **_follows(first, cause=CORRUPTION)}
     text += _together(first)
     if told is not None:
         by = "the model" if told.by == "model" else "a surrogate of it"
         text += f". The reference's rows with the broken values, re-scored by {by} (R2 {told.r2:.2f}), move {{move}}."
-        numbers["replay_r2"] = ("ratio", told.r2)
+        numbers["corruption_r2"] = ("ratio", told.r2)
     else:
         text += ". What that does to the score could not be replayed; it moves {move}."
     where = f"{place}{more}" + (f", {first.scope.where}" if first.scope.where else "")
@@ -182,14 +187,16 @@ def corrupted(broken: Sequence[Finding], moves: Mapping[str, Move], told: Fit | 
         cause=CORRUPTION,
         where=where,
         evidence=text,
-        next_evidence=f"The source of {first.name} beside the value as served, for the same predictions.",
+        next_evidence=f"The source of {name} beside the value as served, for the same predictions.",
         best="established" if sure else "probable",
         numbers=numbers,
     )
 
 
-def _how(finding: Finding, move: Move) -> tuple[str, Numbers]:
-    name, line = finding.name, finding.line
+def _how(finding: Finding, move: Move, *, name: str) -> tuple[str, Numbers]:
+    line = finding.line
+    if name != finding.name and finding.kind != "nulls":
+        return f"The values of {name} are wrong", {}
     if finding.kind == "nulls":
         rates = {f"null_rate_{w}": ("share", rate) for w, rate in zip(WINDOWS, move.null, strict=True)}
         return f"Nulls of {name} went from {words.percent(move.null[0])} to {words.percent(move.null[1])}", rates
@@ -224,7 +231,7 @@ def rescored(found: VersionContrast, told: Fit) -> Player:
         where=f"model_version={', '.join(found.names)}",
         evidence=text,
         next_evidence="The same rows scored by both versions.",
-        numbers={"version_share_current": ("share", found.share), "replay_r2": ("ratio", told.r2)},
+        numbers={"version_share_current": ("share", found.share), "version_r2": ("ratio", told.r2)},
     )
 
 

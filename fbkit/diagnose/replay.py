@@ -210,7 +210,9 @@ class _Replayer(Search):
         pieces, told = self.pieces
         if told is not None:
             self.fits.append(told)
-        opened[CORRUPTION] = players.corrupted(self.broken, self.moved, told)
+        opened[CORRUPTION] = players.corrupted(
+            self.broken, self.moved, told, personal=self.scene.joined.contract.privacy.personal
+        )
         return replace(made, corruption=pieces)
 
     def _fallback(self, made: Moves, opened: dict[str, Player]) -> Moves:
