@@ -107,7 +107,7 @@ class _State:
         if repair is None or repair.cause not in self.applies:
             return
         self.looked_at.append(repair)
-        if not repair.fires and repair.cause not in STANDING:
+        if repair.labels is self.labels or not (repair.fires or repair.cause in STANDING):
             return
         before, self.labels = self.value, repair.labels
         self.spread = self.spread + _estimated(self.scene, repair)

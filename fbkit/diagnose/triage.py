@@ -24,6 +24,7 @@ from fbkit.diagnose.rungs import contributions
 from fbkit.diagnose.scene import set_scene
 from fbkit.diagnose.settings import OWN, SETTINGS
 from fbkit.diagnose.verdict import (
+    candidates_of,
     impact_of,
     is_undecided,
     minimum_detectable,
@@ -149,7 +150,7 @@ def _diagnosis(
     begin: float,
 ) -> Diagnosis:
     verdict = verdict_of(parts, undecided=is_undecided(facts))
-    cause, family = top_cause(parts)
+    cause, family = top_cause(parts, candidates=candidates_of(facts))
     do_now, do_not = sentences.actions(facts, parts, verdict)
     checks = three_checks(facts, parts)
     frames = dict(facts.frames)

@@ -10,6 +10,7 @@ from fbkit.diagnose.rows import CURRENT, WINDOWS
 from fbkit.diagnose.settings import NEEDS_DECISION
 from fbkit.diagnose.worlds import twins
 from fbkit.schema.diagnosis import Contribution
+from fbkit.schema.results import FAMILY_OF_CAUSE
 
 TOLD_ANYWAY = ("prediction_log_loss", "serving_fallback", "feature_corruption")
 """Pipelines that broke are told even where the metric does not feel it."""
@@ -32,11 +33,15 @@ def verdict_of(parts: Sequence[Contribution], *, undecided: bool = False) -> str
     return families.pop() if len(families) == 1 else "several"
 
 
-def top_cause(parts: Sequence[Contribution]) -> tuple[str, str]:
-    """Cause and family of the largest material contribution, whatever its sign; noise if none."""
+def top_cause(parts: Sequence[Contribution], *, candidates: Sequence[str] = ()) -> tuple[str, str]:
+    """Cause and family of the largest material contribution, whatever its sign; noise if none.
+
+    ``candidates`` are what an undecided verdict is open between: the first of them stands where nothing is material.
+    """
     material = [part for part in parts if part.material and part.value is not None]
     if not material:
-        return "noise", "noise"
+        best = candidates[0] if candidates else "noise"
+        return best, FAMILY_OF_CAUSE[best]
     best = max(material, key=lambda part: (abs(part.value or 0.0), part.cause))
     return best.cause, best.family
 
@@ -60,6 +65,13 @@ def reason_of(facts: Findings) -> str | None:
     if not facts.correctable:
         return "one side of the decision has no labels in a window: only the worst-case bounds hold"
     return facts.why_undecided or facts.arrival.reason
+
+
+def candidates_of(facts: Findings) -> tuple[str, ...]:
+    """Causes that an undecided verdict is open between, the likeliest first."""
+    if not is_undecided(facts) or not facts.estimable:
+        return ()
+    return tuple(cause for pair in twins(facts.open_worlds) for world in pair.worlds for cause in world.causes)
 
 
 def worlds_of(facts: Findings) -> tuple[World, ...]:
