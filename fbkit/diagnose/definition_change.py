@@ -1,15 +1,15 @@
 """Labels that follow another definition: logged by its version, or told by old cohorts whose late labels changed."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
 import numpy as np
 import polars as pl
 
-from fbkit.diagnose import words
 from fbkit.diagnose.bootstrap import Floats, Ints
+from fbkit.diagnose.both_versions import Doubly, doubly
+from fbkit.diagnose.definition_evidence import FEWEST, Found, evidence_frame, numbers_of, sentence, where_of
 from fbkit.diagnose.labels import Labels, Repair
 from fbkit.diagnose.old_cohorts import Both, Excess, cohorts, excesses, found_day
 from fbkit.diagnose.rows import CURRENT, REFERENCE, Flags
@@ -24,54 +24,18 @@ SEARCHED_Z: Final = 4.5
 """The same for a day of change that was searched for."""
 LOGGED_Z: Final = 2.0
 """The same when the labels say that they follow another version."""
-GUARD_Z: Final = 1.5
-"""Each of the guards (against older labels, over whole cohorts, without the strongest day) must reach this."""
-SECOND_Z: Final = 2.0
-"""The other decision is repaired as well from here on."""
-FEWEST: Final = 30
-"""Late labels of one decision below which nothing can be said."""
 NEW_SHARE: Final = 0.05
 """Share of the current labels on versions that the reference hardly had (less than KNOWN_SHARE)."""
 KNOWN_SHARE: Final = 0.01
+MOSTLY: Final = 0.9
+"""Share of the current labels on new versions from which on one without a version is taken for new as well."""
 EARLIER_DAYS: Final = 14
 """How many days before the current window a day of change is searched."""
 LATER_GAIN: Final = 9.0
 """What another day must explain more (chi-square) than the start of the current window to be taken instead."""
-DECISIONS: Final = ("not flagged", "flagged")
 CONFOUNDED: Final = "no old cohort was labelled by the new definition: it cannot be told from a change of the world"
 LOST_OR_TURNED: Final = "old cohorts lack late positives: turned into negatives, or lost"
 NEXT: Final = "The change log of the label's definition, and a hundred rows labelled by both definitions."
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
-    """What speaks for another definition; ``new`` marks rows of the windows whose label follows it.
-
-    ``due`` is there where silence means negative: how much of each row's positives would come under the new definition.
-    """
-
-    since: int
-    logged: bool
-    excess: tuple[Excess, Excess]
-    new: Flags
-    gate: float
-    versions: tuple[str, ...] = ()
-    share: float | None = None
-    due: Floats | None = None
-
-    def holds(self, part: Excess, *, gate: float) -> bool:
-        """Beyond the gate and all guards on the same side."""
-        side = 1.0 if part.gap >= 0 else -1.0
-        guards = [part.before, part.steady, *([] if part.whole is None else [part.whole])]
-        sound = self.logged or all(side * value >= GUARD_Z for value in guards)
-        return part.n >= FEWEST and abs(part.z) > gate and sound
-
-    @property
-    def repaired(self) -> tuple[Excess, ...]:
-        """The decisions whose labels are repaired: all that hold, once one of them passes the gate."""
-        if not any(self.holds(part, gate=self.gate) for part in self.excess):
-            return ()
-        return tuple(part for part in self.excess if self.holds(part, gate=min(self.gate, SECOND_Z)))
 
 
 def definition_change(scene: Scene, labels: Labels) -> Repair | None:
@@ -100,18 +64,18 @@ def definition_change(scene: Scene, labels: Labels) -> Repair | None:
         cause=CAUSE,
         labels=_repaired(scene, labels, found, repaired) if fires else labels,
         fires=fires,
-        where=_where(found, repaired),
-        evidence=_sentence(found, repaired),
+        where=where_of(found, repaired),
+        evidence=sentence(found, repaired),
         next_evidence=NEXT,
-        frame=_frame(found),
-        numbers=_numbers(found),
+        frame=evidence_frame(found),
+        numbers=numbers_of(found),
         best="established" if found.logged or max(abs(part.z) for part in found.excess) > SEARCHED_Z else "probable",
         reason=LOST_OR_TURNED if turned else None,
         either_side=_sides(scene, labels, found, repaired) if fires else (),
     )
 
 
-def _silent(scene: Scene) -> _Found | None:
+def _silent(scene: Scene) -> Found | None:
     """Only positives are reported: their number since the start of the current window, version or not."""
     since = _micro(scene.current.start)
     counted = silent_excesses(scene, since=since, as_of=_micro(scene.joined.as_of))
@@ -119,10 +83,10 @@ def _silent(scene: Scene) -> _Found | None:
         return None
     arrived = scene.rows.frame["ts_arrival"].dt.epoch("us").fill_null(0).to_numpy()
     new = scene.rows.positive & (arrived >= since) & (arrived > 0)
-    return _Found(since=since, logged=False, excess=counted.excess, new=new, gate=FIRES_Z, due=counted.due)
+    return Found(since=since, logged=False, excess=counted.excess, new=new, gate=FIRES_Z, due=counted.due)
 
 
-def _logged(scene: Scene) -> _Found | None:
+def _logged(scene: Scene) -> Found | None:
     """Versions that the reference hardly had; None if the labels say no such thing."""
     rows = scene.rows
     if rows.frame["label_version"].null_count() == len(rows):
@@ -144,10 +108,14 @@ def _logged(scene: Scene) -> _Found | None:
         return frame["label_version"].is_in(list(fresh)).fill_null(value=False).to_numpy()
 
     table = cohorts(scene, since=since, is_new=is_new)
-    return _Found(
+    twice = doubly(scene, fresh=fresh)
+    if share > MOSTLY:  # what an earlier repair joined again has no version here
+        mine |= scene.rows.of(CURRENT) & ~scene.rows.labelled
+    return Found(
         since=since,
         logged=True,
-        excess=_measured(table, scene, since=since),
+        excess=_surer(_measured(table, scene, since=since), twice, scene),
+        twice=twice,
         new=mine,
         gate=LOGGED_Z,
         versions=fresh,
@@ -155,7 +123,20 @@ def _logged(scene: Scene) -> _Found | None:
     )
 
 
-def _unlogged(scene: Scene, labels: Labels) -> _Found | None:
+def _surer(late: tuple[Excess, Excess], twice: Doubly, scene: Scene) -> tuple[Excess, Excess]:
+    """By decision what is surer of the size: late labels of old cohorts, or predictions labelled by both."""
+
+    def best(part: Excess) -> Excess:
+        other = twice.excess(scene, decision=part.decision)
+        if other.n < FEWEST or other.negatives <= 0:
+            return part
+        told = part.n >= FEWEST and part.negatives > 0
+        return part if told and part.error / part.negatives < other.error / other.negatives else other
+
+    return best(late[0]), best(late[1])
+
+
+def _unlogged(scene: Scene, labels: Labels) -> Found | None:
     """The start of the current window as the day of change, or a day that explains the late labels far better."""
     start = _micro(scene.current.start)
     table = cohorts(scene, since=start, is_new=_after(start))
@@ -170,12 +151,12 @@ def _unlogged(scene: Scene, labels: Labels) -> _Found | None:
     return moved if moved.repaired else found
 
 
-def _since(scene: Scene, labels: Labels, table: Both, *, since: int, gate: float) -> _Found:
+def _since(scene: Scene, labels: Labels, table: Both, *, since: int, gate: float) -> Found:
     arrived = scene.rows.frame["ts_arrival"].dt.epoch("us").fill_null(0).to_numpy()
     # Labels that an earlier repair joined again have no time of arrival here; after the change came all current ones.
     again = labels.seen & ~scene.rows.labelled & scene.rows.of(CURRENT) & (since <= _micro(scene.current.start))
     new = (scene.rows.labelled & (arrived >= since)) | again
-    return _Found(since=since, logged=False, excess=_measured(table, scene, since=since), new=new, gate=gate)
+    return Found(since=since, logged=False, excess=_measured(table, scene, since=since), new=new, gate=gate)
 
 
 def _after(since: int) -> Callable[[pl.DataFrame, Ints], Flags]:
@@ -186,7 +167,7 @@ def _measured(table: Both, scene: Scene, *, since: int) -> tuple[Excess, Excess]
     return excesses(table, as_of=_micro(scene.joined.as_of), since=since)
 
 
-def _rates(parts: Sequence[Excess], found: _Found) -> dict[int, tuple[float, float]]:
+def _rates(parts: Sequence[Excess], found: Found) -> dict[int, tuple[float, float]]:
     """Size of the change and its standard error by decision.
 
     The other decision, too thin to tell by itself, follows as far as its own labels favour the same size over none.
@@ -203,7 +184,7 @@ def _rates(parts: Sequence[Excess], found: _Found) -> dict[int, tuple[float, flo
     return {**sizes, other.decision: (share * size, share * error)}
 
 
-def _repaired(scene: Scene, labels: Labels, found: _Found, parts: Sequence[Excess], *, errors: float = 0.0) -> Labels:
+def _repaired(scene: Scene, labels: Labels, found: Found, parts: Sequence[Excess], *, errors: float = 0.0) -> Labels:
     """Labels by the old definition; ``errors`` moves the size of the change by so many standard errors."""
     rows, y = scene.rows, labels.y.copy()
     changed = np.zeros(len(rows), dtype=bool)
@@ -222,6 +203,11 @@ def _repaired(scene: Scene, labels: Labels, found: _Found, parts: Sequence[Exces
             wrong = _spread_over(ratio, scene.bin_of, into=into, source=source, bins=scene.bins)[into]
             y[into] = y[into] * (1 - wrong) if up else y[into] + (1 - y[into]) * wrong
             changed |= into
+    if found.twice is not None:
+        # Where the old definition has its own say nothing needs to be estimated.
+        at = found.twice.at[labels.seen[found.twice.at]]
+        y[at] = found.twice.old[labels.seen[found.twice.at]]
+        changed[at] = True
     return labels.with_labels(changed, y[changed])
 
 
@@ -240,21 +226,21 @@ def _spread_over(ratio: float, bin_of: Ints, *, into: Flags, source: Floats, bin
     return np.divide(wrong, held, out=np.zeros_like(held), where=held > 0)[bin_of]
 
 
-def _sides(scene: Scene, labels: Labels, found: _Found, parts: Sequence[Excess]) -> tuple[Labels, ...]:
+def _sides(scene: Scene, labels: Labels, found: Found, parts: Sequence[Excess]) -> tuple[Labels, ...]:
     low, high = (_repaired(scene, labels, found, parts, errors=side) for side in (-1.0, 1.0))
     return low, high
 
 
-def _confounded(found: _Found, labels: Labels) -> Repair:
+def _confounded(found: Found, labels: Labels) -> Repair:
     return Repair(
         cause=CAUSE,
         labels=labels,
         fires=True,
-        where=_where(found, ()),
-        evidence=_sentence(found, ()),
+        where=where_of(found, ()),
+        evidence=sentence(found, ()),
         next_evidence=NEXT,
-        frame=_frame(found),
-        numbers=_numbers(found),
+        frame=evidence_frame(found),
+        numbers=numbers_of(found),
         best="probable",
         reason=CONFOUNDED,
     )
@@ -262,61 +248,3 @@ def _confounded(found: _Found, labels: Labels) -> Repair:
 
 def _micro(moment: datetime) -> int:
     return int(moment.timestamp()) * 1_000_000
-
-
-def _where(found: _Found, parts: Sequence[Excess]) -> str:
-    day = words.instant(datetime.fromtimestamp(found.since / 1e6, tz=UTC))
-    place = f"labels of version {', '.join(found.versions)}" if found.versions else f"labels that arrived from {day} on"
-    return f"{place}, {DECISIONS[parts[0].decision]} rows" if len(parts) == 1 else place
-
-
-def _sentence(found: _Found, parts: Sequence[Excess]) -> str:
-    about = (
-        f"{words.percent(found.share)} of the current labels follow version {', '.join(found.versions)}"
-        if found.share is not None
-        else "No change of the label's definition is logged"
-    )
-    shown = parts or (max(found.excess, key=lambda part: abs(part.z)),)
-    told = [f"{_told(found, part)} ({part.z:+.1f} standard deviations)" for part in shown if part.n]
-    return f"{about}; {'; '.join(told)}." if told else f"{about}; no older row has such a label."
-
-
-def _told(found: _Found, part: Excess) -> str:
-    rows = f"{DECISIONS[part.decision]} rows that were predicted before the current window"
-    if found.due is not None:
-        return f"{words.count(part.observed)} positives of {rows} came late, {words.count(part.expected)} were expected"
-    return (
-        f"{words.count(part.observed)} of {words.count(part.n)} such labels of {rows} are positive, "
-        f"{words.count(part.expected)} were to be expected"
-    )
-
-
-def _frame(found: _Found) -> pl.DataFrame:
-    """decision, labels, observed, expected, standard_deviation, z, excess_rate, and the guards."""
-    made = [
-        {
-            "decision": DECISIONS[part.decision],
-            "labels": part.n,
-            "observed": part.observed,
-            "expected": part.expected,
-            "standard_deviation": part.variance**0.5,
-            "z": part.z,
-            "excess_rate": part.gap / part.negatives if part.negatives > 0 else None,
-            "beyond_older_labels": part.before if np.isfinite(part.before) else None,
-            "over_whole_cohorts": part.whole,
-            "without_strongest_day": part.steady,
-        }
-        for part in found.excess
-    ]
-    return pl.DataFrame(made, schema_overrides={"excess_rate": pl.Float64, "over_whole_cohorts": pl.Float64})
-
-
-def _numbers(found: _Found) -> dict[str, tuple[str, float | None]]:
-    numbers: dict[str, tuple[str, float | None]] = {"new_definition_share": ("share", found.share)}
-    for part in found.excess:
-        name = "flagged" if part.decision else "unflagged"
-        numbers[f"late_labels_{name}"] = ("count", float(part.n))
-        numbers[f"late_positives_{name}"] = ("count", part.observed)
-        numbers[f"late_positives_expected_{name}"] = ("count", part.expected)
-        numbers[f"late_positives_z_{name}"] = ("ratio", part.z)
-    return numbers

@@ -101,9 +101,10 @@ def _conflicts(scene: Scene, pairs: pl.LazyFrame) -> _Conflicts:
     ids = several.select("prediction_id", pl.col("at").cast(pl.Int64)).collect()
     told = (
         pairs.filter(pl.col("fate").is_in(list(_TELLING)))
-        .select("prediction_id", "statement", "label", "source", "ts_arrival", "fate")
+        .select("prediction_id", "statement", "label", "source", "ts_arrival", "fate", "label_version")
         .join(ids.lazy(), on="prediction_id", how="inner")
-        .filter((pl.col("label").n_unique() > 1).over("at"))
+        # Statements of different definitions may differ; that is no contradiction.
+        .filter(((pl.col("label").n_unique() > 1) & (pl.col("label_version").drop_nulls().n_unique() <= 1)).over("at"))
         .sort("at", "ts_arrival", "statement")
         .collect()
         if ids.height

@@ -141,6 +141,34 @@ def test_a_version_that_no_old_cohort_has_is_confounded_and_repairs_nothing(worl
     assert found.reason == CONFOUNDED
 
 
+@pytest.mark.parametrize("contract", ["1", None], ids=["the old version counts", "the newest counts"])
+def test_rows_labelled_by_both_definitions_tell_the_size_and_get_the_old_label_back(
+    world: Logs, clean: Scene, contract: str | None
+) -> None:
+    """No old cohort is labelled anew, but every fifth current row is labelled once more by the old definition."""
+    rng = np.random.default_rng(0)
+    now = world.of_current()
+    turned = now & pl.Series(rng.random(world.outcomes.height) < 0.2)
+    new = world.outcomes.with_columns(
+        label=pl.when(turned).then(1.0).otherwise("label"),
+        label_version=pl.when(now).then(pl.lit("2")).otherwise(pl.lit("1")),
+        ts_arrival=pl.col("ts_arrival") + timedelta(minutes=1),
+    )
+    old = world.outcomes.filter(now).gather_every(5).with_columns(label_version=pl.lit("1"))
+    label = {} if contract is None else {"version": contract}
+    scene = scene_of(world.joined(pl.concat([new, old]), label=label))
+    conflict = label_conflict(scene, scene.labels)
+    assert conflict is not None
+    assert not conflict.fires
+    found = repair_of(scene)
+    assert found.fires
+    assert found.numbers["labelled_by_both_definitions"][1] == old.height
+    truth, shown = of(clean, clean.labels), of(scene, scene.labels)
+    assert abs(of(scene, found.labels) - truth) < 0.03 < abs(shown - truth)
+    both = scene.rows.frame["prediction_id"].is_in(old["prediction_id"].implode()).to_numpy()
+    assert np.array_equal(found.labels.y[both], clean.labels.y[both])
+
+
 def test_a_new_version_that_means_the_same_changes_nothing(world: Logs) -> None:
     scene = scene_of(world.joined(redefined(world, share=0.0, version="2"), label={"version": "1"}))
     found = repair_of(scene)
