@@ -143,6 +143,8 @@ def _sentence(share: float, unseen: tuple[float, ...] | None) -> str:
 
 
 def _slow(scene: Scene, labels: Labels, known: History, seen: Seen) -> Repair:
+    if seen.laws is not None and any(law.by_weekday for law in seen.laws.values()):
+        return Repair(cause=slow_labels.CAUSE, labels=labels, fires=False, reason=slow_labels.RHYTHM_HIDES)
     found = slow_labels.find(scene, known, seen.gaps, stands=seen.stands)
     after, sides = seen.shares, []
     if any(stretch.fires for stretch in found.values()):

@@ -1,7 +1,7 @@
 """Days on which labels were lost on their way in, seen on the labels of predictions made before the current period."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -32,6 +32,8 @@ LEAST_LOST: Final = 0.002
 """Share of a window's labels that must have been lost for the days to matter."""
 CAUGHT_UP: Final = 3.0
 """Standard errors by which later days must exceed what is expected to make up for the lost ones."""
+RELABELLED: Final = 0.4
+"""Share of the missing labels of one outcome that must be found with the other one for them not to be lost."""
 _PSI_PRIOR: Final = 20.0
 _BEFORE: Final = 7
 EVERYTHING: Final = ""
@@ -94,7 +96,21 @@ def find(scene: Scene, known: History) -> Outage | None:
         seen = _look(table, column, values, code, start=start)
         if _clear(seen) > max(CLEARER * _clear(best), _clear(best) + CLEARER_BY + _freedom(seen, best)):
             best = seen
-    return best
+    back = int((known.healthy & np.isfinite(known.positive) & ~np.isfinite(known.lag)).sum())
+    return best if scene.silent or not back else _joined_again(best, back)
+
+
+def _joined_again(outage: Outage, back: int) -> Outage:
+    """Labels that an earlier rung found again are not lost, though nobody knows when they arrived."""
+    lost = sum(run.due - run.observed for run in outage.runs)
+    share = min(1.0, back / lost) if lost > 0 else 0.0
+    runs = (
+        replace(
+            run, psi=run.psi + (1 - run.psi) * share, error=run.error * (1 - share), recovered=max(share, run.recovered)
+        )
+        for run in outage.runs
+    )
+    return replace(outage, runs=tuple(runs))
 
 
 def _days(when: datetime) -> float:
@@ -148,7 +164,17 @@ class _Table:
 def _look(table: _Table, column: str, values: Sequence[str], code: Ints, *, start: int) -> Outage:
     counts = table.counts(code, series=len(values), column=column)
     found = scan(counts, start=start)
-    return Outage(column=column, values=tuple(values), counts=counts, found=found, runs=_runs(found, calm=counts.calm))
+    runs = _runs(found, calm=counts.calm)
+    if column == OUTCOME:
+        runs = tuple(run for run in runs if not _relabelled(found, run))
+    return Outage(column=column, values=tuple(values), counts=counts, found=found, runs=runs)
+
+
+def _relabelled(found: Scan, run: Run) -> bool:
+    """As many more arrived with the other outcome: labels that were changed, not lost."""
+    days = slice(run.first, run.last + 1)
+    more = float((found.observed - found.due)[1 - run.series, days].sum())
+    return more >= RELABELLED * (run.due - run.observed)
 
 
 def _columns(scene: Scene, known: History, rows: Ints) -> list[tuple[str, tuple[str, ...], Ints]]:
@@ -176,8 +202,7 @@ def _code(older: pl.DataFrame, name: str, values: Sequence[str]) -> Ints:
 
 
 def _clear(outage: Outage) -> float:
-    found, calm = outage.found, outage.counts.calm
-    return float(found.clear[found.down[:, calm:].any(1)].sum())
+    return float(outage.found.clear[sorted({run.series for run in outage.runs})].sum())
 
 
 def _freedom(seen: Outage, best: Outage) -> float:

@@ -10,7 +10,7 @@ import polars as pl
 from fbkit.diagnose import words
 from fbkit.diagnose.bootstrap import Floats, Ints
 from fbkit.diagnose.labels import Labels, Repair
-from fbkit.diagnose.rows import CURRENT, Flags
+from fbkit.diagnose.rows import CURRENT
 from fbkit.diagnose.scene import Scene
 from fbkit.diagnose.settings import is_mean_of_values
 from fbkit.diagnose.stretch import (
@@ -29,7 +29,7 @@ from fbkit.diagnose.stretch import (
     unchanged,
     with_events,
 )
-from fbkit.diagnose.visibility import Gap, Group, History, Law, Laws
+from fbkit.diagnose.visibility import MOST_LABELS, Gap, Group, History, Law, Laws
 
 CAUSE: Final = "slow_labels"
 LEAST_RATIO: Final = 20.0
@@ -43,10 +43,18 @@ APART: Final = 12.0
 OTHER_WEEKS: Final = 2.5
 """The gain must be so many times that of the two most unusual weeks before."""
 MOST_WEEKS: Final = 8
+FEWEST_WEEKS: Final = 3
+ALONE: Final = 100.0
+"""The gain that is asked for where fewer weeks before can be looked at."""
+RHYTHM: Final = 0.3
+"""Share of the labels on one weekday beyond which fewer weeks are too few."""
 FEWEST_NOW: Final = 25
 FEWEST_THEN: Final = 100
 FINEST: Final = 28
 """The window has at least so many steps; a step is at most half a day."""
+RHYTHM_HIDES: Final = (
+    "labels arrive on some days of the week more than on others: while windows are open, slower labels cannot be told"
+)
 _OUTCOME: Final = ("labels other than positive", "positive labels")
 _DECISION: Final = ("unflagged rows", "flagged rows")
 NEXT: Final = "The same period evaluated once the slower labels are in; the age of the queue that they wait in."
@@ -57,8 +65,8 @@ class Stretch:
     """How one group's law has changed.
 
     ``size`` is a factor (``times``, ``wait``) or days (``later``), ``factor`` the ratio of the median times to the
-    arrival, ``gain`` twice the gain in log likelihood, ``low`` and ``high`` one standard error away. ``window`` is the
-    time within which events count.
+    arrival, ``gain`` twice the gain in log likelihood, ``low`` and ``high`` one standard error away. Events count
+    within ``window`` days, labels are complete at the age ``closed``.
     """
 
     atoms: Atoms
@@ -70,23 +78,25 @@ class Stretch:
     gain: float
     n: float
     window: float
+    closed: float
     fires: bool
 
     def law(self, *, error: float = 0.0) -> Law:
         """The stretched law, ``error`` standard errors off."""
         off = self.high - self.size if error > 0 else self.size - self.low
-        return self.atoms.law(self.family, self.size + error * off, window=self.window)
+        return self.atoms.law(self.family, self.size + error * off, closed=self.closed, window=self.window)
 
 
 def find(scene: Scene, known: History, gaps: Sequence[Gap], *, stands: Floats | None) -> dict[Group, Stretch]:
     """Fit every group that has enough labels; see :data:`LEAST_RATIO` for when one fires."""
     found: dict[Group, Stretch] = {}
+    like = _like(scene, known)
     outcomes = (0,) if is_mean_of_values(scene.metric) else (1,) if scene.silent else (0, 1)
     for outcome in outcomes:
         fits = [
             fit
             for decision in (0, 1)
-            if (fit := _fit(scene, known, (outcome, decision), gaps, stands=stands)) is not None
+            if (fit := _fit(scene, known, (outcome, decision), gaps, like=like, stands=stands)) is not None
         ]
         if fits:
             found |= _decide(known, fits, beside=bool(gaps))
@@ -111,21 +121,24 @@ class _Fit:
 
 
 def step_of(known: History) -> float:
-    """Width of the grid in days: half a day, less for short windows."""
-    return min(0.5, known.open / FINEST)
+    """Width of the grid in days: half a day, less for short windows, a day where labels are loaded once a day."""
+    return 1.0 if known.daily else min(0.5, known.open / FINEST)
 
 
-def _fit(scene: Scene, known: History, group: Group, gaps: Sequence[Gap], *, stands: Floats | None) -> _Fit | None:
+def _fit(
+    scene: Scene, known: History, group: Group, gaps: Sequence[Gap], *, like: Floats, stands: Floats | None
+) -> _Fit | None:
     outcome, decision = group
     weight = known.weight(outcome)
     mine = (known.decision == decision) & (weight > 0) & (known.lag >= 0)
     now = np.flatnonzero(mine[: known.rows] & (scene.rows.window == CURRENT))
-    then = _like(known, mine & known.healthy & known.closed, now)
+    then = np.flatnonzero(mine & known.healthy & known.closed & (like > 0))
+    then = then[:: max(1, -(-len(then) // MOST_LABELS))]
     if weight[now].sum() < FEWEST_NOW or len(then) < FEWEST_THEN:
         return None
-    amount = weight if stands is None else weight * stands
+    amount = weight * like if stands is None else weight * like * stands
     law = (known.event[then], known.lag[then], amount[then])
-    atoms = Atoms.of(*law, closed=known.open)
+    atoms = Atoms.of(*law, daily=known.daily)
     step = step_of(known)
     cut = [_mean_gap(gap, now, outcome=outcome) for gap in gaps]
     seen = sample(known.made[now], known.lag[now], weight[now], step=step, as_of=known.as_of, gaps=cut)
@@ -145,18 +158,13 @@ def _fit(scene: Scene, known: History, group: Group, gaps: Sequence[Gap], *, sta
     )
 
 
-def _like(known: History, healthy: Flags, now: Ints) -> Ints:
-    """Healthy rows of the same weekdays, where the current period has not all: only they wait for the same weekends."""
-    days = np.unique(_weekday(known.made[now]))
-    whole = np.flatnonzero(healthy)
-    if len(days) == 7:
-        return whole
-    same = whole[np.isin(_weekday(known.made[whole]), days)]
-    return same if len(same) >= FEWEST_THEN else whole
-
-
-def _weekday(made: Floats) -> Floats:
-    return np.floor(made) % 7
+def _like(scene: Scene, known: History) -> Floats:
+    """Weights that give healthy rows the weekdays of the current ones: only they wait for the same weekends."""
+    weekday = np.floor(known.made).astype(np.int64) % 7
+    now = np.bincount(weekday[: known.rows][scene.rows.of(CURRENT)], minlength=7)
+    then = np.bincount(weekday[known.healthy], minlength=7)
+    share = np.where(then > 0, now / np.maximum(then, 1), 0.0)
+    return share[weekday] * (then.sum() / max(float(now.sum()), 1.0))
 
 
 def _families(known: History, atoms: Atoms) -> list[str]:
@@ -213,10 +221,7 @@ def _best(known: History, fits: Sequence[_Fit], *, least: float) -> tuple[str, f
     if gains[first] <= least or not known.events:
         return first, gains[first]
 
-    both = [
-        (Atoms.of(*fit.then, closed=known.open, most=WHOLE), Atoms.of(*fit.now, closed=np.inf, most=WHOLE))
-        for fit in fits
-    ]
+    both = [(Atoms.of(*fit.then, most=WHOLE, daily=known.daily), Atoms.of(*fit.now, most=WHOLE)) for fit in fits]
 
     def together(family: str) -> float:
         at = int(_joint(fits, family).argmax())
@@ -246,7 +251,16 @@ def _usual(known: History, fits: Sequence[_Fit], family: str) -> float:
         return _gain(np.sum([c.total * f.sure for c, f in zip(curves, fits, strict=True)], axis=0), family)
 
     gains = sorted(gain(week) for week in range(weeks))
-    return sum(gains[-2:]) / 2
+    if len(gains) >= FEWEST_WEEKS:
+        return sum(gains[-2:]) / 2
+    return np.inf if _weekly(known) else ALONE / OTHER_WEEKS
+
+
+def _weekly(known: History) -> bool:
+    """Much of what arrives does so on one day of the week; a few weeks do not show what that does."""
+    arrived = (known.made + known.lag)[known.healthy & np.isfinite(known.lag)]
+    counts = np.bincount(np.floor(arrived).astype(np.int64) % 7, minlength=7)
+    return bool(counts.max() > RHYTHM * counts.sum())
 
 
 def _stretch(known: History, fit: _Fit, family: str, curve: Floats, *, least: float) -> Stretch:
@@ -270,6 +284,7 @@ def _stretch(known: History, fit: _Fit, family: str, curve: Floats, *, least: fl
         gain=gain,
         n=fit.seen.n,
         window=known.window,
+        closed=known.open,
         fires=bool(moved and gain > least),
     )
 
@@ -341,7 +356,7 @@ def _sentence(found: Mapping[Group, Stretch], missing: float) -> str:
         return "Labels of the current period arrive as fast as those of the reference did."
     group, stretch = firing[0]
     return (
-        f"{words.start(_who(group))}, arrive {_how(stretch)} than in the reference (log-likelihood ratio "
+        f"{words.start(_who(group))} are {_how(stretch)}, measured against the reference (likelihood ratio statistic "
         f"{stretch.gain:.0f} on {words.count(stretch.n)} labels); at that pace {words.percent(missing)} of such labels "
         "of the current period are not in yet."
     )

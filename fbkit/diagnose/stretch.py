@@ -1,7 +1,7 @@
 """By how much a law of arrivals is stretched, from labels that are only seen if they arrived in time."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -33,16 +33,19 @@ _GRID: Final = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Atoms:
-    """A sample that stands for a law: days to the event, days to the arrival, and weights that sum to 1."""
+    """A sample that stands for a law: days to the event, days to the arrival, and weights that sum to 1.
+
+    If labels are loaded ``daily``, those that are later wait for a later load: lags are whole days.
+    """
 
     event: Floats
     lag: Floats
     weight: Floats
+    daily: bool = False
 
     @classmethod
-    def of(cls, event: Floats, lag: Floats, weight: Floats, *, closed: float, most: int = ATOMS) -> "Atoms":
-        """Labels in order of the lag, denser in the far tail; arrivals after the window's close count as then."""
-        lag = np.minimum(lag, closed)
+    def of(cls, event: Floats, lag: Floats, weight: Floats, *, most: int = ATOMS, daily: bool = False) -> "Atoms":
+        """Labels in order of the lag, denser in the far tail."""
         event = np.clip(event, 0.0, lag)
         order = np.argsort(lag, kind="stable")
         reached = np.cumsum(weight[order])
@@ -50,11 +53,15 @@ class Atoms:
             edges = _edges(most, finest=1 / len(lag))
             wanted = (edges[1:] + edges[:-1]) / 2 * reached[-1]
             order = order[np.searchsorted(reached, wanted).clip(0, len(order) - 1)]
-            return cls(event=event[order], lag=lag[order], weight=np.diff(edges))
-        return cls(event=event[order], lag=lag[order], weight=weight[order] / reached[-1])
+            return cls(event=event[order], lag=lag[order], weight=np.diff(edges), daily=daily)
+        return cls(event=event[order], lag=lag[order], weight=weight[order] / reached[-1], daily=daily)
 
     def moved(self, family: str, size: Floats) -> Floats:
         """Lags under every size of a change: shape (sizes, atoms)."""
+        lag = self._later(family, size)
+        return np.ceil(lag - 1e-6) if self.daily else lag
+
+    def _later(self, family: str, size: Floats) -> Floats:
         if family in (TIMES, EVENTS):
             return size[:, None] * self.lag
         if family == WAIT:
@@ -73,9 +80,11 @@ class Atoms:
             return np.broadcast_to(self.weight, (len(size), len(self.weight)))
         return np.where(size[:, None] * self.event <= window, self.weight, 0.0)
 
-    def law(self, family: str, size: float, *, window: float) -> Law:
-        """The law after the change."""
-        lag = self.moved(family, np.array([size]))[0]
+    def law(self, family: str, size: float, *, closed: float, window: float) -> Law:
+        """The law after the change of what would have arrived by ``closed`` (later arrivals count as arrived then)."""
+        lag = np.minimum(self.lag, closed)
+        intime = replace(self, lag=lag, event=np.minimum(self.event, lag))
+        lag = intime.moved(family, np.array([size]))[0]
         kept = self.kept(family, np.array([size]), window=window)[0]
         order = np.argsort(lag, kind="stable")
         share = np.cumsum(kept[order])
@@ -138,12 +147,12 @@ def sample(
 ) -> Sample:
     """Count labels by lag and by time of prediction."""
     place = np.floor(lag / step).astype(np.int64).clip(0, MOST_BINS - 1)
-    when, at = np.unique(np.floor(made / step).astype(np.int64), return_inverse=True)
+    _, at = np.unique(np.floor(made / step).astype(np.int64), return_inverse=True)
     return Sample(
         step=step,
         arrived=np.bincount(place, weights=weight).astype(np.float64),
         labels=np.bincount(at, weights=weight).astype(np.float64),
-        made=((when + 0.5) * step).astype(np.float64),
+        made=np.bincount(at, weights=made) / np.bincount(at),
         as_of=as_of,
         gaps=gaps,
     )

@@ -62,7 +62,10 @@ class History:
         Days from the prediction until labels count as complete: until the window has closed, grace included; if windows
         of the current period are open, until the late ones are in as well.
     as_of
-        Evaluation time; with one load a day that of the last load, and predictions date from the load before them.
+        Evaluation time.
+    daily
+        Labels are loaded once a day: then predictions date from the load before them, lags are whole days, and
+        ``as_of`` is just before the load that would come next.
     rows
         Number of rows of both windows.
     window
@@ -83,6 +86,7 @@ class History:
     open: float
     as_of: float
     rows: int
+    daily: bool
     window: float
     events: bool
     older: pl.DataFrame
@@ -115,11 +119,14 @@ def history(scene: Scene, labels: Labels) -> History:
     positive[:n] = np.where(labels.seen, labels.y, np.nan)
     made = facts["made"].to_numpy()
     load = _daily_load(made + lag)
-    since = np.zeros(len(made)) if load is None else (made - load) % 1
+    since = np.zeros(len(made))
     as_of = scene.joined.as_of.timestamp() / 86_400
     if load is not None:
         # One load is as good as another: what counts is how many of them a label waits for.
-        lag, as_of = np.round(np.floor(made + lag - load) - np.floor(made - load)), np.floor(as_of - load) + load
+        since = (made - load) % 1
+        lag = np.floor(made + lag - load + INSTANT) - np.round(made - since - load)
+        # Between two loads any moment is as good as another: a lag of so many days has passed whole.
+        as_of = np.floor(as_of - load + INSTANT) + load + 1 - 100 * INSTANT
     if is_mean_of_values(scene.metric):
         positive = np.where(np.isfinite(positive), 0.0, np.nan)
     return History(
@@ -132,6 +139,7 @@ def history(scene: Scene, labels: Labels) -> History:
         closed=facts["mature"].to_numpy(),
         open=delay,
         as_of=as_of,
+        daily=load is not None,
         rows=n,
         window=np.inf if window.session else window.window.total_seconds() / 86_400,
         events=bool(np.isfinite(event).any()),
@@ -144,7 +152,7 @@ def _daily_load(arrived: Floats) -> float | None:
     known = arrived[np.isfinite(arrived)]
     if len(known) < FEWEST_OF_WEEKDAY:
         return None
-    hours = np.bincount(np.floor(known % 1 * 24).astype(np.int64) % 24, minlength=24)
+    hours = np.bincount(np.floor((known + INSTANT) % 1 * 24).astype(np.int64) % 24, minlength=24)
     both = hours + np.roll(hours, -1)
     first = int(both.argmax())
     return first / 24 if both[first] >= LOAD_SHARE * len(known) else None
