@@ -31,7 +31,7 @@ _UNDECIDED: Final = _DECISION | {"action_censoring", "label_loss_nonrandom"}
 _BY_DECISION: Final = ALL
 _BY_SCORE: Final = ALL - _DECISION
 _VALUES: Final = ALL - _OUTCOMES - _DECISION
-_LISTS: Final = ALL - _REWRITES - _UNDECIDED - {"feature_corruption", "serving_fallback"}
+_LISTS: Final = ALL - _REWRITES - _UNDECIDED
 
 RUNGS_OF_METRIC: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     dict.fromkeys(NEEDS_DECISION, _BY_DECISION)
@@ -39,7 +39,7 @@ RUNGS_OF_METRIC: Final[Mapping[str, frozenset[str]]] = MappingProxyType(
     # Other scores leave every outcome as it is.
     | {"base_rate": _BY_SCORE - _SCORES}
     | dict.fromkeys(VALUE_LOSSES, _VALUES)
-    | {"ctr": ALL - _UNDECIDED - {"feature_corruption", "serving_fallback"}}
+    | {"ctr": ALL - _UNDECIDED}
     | {f"{name}@k": _LISTS for name in REQUEST_METRICS}
     | {"mrr": _LISTS}
 )
@@ -81,6 +81,11 @@ def is_of_requests(metric: str) -> bool:
     """Whether the metric is a mean of one number per request: mrr, ndcg@10, ..."""
     found = re.fullmatch(r"([a-z_]+)@([1-9][0-9]{0,3})", metric)
     return metric == "mrr" or (found is not None and found[1] in REQUEST_METRICS)
+
+
+def can_be_rescored(metric: str) -> bool:
+    """Whether other scores of the same rows have a value that the log tells: not of lists, whose order would change."""
+    return not (metric in ("base_rate", "ctr") or is_of_requests(metric))
 
 
 def rungs_of(metric: str) -> frozenset[str]:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from fbkit.diagnose import players, words
+from fbkit.diagnose.applies import can_be_rescored, rungs_of
 from fbkit.diagnose.bootstrap import Floats
 from fbkit.diagnose.cells import Cells
 from fbkit.diagnose.corruption import outcomes_follow
@@ -41,6 +42,7 @@ __all__ = ["COVARIATE", "MIX", "PLAYERS", "THRESHOLD", "Replay", "Stage", "repla
 
 PLAYERS: Final = (THRESHOLD, MIX, COVARIATE)
 ORDER: Final = (THRESHOLD, VERSION, CORRUPTION, FALLBACK, LOG_LOSS, MIX, COVARIATE)
+RESCORED: Final = (VERSION, CORRUPTION, FALLBACK)
 MOST_PLAYERS: Final = 5
 
 
@@ -155,11 +157,12 @@ class _Replayer(Search):
         found = self.version[0]
         if found is not None and found.complete and VERSION not in opened and VERSION not in shared:
             return VERSION
-        return CORRUPTION if CORRUPTION in opened and not self._replayed_inputs else None
+        named = CORRUPTION in opened and CORRUPTION in rungs_of(self.scene.metric)
+        return CORRUPTION if named and not self._replayed_inputs else None
 
     @property
     def _replayed_inputs(self) -> bool:
-        return bool(self.broken) and bool(self.pieces[0])
+        return bool(self.broken) and bool(self.pieces[0]) and can_be_rescored(self.scene.metric)
 
     def _with_move(self, player: Player, effect: Floats | None) -> Player:
         metric = self.scene.metric
@@ -173,6 +176,9 @@ class _Replayer(Search):
         return settings.replay_floor * material_floor(metric, reference) / material_floor("recall", 1.0)
 
     def _plays(self, cause: str, made: Moves) -> bool:
+        metric = self.scene.metric
+        if cause not in rungs_of(metric) or (cause in RESCORED and not can_be_rescored(metric)):
+            return False
         held = {
             THRESHOLD: made.rule, VERSION: made.version or None, CORRUPTION: made.corruption or None,
             FALLBACK: made.fallback, MIX: made.mix, LOG_LOSS: made.mix,
