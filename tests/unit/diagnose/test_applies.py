@@ -1,5 +1,7 @@
 """Which rungs apply to which metric, and what is said of a metric that is not explained."""
 
+from pathlib import Path
+
 import polars as pl
 import pytest
 
@@ -94,3 +96,16 @@ def test_the_value_carries_its_prices() -> None:
     name = check_metric("value_per_prediction", contract=priced)
     assert name == "value_per_prediction"
     assert name.worth == (3.0, 0.0, 0.0, 0.0)
+
+
+def test_the_page_says_the_same() -> None:
+    """docs/triage_metrics.md: one line per cause, one column per family of metrics."""
+    page = (Path(__file__).parents[3] / "docs" / "triage_metrics.md").read_text(encoding="utf-8")
+    of_column = ("recall", "roc_auc", "base_rate", "mae", "ctr", "ndcg@k")
+    lines = {line.split("`")[1]: line for line in page.splitlines() if line.startswith("| `")}
+    assert set(lines) == set(FAMILY_OF_CAUSE)
+    for cause, line in lines.items():
+        told = [cell.strip() == "yes" for cell in line.strip("|").split("|")[1:]]
+        assert told == [cause in RUNGS_OF_METRIC[name] for name in of_column]
+    for task in TASKS:
+        assert all(f"`{name}`" in page for name in metrics_of(task))
