@@ -232,7 +232,7 @@ def _with_frames(scene: Scene, facts: Findings, watch: Stopwatch) -> Findings:
     frames["bounds"] = evidence.bounds_frame(ladder, facts.worst)
     frames["conservation"] = evidence.conservation_frame(facts.conservation)
     if facts.audit is not None:
-        frames["audit"] = facts.audit.frame
+        frames["audited"] = facts.audit.frame
     frames |= {item.cause: item.frame for item in facts.looked_at if item.frame is not None}
     frames |= by_week_and_day(
         scene.joined.frame,

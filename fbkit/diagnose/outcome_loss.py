@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fbkit.diagnose.audit import Audit, audit
-from fbkit.diagnose.bootstrap import Floats
+from fbkit.diagnose.bootstrap import Floats, standard_error
 from fbkit.diagnose.cells import Cells
 from fbkit.diagnose.climb import change
 from fbkit.diagnose.correction import corrected
@@ -68,9 +68,17 @@ def by_outcome(scene: Scene, labels: Labels, cells: Cells, ladder: Ladder, *, ex
     if restored is None:
         return OutcomeLoss(ladder=ladder, pattern=pattern, audit=found)
     again, lost = restored
+    if not (_moved(ladder.observed_change) or _moved(again.true_change)):
+        return OutcomeLoss(ladder=ladder, pattern=pattern, audit=found)
     if told and found is not None and found.contradicts(found.model + again.corrected - ladder.corrected):
         return OutcomeLoss(ladder=ladder, pattern=pattern, audit=found)
     return OutcomeLoss(ladder=again, pattern=pattern, audit=found, lost=lost, other_world=change(ladder.corrected))
+
+
+def _moved(change_of: Floats) -> bool:
+    """Further from zero than chance: where no world moves the metric there is nothing to decide."""
+    error = standard_error(change_of)
+    return error is not None and bool(abs(change_of[0]) > 2 * error)
 
 
 def _put_back(scene: Scene, cells: Cells, ladder: Ladder, pattern: Conservation) -> tuple[Ladder, Floats]:

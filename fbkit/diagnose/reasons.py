@@ -74,9 +74,13 @@ def nonrandom(found: Conservation, *, audit: Audit | None) -> Pair:
         f"Among flagged rows {words.count(found.missing)} labels are missing where "
         f"{words.count(found.expected_missing)} were expected; labelled positives {words.count(found.positives)} "
         f"against {words.count(found.expected_positives)} expected, negatives {words.count(found.negatives)} against "
-        f"{words.count(found.expected_negatives)}. Missed positives with a label {words.count(found.missed)} against "
-        f"{words.count(found.expected_missed)} expected."
+        f"{words.count(found.expected_negatives)}."
     )
+    missed = (
+        f"Labelled positives that were not flagged: {words.count(found.missed)} against "
+        f"{words.count(found.expected_missed)} that go with the negatives beside them."
+    )
+    text = missed if found.decision == 0 else f"{text} {missed}" if found.everywhere else text
     if audit is not None and audit.wins:
         return f"Audited rows differ from what loss at random leads one to expect. {text}", "A second audit."
     following = f"An audit of about {AUDIT_FLAGGED} flagged and {AUDIT_UNFLAGGED} unflagged rows without a label"

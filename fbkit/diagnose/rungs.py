@@ -1,6 +1,6 @@
 """From measured rungs to contributions: one row per cause; the values sum to the observed change."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -36,18 +36,32 @@ def contributions(facts: Findings) -> tuple[Contribution, ...]:
     """Every non-zero rung; the values sum to the observed change exactly (the remainder is what is left)."""
     if not facts.estimable:
         return (_not_estimable(),)
-    made = [_contribution(facts, rung) for rung in _rungs(facts)]
-    told = sum(item.value or 0.0 for item in made)
-    change = float(facts.observed_change[0])
     rest, chance = _remainder(facts), facts.ladder.chance
     if rest.cause == "noise":
         rest = replace(rest, draws=rest.draws + chance)
-    elif chance:
+    rungs = _one_a_cause([*_rungs(facts), rest])
+    made = [_contribution(facts, rung) for rung in rungs if rung.cause != rest.cause]
+    if chance and rest.cause != "noise":
         made.append(_contribution(facts, _chance(facts)))
-        told += chance
-    last = _contribution(facts, rest, value=change - told)
+    told = sum(item.value or 0.0 for item in made)
+    change = float(facts.observed_change[0])
+    last = next(rung for rung in rungs if rung.cause == rest.cause)
+    last = _contribution(facts, last, value=change - told)
     kept = [item for item in (*made, last) if item.value is None or abs(item.value) > NEGLIGIBLE]
     return tuple(kept) or (last,)
+
+
+def _one_a_cause(rungs: Sequence[Rung]) -> list[Rung]:
+    """Rungs of one cause added up, under the words of the largest."""
+    found: dict[str, list[Rung]] = {}
+    for rung in rungs:
+        found.setdefault(rung.cause, []).append(rung)
+    made: list[Rung] = []
+    for same in found.values():
+        largest = max(same, key=lambda rung: abs(float(rung.draws[0])))
+        whole = np.sum([rung.draws for rung in same], axis=0)
+        made.append(largest if len(same) == 1 else replace(largest, draws=whole))
+    return made
 
 
 def _rungs(facts: Findings) -> list[Rung]:
