@@ -153,4 +153,4 @@ def _slow(scene: Scene, labels: Labels, known: History, seen: Seen) -> Repair:
             visible(scene, known, (laws, slow_labels.laws(laws, found, error=error)), gaps=seen.gaps)
             for error in (0, -1, 1)
         )
-    return slow_labels.repair(scene, labels, found, before=seen.shares, after=after, sides=sides)
+    return slow_labels.repair(scene, labels, known, found, before=seen.shares, after=after, sides=sides)

@@ -36,6 +36,8 @@ LEAST_RATIO: Final = 20.0
 """Twice the gain in log likelihood that a stretch must bring."""
 LEAST_RATIO_BESIDE: Final = 45.0
 """The same where an outage was found as well, whose size is estimated itself."""
+LEAST_MOVED: Final = 0.002
+"""Share of the current labels that must be missing, or in, because of it."""
 LEAST_STRETCH: Final = 0.2
 """Natural logarithm of the least stretch that counts."""
 APART: Final = 12.0
@@ -305,6 +307,7 @@ def laws(base: Laws, found: Mapping[Group, Stretch], *, error: float = 0.0) -> L
 def repair(
     scene: Scene,
     labels: Labels,
+    known: History,
     found: Mapping[Group, Stretch],
     *,
     before: tuple[Floats, Floats],
@@ -312,9 +315,10 @@ def repair(
     sides: Sequence[tuple[Floats, Floats]],
 ) -> Repair:
     """The repair out of visibilities (of positive and of other labels) under the old and under the stretched laws."""
-    fires = any(stretch.fires for stretch in found.values())
     now = scene.rows.of(CURRENT)
-    missing = max(float((b[now] - a[now]).mean()) for b, a in zip(before, after, strict=True))
+    moved = max(float(np.abs(b[now] - a[now]).mean()) for b, a in zip(before, after, strict=True))
+    fires = any(stretch.fires for stretch in found.values()) and moved > LEAST_MOVED
+    missing = _missing(scene, known, found)
     return Repair(
         cause=CAUSE,
         labels=labels.visible(positive=after[0], other=after[1]) if fires else labels,
@@ -326,6 +330,17 @@ def repair(
         numbers=_numbers(found, missing),
         either_side=tuple(labels.visible(positive=one, other=two) for one, two in sides) if fires else (),
     )
+
+
+def _missing(scene: Scene, known: History, found: Mapping[Group, Stretch]) -> float | None:
+    """Share of the labels of the clearest group's current rows that are not in yet at its pace."""
+    firing = _firing(found)
+    if not firing:
+        return None
+    (_, decision), stretch = firing[0]
+    rows = scene.rows.of(CURRENT) & (scene.rows.decision == decision)
+    age = known.as_of - known.made[: known.rows][rows]
+    return 1 - float(stretch.law().at(age).mean())
 
 
 def _firing(found: Mapping[Group, Stretch]) -> list[tuple[Group, Stretch]]:
@@ -350,7 +365,7 @@ def _where(found: Mapping[Group, Stretch]) -> str:
     return "; ".join(told) if told else "everywhere"
 
 
-def _sentence(found: Mapping[Group, Stretch], missing: float) -> str:
+def _sentence(found: Mapping[Group, Stretch], missing: float | None) -> str:
     firing = _firing(found)
     if not firing:
         return "Labels of the current period arrive as fast as those of the reference did."
@@ -362,7 +377,7 @@ def _sentence(found: Mapping[Group, Stretch], missing: float) -> str:
     )
 
 
-def _numbers(found: Mapping[Group, Stretch], missing: float) -> dict[str, tuple[str, float | None]]:
+def _numbers(found: Mapping[Group, Stretch], missing: float | None) -> dict[str, tuple[str, float | None]]:
     numbers: dict[str, tuple[str, float | None]] = {"slow_not_in_yet": ("share", missing)}
     for (outcome, decision), stretch in sorted(found.items()):
         name = f"slow_{'positive' if outcome else 'other'}_{'flagged' if decision else 'unflagged'}"
