@@ -59,7 +59,7 @@ def stand_ins(scene: Scene, labels: Labels, cells: Cells) -> StandIns:
 
 def _raked(mass: Floats, weight: Floats, code: Ints, own: Flags) -> Floats:
     """Weights scaled so that they sum to ``mass`` by cell, else by score bin, else by decision, else at all."""
-    have = np.bincount(code, weights=weight, minlength=mass.size).reshape(mass.shape)
+    have = np.bincount(code, weights=weight, minlength=mass.size).reshape(mass.shape).astype(np.float64)
     done = own & (have > 0)
     factor = np.divide(mass, have, out=np.zeros_like(mass), where=done)
     left = np.where(done, 0.0, mass)
