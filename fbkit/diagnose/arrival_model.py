@@ -7,6 +7,7 @@ import numpy as np
 
 from fbkit.diagnose import outage, slow_labels, words
 from fbkit.diagnose.arrival import arrivals_frame
+from fbkit.diagnose.blackout import blackout
 from fbkit.diagnose.bootstrap import Floats
 from fbkit.diagnose.labels import Labels, Repair
 from fbkit.diagnose.rows import CURRENT, REFERENCE, Flags
@@ -51,6 +52,9 @@ def arrival_repairs(scene: Scene, labels: Labels) -> tuple[Repair, ...]:
         return (first,)
     after_age = first.labels if first.fires else labels
     lost, gaps, stands = _lost(scene, after_age, known, before=aged)
+    dark = blackout(scene, after_age, known, before=aged) if lost is None or not lost.fires else None
+    if dark is not None:
+        lost, gaps, stands = *dark, None
     if lost is None or not lost.fires:
         slow = _slow(scene, after_age, known, Seen(shares=aged, laws=laws))
         return (first, slow) if lost is None else (first, lost, slow)
