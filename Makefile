@@ -74,7 +74,7 @@ bench: $(VENV)/.stamp-dev ## benchmarks: imports, measures, joins, explorers, ch
 	$(BIN)/python benchmarks/join_fallback.py
 	$(BIN)/python benchmarks/chargeback.py --from-commit
 	$(BIN)/python benchmarks/explorers/run.py
-	$(BIN)/python benchmarks/triage.py --seeds 30 --from-commit
+	$(BIN)/python benchmarks/triage.py --seeds 3 --from-commit --jobs 2
 
 lock: $(VENV)/.stamp-dev ## choose all pins anew, newest first, and the Binder pins with them
 	$(BIN)/uv pip compile --quiet --upgrade --universal --python-version 3.11 --no-header --no-annotate \
