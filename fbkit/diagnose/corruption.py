@@ -8,6 +8,7 @@ import numpy as np
 
 from fbkit.diagnose.bootstrap import Floats, standard_error
 from fbkit.diagnose.cells import Cells
+from fbkit.diagnose.compound import pair
 from fbkit.diagnose.correction import corrected, positive_rate
 from fbkit.diagnose.features import FEWEST, Feature, Line, Move, Yardstick, quantile_line
 from fbkit.diagnose.metric import evaluate
@@ -28,6 +29,8 @@ OTHERS_SAY, OUTCOMES_SAY = 3.0, 8.0
 """Most that the other features and the outcomes may add to the log odds: cases can differ in one feature alone, but
 outcomes that follow the scores prove that the values are right."""
 CLEAR: Final = 2.5
+FULLY = (0.7, 1.4)
+"""Outcomes that moved within these shares of what the scores say followed all of it."""
 FACTOR: Final = 1.5
 """Change of unit beyond which a straight rescaling is taken for one although nothing else tells."""
 ALMOST_ALL: Final = 0.9
@@ -100,10 +103,45 @@ class Inspector:
             proof = self._proof(feature)
             if proof is not None:
                 self.found[feature.name] = proof
+        self._together([feature for feature in order if feature.name not in self.found])
         for feature in order:
             if feature.name not in self.found:
                 self.found[feature.name] = self._judged(feature)
         return self.found
+
+    def _together(self, moved: Sequence[Feature]) -> None:
+        """Set one broken feature apart from a common move of the others, if the outcomes went with the others only."""
+        outcomes = outcomes_follow(self.cells, self.yardstick.scene.metric)
+        sound = [f for f in self.features if f.name not in self.found or not self.found[f.name].broken]
+        if len(moved) < 2 or outcomes is None or outcomes.error > PRECISE or FULLY[0] < outcomes.ratio < FULLY[1]:
+            return
+        found = pair(self.yardstick, sound, self.moves, followed=outcomes.ratio)
+        if found is None:
+            return
+        for feature in moved:
+            scope = self._scope(feature)
+            before, after = feature.values[scope.reference], feature.values[scope.current]
+            if feature.name != found.broken:
+                line = quantile_line(before, after)
+                self.found[feature.name] = Finding(
+                    name=feature.name, kind="covariate", best="probable", scope=scope, line=line
+                )
+                continue
+            line = quantile_line(before, after - found.carried)
+            straight = line is not None and line.straight and line.kind != "line"
+            self.found[feature.name] = Finding(
+                name=feature.name,
+                kind=line.kind if straight and line is not None else "other",
+                best="probable",
+                scope=scope,
+                change=line.apply if straight and line is not None else _ranked(feature, after - found.carried),
+                line=line,
+            )
+
+    def _scope(self, feature: Feature) -> Scope:
+        """Where its values moved."""
+        ranks = np.nan_to_num(feature.ranks, nan=0.5)
+        return scope_of(self.yardstick.scene, ranks, known=self._known(feature))
 
     def _known(self, feature: Feature) -> Flags:
         return self.yardstick.usable & ~feature.null
@@ -120,7 +158,7 @@ class Inspector:
 
     def _proof(self, feature: Feature) -> Finding | None:
         """Values that the reference cannot have had, or one value in place of all others."""
-        scope = scope_of(self.yardstick.scene, np.nan_to_num(feature.ranks, nan=0.5), known=self._known(feature))
+        scope = self._scope(feature)
         before, after = feature.values[scope.reference], feature.values[scope.current]
         if min(len(before), len(after)) < FEWEST:
             return None
@@ -174,7 +212,7 @@ class Inspector:
 
     def _judged(self, feature: Feature) -> Finding:
         """By what the other features and the outcomes did."""
-        scope = scope_of(self.yardstick.scene, np.nan_to_num(feature.ranks, nan=0.5), known=self._known(feature))
+        scope = self._scope(feature)
         before, after = feature.values[scope.reference], feature.values[scope.current]
         line = quantile_line(before, after)
         others, outcomes = self._others(feature, scope), outcomes_follow(self.cells, self.yardstick.scene.metric)

@@ -85,6 +85,22 @@ def test_cases_that_move_along_are_other_cases_and_a_feature_that_moves_alone_is
     assert single["a"].others.ratio == pytest.approx(0.0, abs=0.2)
 
 
+@pytest.mark.parametrize(("place", "size"), [(1, 1.0), (1, -1.0), (2, 1.2)])
+def test_a_broken_feature_beside_cases_that_moved_is_set_apart(place, size):
+    def along(c, rng):
+        c["z"][c["now"]] += [0.8, 0.4, 0.4]
+
+    def broken(c, rng):
+        c["x"][c["now"], place] += size
+
+    _, _, _, found = looked_at(make(before=along, served=broken, seed=3, n=40_000))
+    name = "abc"[place]
+    assert [n for n, one in found.items() if one.broken] == [name]
+    assert found["a"].kind == "covariate"
+    assert found[name].line is not None
+    assert found[name].line.addend == pytest.approx(size, abs=0.1)
+
+
 def test_outcomes_that_follow_make_a_lone_move_other_cases():
     def alone(c, rng):
         c["z"][c["now"], 0] += 1.0
