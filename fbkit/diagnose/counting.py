@@ -15,6 +15,7 @@ DIFFERS_P: Final = 5e-4
 """p-value of a sample-ratio test (Fabijan and others 2019, Diagnosing Sample Ratio Mismatch)."""
 _FEWEST_EXPECTED: Final = 5.0
 _HELD, _APART, _ALIKE = 0.95, 0.7, 0.5
+_DECISIONS: Final = ("not flagged rows", "flagged rows")
 
 
 def two_shares(first: float, of_first: float, second: float, of_second: float) -> float | None:
@@ -39,7 +40,9 @@ def two_shares(first: float, of_first: float, second: float, of_second: float) -
 
 
 def place(scene: Scene, rows: Flags, *, among: Flags | None = None) -> str:
-    """The slice values that hold these current rows, else the day from which they come; ``everywhere`` if neither.
+    """The slice values and the decision that hold these current rows, else the day from which they come.
+
+    ``everywhere`` if none of them.
 
     Parameters
     ----------
@@ -54,8 +57,10 @@ def place(scene: Scene, rows: Flags, *, among: Flags | None = None) -> str:
         return "everywhere"
     found = [_slice(column, values, code[now], code[hit]) for column, (values, code) in scene.encoded.items()]
     told = [item for item in found if item is not None]
-    if told:
-        return min(told)[1]
+    side = _slice("", _DECISIONS, scene.rows.decision[now], scene.rows.decision[hit])
+    names = [item[1] for item in (min(told) if told else None, side) if item is not None]
+    if names:
+        return ", ".join(names)
     return _onset(scene.rows.frame["ts_pred"].filter(pl.Series(hit)), scene.current.start)
 
 
@@ -67,8 +72,8 @@ def _slice(column: str, values: tuple[str, ...], around: object, inside: object)
     chosen = rate >= _ALIKE * rate.max()
     if k[chosen].sum() < _HELD * k.sum() or n[chosen].sum() > _APART * n.sum():
         return None
-    names = [values[i] for i in np.flatnonzero(chosen)]
-    said = " and ".join(f"{column}={name}" for name in names[:2])
+    names = [f"{column}={values[i]}" if column else values[i] for i in np.flatnonzero(chosen)]
+    said = " and ".join(names[:2])
     more = f" and {len(names) - 2} more" if len(names) > 2 else ""
     return float(n[chosen].sum() / n.sum()), f"{said}{more}"
 

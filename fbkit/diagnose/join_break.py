@@ -1,6 +1,6 @@
 """Outcomes that lost their key are joined again: by the id written differently, else by entity and time."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -11,7 +11,7 @@ from fbkit.diagnose.bootstrap import Floats, Ints
 from fbkit.diagnose.counting import DIFFERS_P, place, two_shares
 from fbkit.diagnose.labels import Labels, Repair
 from fbkit.diagnose.orphans import NO_KEY, lost_statements
-from fbkit.diagnose.rejoin import FEWEST, Rejoined, rejoin
+from fbkit.diagnose.rejoin import BY_ENTITY, FEWEST, Rejoined, rejoin
 from fbkit.diagnose.rows import CURRENT, REFERENCE, WINDOWS, Flags
 from fbkit.diagnose.scene import Scene
 from fbkit.diagnose.settings import OwnName
@@ -74,15 +74,16 @@ def join_break(scene: Scene, labels: Labels) -> Repair | None:
         return Repair(cause=CAUSE, labels=labels, fires=False, numbers=_numbers(counts, None, None))
     usable = lost.filter(_allowed(scene) & _near(scene))
     found = rejoin(usable, _free(scene), others=_others(scene), fixed=_fixed(scene))
-    at, y = _settled(scene, usable, found.pairs)
+    at, y, weight = _settled(scene, usable, found)
     again = np.zeros(len(scene.rows), dtype=bool)
     again[at] = True
-    values = np.full(len(scene.rows), np.nan)
+    values, weights = np.full(len(scene.rows), np.nan), labels.weight.copy()
     values[at] = y
+    weights[at] *= weight
     enough = found.pairs.height >= max(FEWEST, REJOINED_SHARE * lost.height) and bool(again.any())
     return Repair(
         cause=CAUSE,
-        labels=labels.with_labels(again, values[again]) if enough else labels,
+        labels=replace(labels.with_labels(again, values[again]), weight=weights) if enough else labels,
         fires=enough,
         where=place(scene, again),
         evidence=_sentence(counts, found, lost, again=again, scene=scene),
@@ -164,20 +165,26 @@ def _fixed(scene: Scene) -> bool:
     return not LabelWindow.of(scene.joined.contract).session
 
 
-def _settled(scene: Scene, lost: pl.DataFrame, pairs: pl.DataFrame) -> tuple[Ints, Floats]:
-    """Place and label of every prediction that is labelled again, by the contract's rule where several speak of it."""
+def _settled(scene: Scene, lost: pl.DataFrame, found: Rejoined) -> tuple[Ints, Floats, Floats]:
+    """Place, label and weight of each prediction that is labelled again; the contract's rule where several speak."""
     part = scene.joined.contract.label
     ranks = {name: rank for rank, name in enumerate(part.sources)}
     first = part.combine == "first" or (part.combine == "one" and part.corrections == "keep_first")
     rank = pl.col("source").replace_strict(ranks, default=len(ranks), return_dtype=pl.Int64)
-    ordered = lost.join(pairs, on="statement").sort(
-        "ts_arrival", rank, "statement", descending=[not first, False, False]
+    ordered = (
+        lost.drop("how")
+        .join(found.pairs, on="statement")
+        .sort("ts_arrival", rank, "statement", descending=[not first, False, False])
     )
     counts = pl.col("label").max() if part.combine in ("any", "max") else pl.col("label").first()
-    single = ordered.group_by("prediction_id", maintain_order=True).agg(counts)
+    single = ordered.group_by("prediction_id", maintain_order=True).agg(counts, pl.col("how").first())
+    factor = pl.lit(1.0)
+    for label, stands_for in found.stands_for.items():
+        factor = pl.when(pl.col("label") == label).then(stands_for).otherwise(factor)
+    single = single.with_columns(pl.when(pl.col("how") == BY_ENTITY).then(factor).otherwise(1.0).alias("weight"))
     places = scene.rows.frame.lazy().select("prediction_id").with_row_index("at")
-    found = places.join(single.lazy(), on="prediction_id").sort("at").collect()
-    return found["at"].cast(pl.Int64).to_numpy(), found["label"].cast(pl.Float64).to_numpy()
+    made = places.join(single.lazy(), on="prediction_id").sort("at").collect()
+    return made["at"].cast(pl.Int64).to_numpy(), made["label"].cast(pl.Float64).to_numpy(), made["weight"].to_numpy()
 
 
 def _how(found: Rejoined) -> list[tuple[str, int]]:
@@ -206,11 +213,13 @@ def _sentence(counts: _Counts, found: Rejoined, lost: pl.DataFrame, *, again: Fl
     )
     if not again.any():
         return f"{text}, and no way of writing the ids, no entity and time joins them again."
+    many = found.average
+    more = f", each of them for {many:.1f} lost ones" if many > 1 else ""
     how = "; ".join(f"{how}: {words.count(n)}" for how, n in _how(found))
     back = int((again & scene.rows.of(CURRENT)).sum())
     return (
         f"{text}; {words.count(found.pairs.height)} of {words.count(lost.height)} were joined again ({how}), which "
-        f"labels {words.count(back)} current predictions."
+        f"labels {words.count(back)} current predictions{more}."
     )
 
 
@@ -223,5 +232,6 @@ def _numbers(counts: _Counts, found: Rejoined | None, lost: pl.DataFrame | None)
         "lost_share_p": ("ratio", counts.p),
         "lost_statements": ("count", None if lost is None else float(lost.height)),
         "joined_again": ("count", None if found is None else float(found.pairs.height)),
+        "each_stands_for": ("ratio", None if found is None else found.average),
         "own_prediction_among_candidates": ("share", None if found is None else found.own_share),
     }

@@ -45,14 +45,17 @@ def orphans(
     pairs = getattr(joined, "pairs", None)
     if pairs is None:
         return None
-    lost = pairs.lazy().filter(pl.col("fate") == "orphan").select("ts_event").collect().to_series()
-    before = int(((lost >= reference.start) & (lost < min(reference.end, current.start))).sum())
-    now = int(((lost >= current.start) & (lost < until)).sum())
-    n_before, n_now = int(rows.of(REFERENCE).sum()), int(rows.of(CURRENT).sum())
-    expected = max(before, 1) * n_now / n_before
+    # By the time of the event, for orphans and for all others alike: outcomes of both windows meet in it.
+    spans = ((reference.start, min(reference.end, current.start)), (current.start, until))
+    inside = [(pl.col("ts_event") >= start) & (pl.col("ts_event") < end) for start, end in spans]
+    orphan = pl.col("fate") == "orphan"
+    counted = [part.sum() for mask in inside for part in (mask & orphan, mask & (orphan | (pl.col("fate") == "used")))]
+    marks = [part.alias(str(number)) for number, part in enumerate(counted)]
+    before, of_before, now, of_now = (int(n) for n in pairs.lazy().select(marks).collect().row(0))
+    expected = max(before, 1) * of_now / max(of_before, 1)
     missing = _missing(rows)
     chance = float(pdtrc(now - 1, expected)) if now else 1.0
-    excess = now - before * n_now / n_before
+    excess = now - before * of_now / max(of_before, 1)
     real = now > settings.orphans_least and chance < settings.shift_p
     explains = real and missing > 0 and excess >= settings.orphans_share * missing
     return Orphans(reference=before, current=now, missing=missing, explains=bool(explains))

@@ -1,7 +1,7 @@
 """Find the predictions of statements whose key was lost: by the id written differently, else by entity and time."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final
 
 import polars as pl
@@ -38,10 +38,17 @@ class Rejoined:
     own_share
         Estimated share of the statements without a match by id that have their prediction among the candidates by
         entity and time; None where that was not tried.
+    stands_for
+        Label -> how many statements each one that was matched by entity and time stands for: those that could belong
+        to several predictions say what they say, only not of whom. Labels not listed stand for themselves.
+    average
+        The same over all labels that were matched by entity and time.
     """
 
     pairs: pl.DataFrame
     own_share: float | None
+    stands_for: Mapping[float, float] = field(default_factory=dict)
+    average: float = 1.0
 
 
 def rejoin(lost: pl.DataFrame, targets: pl.DataFrame, *, others: pl.DataFrame, fixed: bool) -> Rejoined:
@@ -67,7 +74,23 @@ def rejoin(lost: pl.DataFrame, targets: pl.DataFrame, *, others: pl.DataFrame, f
     share = _own_share(rest, free, others=others, fixed=fixed)
     if share < OWN_SHARE:
         return Rejoined(pairs=by_id, own_share=share)
-    return Rejoined(pairs=pl.concat([by_id, _by_entity(rest, free, fixed=fixed)]), own_share=share)
+    by_entity = _by_entity(rest, free, fixed=fixed)
+    weights, average = _stands_for(rest, by_entity, own_share=share)
+    pairs = pl.concat([by_id, by_entity])
+    return Rejoined(pairs=pairs, own_share=share, stands_for=weights, average=average)
+
+
+def _stands_for(rest: pl.DataFrame, found: pl.DataFrame, *, own_share: float) -> tuple[dict[float, float], float]:
+    """By label, and over all; a label of which few are found leans on all of them."""
+    of = dict(rest["label"].value_counts().iter_rows())
+    known = dict(rest.join(found, on="statement", how="semi")["label"].value_counts().iter_rows())
+    whole = max(1, sum(known.values()))
+
+    def factor(lost: float, matched: float) -> float:
+        return max(1.0, 1 + own_share * (lost - matched) / matched)
+
+    common = factor(rest.height, whole)
+    return {label: factor(of[label], n) if n >= FEWEST else common for label, n in known.items()}, common
 
 
 def _by_id(lost: pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:

@@ -49,6 +49,9 @@ def test_rows_of_one_slice_are_told_by_it(by_hand: Callable[..., Any]) -> None:
     region = scene.rows.frame["region"].to_numpy()
     assert place(scene, region == "EU") == "region=EU"
     assert place(scene, (region == "EU") | (region == "US")) == "region=EU and region=US"
+    flagged = scene.rows.decision == 1
+    assert place(scene, flagged) == "flagged rows"
+    assert place(scene, flagged & (region == "EU")) == "region=EU, flagged rows"
     assert place(scene, np.ones(len(scene.rows), dtype=bool)) == "everywhere"
     assert place(scene, np.zeros(len(scene.rows), dtype=bool)) == "everywhere"
 

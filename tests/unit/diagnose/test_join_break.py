@@ -12,7 +12,7 @@ from fbkit.diagnose.join_break import join_break
 from fbkit.diagnose.labels import Repair
 from fbkit.diagnose.orphans import lost_statements
 from fbkit.diagnose.scene import Scene
-from tests.unit.diagnose.statement_world import Logs, logs, scene_of
+from tests.unit.diagnose.statement_world import Logs, logs, recall, scene_of
 
 
 def rewritten(world: Logs, rewrite: pl.Expr, *, share: float = 0.4, only: pl.Expr | None = None) -> pl.DataFrame:
@@ -79,6 +79,27 @@ def test_an_entity_with_several_free_predictions_leaves_its_outcome_alone() -> N
     found = repair_of(scene)
     again = found.labels.seen & ~scene.labels.seen
     assert again.sum() < 0.2 * lost_count(scene)
+
+
+def test_outcomes_that_could_be_several_predictions_speak_through_those_that_could_not() -> None:
+    """Flagged rows lose most of their keys: the unique ones among them stand for all, so recall comes back whole."""
+    world = logs(n=16_000, entities=3_000, available=0.8)
+    flagged = world.predictions.select("prediction_id", "score")
+    hit = world.of_current() & (world.outcomes.join(flagged, on="prediction_id", how="left")["score"] >= 0.5)
+    blank = world.outcomes.with_columns(prediction_id=pl.when(hit).then(pl.lit("")).otherwise("prediction_id"))
+    scene, whole = scene_of(world.joined(blank)), scene_of(world.joined())
+    found = repair_of(scene)
+    assert found.fires
+    weight = found.labels.weight
+    again = found.labels.seen & ~scene.labels.seen
+    assert (weight[~again] == 1).all()
+    assert (weight[again] > 1).all()
+    lost = float(whole.labels.seen.sum() - scene.labels.seen.sum())
+    assert weight[again].sum() == pytest.approx(lost, rel=0.06)
+    assert again.sum() < 0.9 * lost
+    truth = recall(whole, whole.labels.y, whole.labels.seen, window=1)
+    assert recall(scene, found.labels.y * weight, found.labels.seen, window=1) == pytest.approx(truth, abs=0.02)
+    assert recall(scene, found.labels.y, found.labels.seen, window=1) < truth - 0.02
 
 
 def test_a_fallback_that_found_several_candidates_is_settled_by_who_has_no_label_yet() -> None:
