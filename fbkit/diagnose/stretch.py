@@ -14,6 +14,9 @@ ATOMS: Final = 1_000
 WHOLE: Final = 20_000
 """The same where events and arrivals are looked at together."""
 MOST_BINS: Final = 800
+THIN: Final = 125.0
+"""A bin gives each neighbour this over the number of labels, at most a quarter."""
+ROUNDING: Final = 1e-9
 EIGHTHS: Final = 8
 MARGINS: Final = 0.1
 """Share of the product of the margins in the joint law of event and arrival."""
@@ -35,12 +38,14 @@ _GRID: Final = {
 class Atoms:
     """A sample that stands for a law: days to the event, days to the arrival, and weights that sum to 1.
 
-    If labels are loaded ``daily``, those that are later wait for a later load: lags are whole days.
+    It stands for ``n`` labels. If they are loaded ``daily``, those that are later wait for a later load: lags are
+    whole days.
     """
 
     event: Floats
     lag: Floats
     weight: Floats
+    n: int
     daily: bool = False
 
     @classmethod
@@ -53,8 +58,8 @@ class Atoms:
             edges = _edges(most, finest=1 / len(lag))
             wanted = (edges[1:] + edges[:-1]) / 2 * reached[-1]
             order = order[np.searchsorted(reached, wanted).clip(0, len(order) - 1)]
-            return cls(event=event[order], lag=lag[order], weight=np.diff(edges), daily=daily)
-        return cls(event=event[order], lag=lag[order], weight=weight[order] / reached[-1], daily=daily)
+            return cls(event=event[order], lag=lag[order], weight=np.diff(edges), n=len(lag), daily=daily)
+        return cls(event=event[order], lag=lag[order], weight=weight[order] / reached[-1], n=len(lag), daily=daily)
 
     def moved(self, family: str, size: Floats) -> Floats:
         """Lags under every size of a change: shape (sizes, atoms)."""
@@ -85,10 +90,12 @@ class Atoms:
         lag = np.minimum(self.lag, closed)
         intime = replace(self, lag=lag, event=np.minimum(self.event, lag))
         lag = intime.moved(family, np.array([size]))[0]
-        kept = self.kept(family, np.array([size]), window=window)[0]
+        kept = intime.kept(family, np.array([size]), window=window)[0]
         order = np.argsort(lag, kind="stable")
-        share = np.cumsum(kept[order])
-        return Law(lag=np.concatenate([[0.0], np.maximum(lag[order], 1e-9)]), share=np.concatenate([[0.0], share]))
+        # What is complete at the close is so in spite of rounding.
+        lag, share = np.maximum(lag[order] - ROUNDING, ROUNDING), np.cumsum(kept[order])
+        last = np.append(lag[1:] > lag[:-1], True)
+        return Law(lag=np.concatenate([[0.0], lag[last]]), share=np.concatenate([[0.0], share[last]]))
 
 
 def _edges(most: int, *, finest: float) -> Floats:
@@ -175,7 +182,7 @@ def likelihood(atoms: Atoms, seen: Sample, family: str, *, closed: float, window
     code = place + np.arange(len(size))[:, None] * (bins + 1)
     weight = atoms.kept(family, size, window=window)
     mass = np.bincount(code.ravel(), weights=weight.ravel(), minlength=len(size) * (bins + 1)).astype(np.float64)
-    density = _smooth(mass.reshape(len(size), bins + 1)[:, :bins])
+    density = _smooth(mass.reshape(len(size), bins + 1)[:, :bins], n=atoms.n)
     density = (1 - STRAY) * density + STRAY / bins
     share = np.concatenate([np.zeros((len(size), 1)), density.cumsum(1)], axis=1)
     arrived = np.zeros(bins)
@@ -206,18 +213,19 @@ def with_events(then: Atoms, now: Atoms, family: str, size: float, *, step: floa
         counted = np.bincount(place[inside], weights=amount[inside], minlength=EIGHTHS * bins)
         return counted.reshape(EIGHTHS, bins).astype(np.float64)
 
-    mass = _smooth(cells(event, lag, weight))
+    mass = _smooth(cells(event, lag, weight), n=then.n)
     apart = mass.sum(1, keepdims=True) * mass.sum(0, keepdims=True) / max(float(mass.sum()), 1e-12)
     density = (1 - MARGINS - STRAY) * mass + MARGINS * apart + STRAY / mass.size
     return float((np.log(density) * cells(now.event, now.lag, now.weight)).sum())
 
 
-def _smooth(mass: Floats) -> Floats:
-    """Each bin shares with its neighbours; at the near end it keeps what has no neighbour to go to."""
-    smooth = mass / 2
-    smooth[:, 1:] += mass[:, :-1] / 4
-    smooth[:, :-1] += mass[:, 1:] / 4
-    smooth[:, 0] += mass[:, 0] / 4
+def _smooth(mass: Floats, *, n: int) -> Floats:
+    """Each bin shares with its neighbours, the less the more labels a law rests on: to share is a bias as well."""
+    part = min(0.25, THIN / max(n, 1))
+    smooth = mass * (1 - 2 * part)
+    smooth[:, 1:] += mass[:, :-1] * part
+    smooth[:, :-1] += mass[:, 1:] * part
+    smooth[:, 0] += mass[:, 0] * part
     return smooth
 
 

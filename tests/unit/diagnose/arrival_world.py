@@ -96,7 +96,9 @@ def healthy(
     blind = (made >= 7 * weeks) & (rng.random(n) < drift)
     positive = rng.random(n) < np.where(blind, rate, score)
     flagged = score >= 0.5
-    event = np.minimum(np.where(positive, 3.0, 4.0) * np.where(flagged, 0.6, 1.0) * np.exp(0.6 * rng.normal(size=n)), window)
+    event = np.minimum(
+        np.where(positive, 3.0, 4.0) * np.where(flagged, 0.6, 1.0) * np.exp(0.6 * rng.normal(size=n)), window
+    )
     arrival = made + event + 0.4 * np.exp(rng.normal(size=n))
     world = World(
         made=made,

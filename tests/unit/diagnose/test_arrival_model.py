@@ -98,7 +98,9 @@ def test_where_the_event_stands_in_for_the_arrival_only_the_age_is_looked_at() -
 @pytest.mark.parametrize(
     ("first", "last", "share", "where"), [(2, 4, 1.0, None), (1, 7, 0.4, None), (2, 4, 0.9, "flagged rows")]
 )
-def test_an_outage_is_found_on_old_labels_and_made_up_for(first: int, last: int, share: float, where: str | None) -> None:
+def test_an_outage_is_found_on_old_labels_and_made_up_for(
+    first: int, last: int, share: float, where: str | None
+) -> None:
     errors = []
     for seed in range(4):
         world = healthy(seed=seed)
@@ -274,4 +276,7 @@ def test_every_number_of_a_sentence_is_named() -> None:
             number = text.strip("();.%")
             if number.replace(".", "").isdigit():
                 told = float(number)
-                assert any(abs(told - v) <= 0.5 or abs(told - 100 * v) <= 0.05001 for v in known), (text, repair.evidence)
+                assert any(abs(told - v) <= 0.5 or abs(told - 100 * v) <= 0.05001 for v in known), (
+                    text,
+                    repair.evidence,
+                )
