@@ -7,6 +7,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import polars as pl
 
+from fbkit.diagnose.applies import is_of_requests
 from fbkit.diagnose.series import PARTS, series
 from fbkit.diagnose.settings import OwnName
 from fbkit.join.joined import Joined
@@ -76,7 +77,7 @@ def _event(name: str, moment: "Moment") -> tuple[object, ...]:
 def _why_not(joined: Joined, diagnosis: Diagnosis) -> str | None:
     """Why the arrival of labels cannot be followed."""
     if isinstance(diagnosis.metric, OwnName):
-        return "not followed for a metric of your own"
+        return f"not followed for a metric of {'lists' if is_of_requests(diagnosis.metric) else 'your own'}"
     if joined.contract.label.silence == "negative" and diagnosis.metric != "recall":
         return "only positives are ever reported, so negatives have no time of arrival"
     if diagnosis.reference.start >= diagnosis.current.start:

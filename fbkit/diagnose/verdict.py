@@ -7,7 +7,7 @@ from fbkit.diagnose.bootstrap import standard_error
 from fbkit.diagnose.correction import corrected
 from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.rows import CURRENT, WINDOWS
-from fbkit.diagnose.settings import NEEDS_DECISION
+from fbkit.diagnose.settings import NEEDS_DECISION, VALUE
 from fbkit.diagnose.worlds import twins
 from fbkit.schema.diagnosis import Contribution
 from fbkit.schema.results import FAMILY_OF_CAUSE
@@ -116,9 +116,13 @@ def impact_of(facts: Findings) -> dict[str, object]:
     """What the true change means in rows of the current period, and in the contract's money.
 
     Recall: positives missed that the reference would have found. Precision: flags that were false and
-    would not have been. Accuracy: decisions. Negative numbers are gains. None for other metrics.
+    would not have been. Accuracy: decisions. Negative numbers are gains. The value per prediction: money only, over
+    all current predictions. None for other metrics.
     """
     value = facts.true_triple()[0] if facts.estimable and facts.correctable else None
+    if facts.metric == VALUE and value is not None:
+        money = round(value * float(facts.cells.n[0, CURRENT].sum()), 2)
+        return {"rows": None, "business_metric": money, "unit": None}
     base = _exposed(facts)
     if value is None or base is None:
         return {"rows": None, "business_metric": None, "unit": None}

@@ -69,3 +69,11 @@ def test_one_step_is_the_whole_period(joined) -> None:
     assert weekly["value"].to_list() == pytest.approx([said.observed.current], abs=1e-12)
     assert (weekly["lower"] < weekly["value"]).all()
     assert said.evidence["daily"].columns[0] == "day"
+
+
+def test_the_value_of_a_change_is_counted_over_all_current_predictions(joined) -> None:
+    said = fb.triage(joined, COMPARISON, metric="value_per_prediction", draws=0)
+    start, end = COMPARISON.periods()[1].start, COMPARISON.periods()[1].end
+    rows = joined.frame.filter((pl.col("ts_pred") >= start) & (pl.col("ts_pred") < end)).height
+    assert said.impact["business_metric"] == pytest.approx(said.true_change.value * rows, abs=0.01)
+    assert said.impact["rows"] is None
