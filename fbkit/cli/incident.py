@@ -26,7 +26,12 @@ def _diagnose(given: dict[str, Any]) -> tuple[Loop, Diagnosis]:
     loop = open_given(given)
     joined = loop.join(as_of=given["as_of"])
     return loop, triage(
-        joined, given_comparison(given), metric=given["metric"], draws=given["draws"], seed=given["seed"]
+        joined,
+        given_comparison(given),
+        metric=given["metric"],
+        model=given["model"],
+        draws=given["draws"],
+        seed=given["seed"],
     )
 
 

@@ -40,6 +40,9 @@ COMPARISON_OPTIONS = (
     click.option("--current", metavar="A..B", help="Current period (default: the last 7 mature days)."),
     click.option("--last", metavar="7d", help="Current period as a duration, instead of --current."),
     click.option("--versus", metavar="30d", help="Reference period as a duration before the current one."),
+    click.option(
+        "--model", type=click.Path(path_type=Path), metavar="FILE.onnx", help="The served model, for the replay."
+    ),
     click.option("--draws", type=click.IntRange(0), default=200, show_default=True, help="Draws; 0: no intervals."),
     click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the draws."),
 )  # fmt: skip

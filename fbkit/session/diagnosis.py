@@ -185,6 +185,7 @@ def triage(
     comparison: Comparison | None = None,
     *,
     metric: "str | Metric | None" = None,
+    model: object | None = None,
     draws: int = 200,
     seed: int = 0,
 ) -> Diagnosis:
@@ -201,6 +202,10 @@ def triage(
         Reference and current period; by default the last seven mature days against the eight weeks before.
     metric
         A metric name, or an :class:`fbkit.Metric` that is a mean over labelled rows; the contract's primary by default.
+    model
+        The served model, to score the reference's rows again where a version, a feature or a threshold changed:
+        scikit-learn-like, the path of an ONNX file, or a function of a Polars frame of the logged features. Without
+        it a surrogate of the score is fitted where one is needed, and its R2 gates what is claimed.
     draws, seed
         Bootstrap draws for the intervals (at least 20; 0 leaves out intervals and claims), and their seed.
 
@@ -211,9 +216,11 @@ def triage(
     Raises
     ------
     ArgumentError
-        An unknown metric, overlapping periods, or 1 to 19 draws.
+        An unknown metric, overlapping periods, 1 to 19 draws, or a model that cannot be called.
     InputError
         A period without predictions.
+    MissingPartError
+        An ONNX file without onnxruntime.
 
     Examples
     --------
@@ -227,7 +234,7 @@ def triage(
     from fbkit.diagnose.triage import triage as diagnose
 
     fixed = resolve(joined, comparison)
-    facts = diagnose(joined, fixed, metric=metric, draws=draws, seed=seed)
+    facts = diagnose(joined, fixed, metric=metric, model=model, draws=draws, seed=seed)
     incomplete = (*incomplete_warnings(joined, within=fixed.periods()), *joined.definition_warnings)
     if facts.warnings and (comparison is None or comparison.current is None):
         instead = "No full period of that length is mature at the as-of time, so the newest full days stand in for it."
@@ -237,9 +244,10 @@ def triage(
     if joined.definition_warnings:
         counts = definition_counts(joined.rows.lazy(), audit=joined.audit, contract=joined.contract)
         facts = replace(facts, evidence={**facts.evidence, "label_definitions": counts})
+    given = "" if model is None else "model=model, "
     call = (
         f'fb.triage(loop.join({_join_call(joined)}, fb.Comparison(reference="{fixed.reference}", '
-        f'current="{fixed.current}"), metric="{facts.metric}", draws={draws}, seed={seed})'
+        f'current="{fixed.current}"), metric="{facts.metric}", {given}draws={draws}, seed={seed})'
     )
     return Diagnosis(**{item.name: getattr(facts, item.name) for item in fields(facts)}, joined=joined, call=call)
 
