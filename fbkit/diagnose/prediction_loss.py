@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 import numpy as np
@@ -24,6 +24,10 @@ COMPENSATED: Final = 0.35
 CONFIRMED, DENIED = 0.3, 0.1
 """Orphan outcomes, as a share of those that the missing predictions would leave."""
 FEWEST: Final = 50.0
+MOST_DAYS: Final = 31
+EMPTY: Final = 0.05
+"""A day with less than this share of what is expected is a hole in the log rather than a quiet day."""
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 VOLUME_SCHEMA: Final = {
     "column": pl.String, "value": pl.String, "n": pl.Int64, "expected": pl.Float64, "ratio": pl.Float64,
@@ -98,12 +102,14 @@ class _Part:
 def log_loss(scene: Scene) -> tuple[LogLoss | None, pl.DataFrame]:
     """Look for missing predictions; also the frame ``volume``: column, value, n, expected, ratio, z, short."""
     parts = list(_parts(scene))
+    if not parts:
+        return None, pl.DataFrame(schema=VOLUME_SCHEMA)
     frame = pl.DataFrame([line for part in parts for line in _lines(part)], schema=VOLUME_SCHEMA, orient="row")
     whole = next(part for part in parts if part.column == "all")
     options: list[tuple[float, _Part, str]] = []
     for part in parts:
         if part.column != "all" and part.lopsided:
-            best = _strength(scene, part.column, part.missing)
+            best = _strength(scene, part)
             if best is not None:
                 gap = float((-part.z[part.short]).max())
                 options.append((gap, part, best))
@@ -120,12 +126,12 @@ def _parts(scene: Scene) -> Iterator[_Part]:
     day = day_of(rows.frame)
     hour = rows.frame["ts_pred"].dt.hour().cast(pl.Int64).to_numpy()
     none = np.zeros(len(day), dtype=np.int64)
+    now = whole_days(scene)
+    if not len(now):
+        return
     yield _part(scene, "all", ("all",), none, day)
-    first = int(day[rows.of(CURRENT)].min())
-    days = int(day[rows.of(CURRENT)].max()) - first + 1
-    if days <= 31:
-        names = tuple(f"{scene.current.start + timedelta(days=k):%Y-%m-%d}" for k in range(days))
-        yield _by_day(scene, names, day, first)
+    if len(now) <= MOST_DAYS:
+        yield _by_day(scene, day, now)
     yield _part(scene, "hour", tuple(f"{h:02d}" for h in range(24)), hour, day)
     for name, (values, code) in scene.encoded.items():
         yield _part(scene, name, values, code, day)
@@ -133,9 +139,16 @@ def _parts(scene: Scene) -> Iterator[_Part]:
         yield _part(scene, "decision", ("not flagged", "flagged"), rows.decision, day)
 
 
+def whole_days(scene: Scene) -> Ints:
+    """Days (since 1970, UTC) that lie in the current window from end to end, as far as was known by as-of."""
+    start, end = scene.current.start, min(scene.current.end, scene.joined.as_of)
+    first = -((EPOCH - start) // timedelta(days=1))
+    return np.arange(first, (end - EPOCH) // timedelta(days=1), dtype=np.int64)
+
+
 def _weekdays(scene: Scene, day: Ints) -> tuple[Ints, Ints, Ints]:
     """Days of the current window and of the last weeks of the reference, and the first day of these."""
-    now = np.unique(day[scene.rows.of(CURRENT)])
+    now = whole_days(scene)
     before = np.unique(day[scene.rows.of(REFERENCE)])
     recent = before[before >= before[-1] - 7 * RECENT_WEEKS + 1]
     return now, recent, recent[:1]
@@ -148,7 +161,8 @@ def _part(scene: Scene, column: str, values: tuple[str, ...], code: Ints, day: I
     mine = rows.of(REFERENCE) & (day >= first[0])
     span = int(recent[-1] - first[0]) + 1
     table = np.bincount((day[mine] - first[0]) * size + code[mine], minlength=span * size).reshape(span, size)
-    n = np.bincount(code[rows.of(CURRENT)], minlength=size).astype(np.float64)
+    counted = rows.of(CURRENT) & (day >= now[0]) & (day <= now[-1])
+    n = np.bincount(code[counted], minlength=size).astype(np.float64)
     expected, spread = np.zeros(size), np.zeros(size)
     for one in now:
         same = [int(d - first[0]) for d in recent if (one - d) % 7 == 0] or [int(d - first[0]) for d in recent]
@@ -176,9 +190,10 @@ def _overdispersion(table: Floats, recent: Ints, first: int) -> Floats:
     return np.maximum(1.0, (freedom * own + 20 * own.mean()) / (freedom + 20))
 
 
-def _by_day(scene: Scene, names: tuple[str, ...], day: Ints, first: int) -> _Part:
-    parts = [_one_day(scene, day, first + k) for k in range(len(names))]
-    code = np.clip(day - first, 0, len(names) - 1)
+def _by_day(scene: Scene, day: Ints, now: Ints) -> _Part:
+    parts = [_one_day(scene, day, int(one)) for one in now]
+    names = tuple(f"{EPOCH + timedelta(days=int(one)):%Y-%m-%d}" for one in now)
+    code = np.clip(day - int(now[0]), 0, len(names) - 1)
     n, expected, z = (np.array([part[i] for part in parts]) for i in range(3))
     return _Part(column="day", values=names, code=code, n=n, expected=expected, z=z)
 
@@ -200,13 +215,14 @@ def _lines(part: _Part) -> list[tuple[str, str, int, float, float, float, bool]]
     ]
 
 
-def _strength(scene: Scene, column: str, missing: float) -> str | None:
+def _strength(scene: Scene, part: _Part) -> str | None:
     """How surely predictions are missing rather than traffic; None: it is traffic."""
-    told = _orphans(scene, missing)
+    told, column = _orphans(scene, part.missing), part.column
     if told == "confirmed":
         return "established"
     if column in ("day", "decision"):  # a holiday, or other scores: without orphans these are no losses
-        return None
+        empty = column == "day" and bool((part.ratio[part.short] < EMPTY).all())
+        return "probable" if empty and told == "unknown" else None
     return "probable" if told == "unknown" or column == "hour" else None
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 import pytest
 
-from fbkit.diagnose.prediction_loss import log_loss, orphan_excess
+from fbkit.diagnose.prediction_loss import log_loss, orphan_excess, whole_days
 from fbkit.diagnose.replay import replay
 from tests.unit.diagnose.replay_world import START, make, scene_of
 
@@ -97,6 +97,27 @@ def test_a_holiday_is_no_loss():
         c["kept"] = ~((day == 30) & (c["u"] < 0.6))
 
     assert log_loss(scene_of(make(after=quiet, n=20_000))[0])[0] is None
+
+
+def test_a_day_without_predictions_is_a_hole_in_the_log():
+    def away(c, rng):
+        c["kept"] = c["second"] // 86_400 != 31
+
+    found, _ = log_loss(scene_of(make(after=away, n=20_000))[0])
+    assert found is not None
+    assert (found.player.where, found.player.best) == (f"day={START + timedelta(days=31):%Y-%m-%d}", "probable")
+
+
+@pytest.mark.parametrize(("hours", "days"), [(12, 6), (0, 7), (-160, 0)])
+def test_days_that_have_only_begun_are_not_counted(hours, days):
+    logs = make(n=20_000)
+    end = START + timedelta(days=35, hours=-hours) if hours >= 0 else START + timedelta(days=35, hours=hours)
+    early = replace(logs, as_of=end, frame=logs.frame.filter(pl.col("ts_pred") < end))
+    scene, _ = scene_of(early)
+    assert len(whole_days(scene)) == days
+    found, frame = log_loss(scene)
+    assert found is None
+    assert not frame["short"].any()
 
 
 @pytest.mark.parametrize("seed", range(4))
