@@ -12,7 +12,7 @@ from fbkit.diagnose.replay import replay
 from fbkit.diagnose.rows import REFERENCE, cross
 from fbkit.diagnose.rule import rule_of
 from fbkit.diagnose.search import Search
-from tests.unit.diagnose.replay_world import START, THRESHOLD, make, model, played, recall, scene_of
+from tests.unit.diagnose.replay_world import CONTRACT, START, THRESHOLD, make, model, played, recall, scene_of
 
 
 def null(c, rng):
@@ -127,6 +127,34 @@ def test_odd_features_break_nothing():
     found = played(type(logs)(frame=odd, contract=logs.contract))
     assert not found.players
     assert found.frames["features_moved"]["kind"].null_count() == found.frames["features_moved"].height
+
+
+def test_lost_values_of_a_text_feature_are_replayed_too():
+    contract = CONTRACT.replace('"a", "b", "c"', '"a", "b", "c", "kind"')
+    worth = {"card": 0.0, "transfer": 2.5}
+
+    def with_kind(c, rng):
+        kind = np.where(rng.random(len(c["now"])) < 0.3, "transfer", "card")
+        lost = c["now"] & (c["u"] < 0.5)
+        shift = np.array([worth[k] for k in kind])
+        c["z"][:, 0] += shift  # the model reads it through the first input, which the log then has without it
+        c["kind"], c["lost"], c["shift"] = kind, lost, shift
+
+    def serve(c, rng):
+        read = np.where(c["lost"], 0.0, c["shift"])
+        logged = c["x"] - np.array([1.0, 0, 0]) * c["shift"][:, None]
+        c["x"] = logged
+        c["score_of"] = lambda c: model(logged + np.array([1.0, 0, 0]) * read[:, None])
+        c["more"] = {"kind": pl.Series(np.where(c["lost"], None, c["kind"]), dtype=pl.String)}
+
+    logs = make(before=with_kind, served=serve, contract=contract, seed=9, n=16_000)
+    found = played(logs)
+    assert list(found.players) == ["feature_corruption"]
+    assert found.facts["feature_corruption"].where == "feature kind"
+    change = recall(logs, now=True) - recall(logs, now=False)
+    assert found.players["feature_corruption"][0] == pytest.approx(change, abs=0.05)
+    kinds = found.frames["features_moved"].filter(pl.col("column") == "kind")
+    assert kinds["kind"].to_list() == ["nulls"]
 
 
 def test_a_new_version_that_ranks_the_same_is_cleared_and_a_worse_one_is_not():
