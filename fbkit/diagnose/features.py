@@ -51,11 +51,16 @@ class Feature:
 
     def rank(self, values: Floats) -> Floats:
         """Mid-rank (0..1) among the reference's values; NaN stays."""
-        order = self.sorted_reference
-        if not len(order):
+        among = self.sorted_reference
+        if not len(among):
             return np.full(len(values), np.nan)
-        middle = (np.searchsorted(order, values, side="left") + np.searchsorted(order, values, side="right")) / 2
-        return np.where(np.isnan(values), np.nan, middle / len(order))
+        # Looked up in order: several times as fast as at random.
+        order = np.argsort(values)
+        rising = values[order]
+        middle = (np.searchsorted(among, rising, side="left") + np.searchsorted(among, rising, side="right")) / 2
+        found = np.empty(len(values))
+        found[order] = np.where(np.isnan(rising), np.nan, middle / len(among))
+        return found
 
     @cached_property
     def ranks(self) -> Floats:
