@@ -18,8 +18,8 @@ from fbkit.diagnose.scene import Scene
 from fbkit.schema.label import longest_delay
 
 DAY: Final = 86_400_000_000
-LATENCY_SHARES: Final = (0.2, 0.4, 0.55, 0.7, 0.8, 0.88, 0.94, 0.98)
-"""Latency bins, finer where late labels are."""
+LATENCY_SHARES: Final = (*(step / 30 for step in range(1, 30)), 0.985, 0.995)
+"""Fine bins of latency: within a coarse one the late labels of old cohorts would be the later half."""
 PRIOR: Final = 20.0
 """Labels that the product of score bin and latency counts for in a cell's rate."""
 SPREAD_P: Final = 0.01
@@ -145,20 +145,20 @@ def cohorts(scene: Scene, *, since: int, is_new: Callable[[pl.DataFrame, Ints], 
     )
     made, arrived = frame["made"].to_numpy(), frame["arrived"].to_numpy()
     width = int(delay.total_seconds() * 1e6)
-    edges = np.quantile(arrived - made, LATENCY_SHARES) if len(made) else np.zeros(len(LATENCY_SHARES))
     cells = (scene.bins, len(LATENCY_SHARES) + 1)
     bin_of = np.searchsorted(scene.edges, frame["score"].to_numpy(), side="right")
-    cell = bin_of * cells[1] + np.searchsorted(edges, arrived - made, side="right")
     label, new = frame["label"].cast(pl.Float64).to_numpy(), is_new(frame, arrived)
     decision = frame["flagged"].to_numpy()
 
     def of(which: int) -> Cohorts:
         at = np.flatnonzero(decision == which)
+        late = arrived[at] - made[at]
+        edges = np.quantile(late, LATENCY_SHARES) if len(at) else np.zeros(len(LATENCY_SHARES))
         return Cohorts(
             made=made[at],
             arrived=arrived[at],
             label=label[at],
-            cell=cell[at],
+            cell=bin_of[at] * cells[1] + np.searchsorted(edges, late, side="right"),
             cells=cells,
             new=new[at],
             straddling=(made[at] >= since - width) & (made[at] < since),

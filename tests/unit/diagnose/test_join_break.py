@@ -218,6 +218,22 @@ def test_silence_that_means_negative_is_overruled_by_a_positive_that_comes_back(
     assert (truth.to_numpy()[back] == 1).all()
 
 
+@pytest.mark.parametrize("how", [KEY.str.to_uppercase(), pl.lit("")], ids=["rewritten", "blank"])
+def test_windows_of_differing_length_and_several_keys_do_as_well(how: pl.Expr) -> None:
+    world = logs(n=3_000)
+    made = world.predictions.with_columns(session_id=pl.col("prediction_id"))
+    sessions = Logs(made, world.outcomes, world.truth, world.current)
+    label = {"window": "session", "session_gap": "7d"}
+    for tables in ({"label": label}, {"join": {"keys": ["prediction_id", "entity_id"]}}):
+        joined = sessions.joined(rewritten(world, how), **tables)
+        scene = scene_of(joined)
+        found = repair_of(scene)
+        assert found.fires
+        assert wrong(world, scene, found) == 0
+        again = found.labels.seen & ~scene.labels.seen
+        assert again.sum() == lost_count(scene)
+
+
 def test_a_table_without_statements_gives_no_answer(by_hand: Callable[..., Any]) -> None:
     scene = scene_of(by_hand(n=2_000))
     assert lost_statements(by_hand(n=2_000)) is None
