@@ -27,6 +27,7 @@ from fbkit.diagnose.stretch import (
     sample,
     sizes,
     unchanged,
+    wait_likelihood,
     with_events,
 )
 from fbkit.diagnose.visibility import MOST_LABELS, Gap, Group, History, Law, Laws
@@ -116,6 +117,7 @@ class _Fit:
     atoms: Atoms
     then: tuple[Floats, Floats, Floats]
     now: tuple[Floats, Floats, Floats]
+    age: Floats
     seen: Sample
     curves: Mapping[str, Curve]
     sure: float
@@ -153,6 +155,7 @@ def _fit(
         atoms=atoms,
         then=law,
         now=(known.event[now], known.lag[now], weight[now]),
+        age=known.as_of - known.made[now],
         seen=seen,
         curves=curves,
         weeks=_weeks(known, then, weight, now=now),
@@ -202,17 +205,25 @@ def _decide(known: History, fits: Sequence[_Fit], *, beside: bool) -> dict[Group
     own = {fit.group: _best(known, [fit], least=least) for fit in fits}
     if len(fits) > 1 and sum(each for _, each in own.values()) - gain <= APART:
         bar = max(least, OTHER_WEEKS * _usual(known, fits, best))
-        return {fit.group: _stretch(known, fit, best, _joint(fits, best), least=bar) for fit in fits}
+        curve = _sizing(known, fits, best)
+        return {fit.group: _stretch(known, fit, best, curve, gain=gain, least=bar) for fit in fits}
     made: dict[Group, Stretch] = {}
     for fit in fits:
-        family, _ = own[fit.group]
+        family, mine = own[fit.group]
         bar = max(least, OTHER_WEEKS * _usual(known, [fit], family))
-        made[fit.group] = _stretch(known, fit, family, _joint([fit], family), least=bar)
+        made[fit.group] = _stretch(known, fit, family, _sizing(known, [fit], family), gain=mine, least=bar)
     return made
 
 
 def _joint(fits: Sequence[_Fit], family: str) -> Floats:
     return np.sum([fit.curves[family].total * fit.sure for fit in fits], axis=0)
+
+
+def _sizing(known: History, fits: Sequence[_Fit], family: str) -> Floats:
+    """The curve that the size is read off: where the waits alone became longer, that of the waits."""
+    if family != WAIT or known.daily or any(fit.seen.gaps for fit in fits):
+        return _joint(fits, family)
+    return np.sum([wait_likelihood(fit.atoms, *fit.now[:2], fit.age, fit.now[2]) * fit.sure for fit in fits], axis=0)
 
 
 def _best(known: History, fits: Sequence[_Fit], *, least: float) -> tuple[str, float]:
@@ -265,7 +276,7 @@ def _weekly(known: History) -> bool:
     return bool(counts.max() > RHYTHM * counts.sum())
 
 
-def _stretch(known: History, fit: _Fit, family: str, curve: Floats, *, least: float) -> Stretch:
+def _stretch(known: History, fit: _Fit, family: str, curve: Floats, *, gain: float, least: float) -> Stretch:
     size = sizes(family, closed=known.open)
     at = int(curve.argmax())
     inside = np.flatnonzero(curve >= curve[at] - 0.5)
@@ -275,7 +286,6 @@ def _stretch(known: History, fit: _Fit, family: str, curve: Floats, *, least: fl
     before, after = fit.atoms.median(family, size[unchanged(family)]), fit.atoms.median(family, float(size[at]))
     factor = after / before if before > 0 else 1.0
     moved = abs(np.log(factor if family == LATER else size[at])) > LEAST_STRETCH
-    gain = _gain(curve, family)
     return Stretch(
         atoms=fit.atoms,
         family=family,

@@ -17,6 +17,10 @@ MOST_BINS: Final = 800
 THIN: Final = 125.0
 """A bin gives each neighbour this over the number of labels, at most a quarter."""
 ROUNDING: Final = 1e-9
+SHORTEST_WAIT: Final = 0.01
+"""Days: shorter waits are as good as none."""
+WAIT_STEP: Final = 0.25
+"""Width of the bins of the logarithm of a wait."""
 EIGHTHS: Final = 8
 MARGINS: Final = 0.1
 """Share of the product of the margins in the joint law of event and arrival."""
@@ -217,6 +221,31 @@ def with_events(then: Atoms, now: Atoms, family: str, size: float, *, step: floa
     apart = mass.sum(1, keepdims=True) * mass.sum(0, keepdims=True) / max(float(mass.sum()), 1e-12)
     density = (1 - MARGINS - STRAY) * mass + MARGINS * apart + STRAY / mass.size
     return float((np.log(density) * cells(now.event, now.lag, now.weight)).sum())
+
+
+def wait_likelihood(then: Atoms, event: Floats, lag: Floats, age: Floats, weight: Floats) -> Floats:
+    """Log likelihood of every size of ``wait`` from the waits since the events alone: sharper where the events stayed.
+
+    A wait is seen if it fits between the event and the evaluation time. On a logarithmic scale a stretch is a shift.
+
+    Parameters
+    ----------
+    event, lag, age, weight
+        Of the labels now.
+    """
+    known = np.log(np.maximum(then.lag - then.event, SHORTEST_WAIT))
+    wait, room = (np.log(np.maximum(part - event, SHORTEST_WAIT)) for part in (lag, age))
+    shift = np.log(_GRID[WAIT])[:, None]
+    low, bins = known.min() - WAIT_STEP, int((known.max() - known.min()) / WAIT_STEP) + 3
+    place = ((known - low) / WAIT_STEP).astype(np.int64)
+    mass = _smooth(np.bincount(place, weights=then.weight, minlength=bins)[None, :].astype(np.float64), n=then.n)[0]
+    centres = low + (np.arange(bins) + 0.5) * WAIT_STEP
+    density = np.interp(wait - shift, centres, mass, left=0.0, right=0.0)
+    order = np.argsort(known, kind="stable")
+    chance = np.interp(room - shift, known[order], np.cumsum(then.weight[order]), left=0.0)
+    stray = np.clip((room - shift - low) / (bins * WAIT_STEP), 1e-3, 1.0)
+    part = np.log((1 - STRAY) * density + STRAY / bins) - np.log((1 - STRAY) * chance + STRAY * stray)
+    return (part * weight).sum(1)
 
 
 def _smooth(mass: Floats, *, n: int) -> Floats:

@@ -14,6 +14,7 @@ from fbkit.diagnose.stretch import (
     sample,
     sizes,
     unchanged,
+    wait_likelihood,
     with_events,
 )
 
@@ -156,3 +157,23 @@ def test_with_a_daily_load_later_labels_wait_for_a_later_load() -> None:
     atoms = Atoms.of(lag, lag, np.ones(3), daily=True)
     assert atoms.moved(TIMES, np.array([1.5])).tolist() == [[2.0, 3.0, 5.0]]
     assert atoms.moved(TIMES, np.array([1.0])).tolist() == [[1.0, 2.0, 3.0]]
+
+
+@pytest.mark.parametrize("size", [1.0, 3.0, 9.0])
+@pytest.mark.parametrize("as_of", [14.0, 40.0])
+def test_waits_alone_give_the_size_sharper(size: float, as_of: float) -> None:
+    found = {"waits": [], "arrivals": []}
+    for seed in range(6):
+        event, lag = reference(seed)
+        made, when, late = changed(seed, WAIT, size, as_of=as_of, n=800)
+        one = np.ones(len(made))
+        atoms = Atoms.of(event, lag, np.ones(len(lag)))
+        alone = wait_likelihood(atoms, when, late, as_of - made, one)
+        both = likelihood(
+            atoms, sample(made, late, one, step=0.5, as_of=as_of), WAIT, closed=WINDOW, window=WINDOW
+        ).total
+        grid = sizes(WAIT, closed=WINDOW)
+        found["waits"].append(float(np.log(grid[alone.argmax()] / size)))
+        found["arrivals"].append(float(np.log(grid[both.argmax()] / size)))
+    assert abs(np.mean(found["waits"])) < 0.12
+    assert np.std(found["waits"]) <= np.std(found["arrivals"]) + 0.02
