@@ -21,7 +21,7 @@ ROUNDS: Final = 3
 """A prediction that is taken leaves the others with fewer candidates; more rounds find next to nothing."""
 MATCHED: Final = {"statement": pl.Int64, "prediction_id": pl.String, "how": pl.String}
 BY_ENTITY: Final = "entity and time"
-_SAMPLE: Final = 2_000
+_SAMPLE: Final = 1_000
 _CLOSES, _ENTITY = "__closes", "__entity"
 
 Rewrite = tuple[str, Callable[[pl.Expr], pl.Expr]]
@@ -99,7 +99,7 @@ def _by_id(lost: pl.DataFrame, targets: pl.DataFrame) -> pl.DataFrame:
         return found
     for words, core in _rewrites(targets["key"]):
         rest = lost.join(found, on="statement", how="anti")
-        if rest.height < FEWEST:
+        if rest.height < max(FEWEST, (1 - SOUND) * lost.height):
             break
         free = targets.join(found, on="prediction_id", how="anti")
         found = pl.concat([found, _matched(rest, free, core=core).with_columns(pl.lit(words).alias("how"))])
@@ -174,6 +174,7 @@ def _found(statements: pl.DataFrame, free: pl.DataFrame, *, fixed: bool) -> floa
 def _by_entity(rest: pl.DataFrame, free: pl.DataFrame, *, fixed: bool) -> pl.DataFrame:
     """Statements with one free candidate; what they take is free no longer, which may leave one for others."""
     found = pl.DataFrame(schema=MATCHED)
+    free = free.join(rest, on="entity", how="semi")
     for _ in range(ROUNDS):
         claims = _candidates(rest, free, fixed=fixed).filter(pl.col("fate").is_null()).sort("statement")
         if claims.is_empty():
