@@ -9,10 +9,11 @@ from fbkit.diagnose import outage, slow_labels, words
 from fbkit.diagnose.arrival import arrivals_frame
 from fbkit.diagnose.blackout import blackout
 from fbkit.diagnose.bootstrap import Floats
+from fbkit.diagnose.history import History, history
 from fbkit.diagnose.labels import Labels, Repair
 from fbkit.diagnose.rows import CURRENT, REFERENCE, Flags
 from fbkit.diagnose.scene import Scene
-from fbkit.diagnose.visibility import Gap, History, Laws, enough, history, learn, visible
+from fbkit.diagnose.visibility import Gap, Laws, enough, learn, visible
 from fbkit.schema.label import longest_delay
 
 IMMATURE: Final = "immature_window"

@@ -10,10 +10,11 @@ import polars as pl
 
 from fbkit.diagnose import words
 from fbkit.diagnose.bootstrap import Floats
+from fbkit.diagnose.history import History
 from fbkit.diagnose.labels import Labels, Repair
 from fbkit.diagnose.rows import CURRENT, REFERENCE
 from fbkit.diagnose.scene import Scene
-from fbkit.diagnose.visibility import Gap, History, learn, visible
+from fbkit.diagnose.visibility import Gap, learn, visible
 
 CAUSE: Final = "label_outage"
 SILENT: Final = 0.2

@@ -10,12 +10,13 @@ import polars as pl
 
 from fbkit.diagnose import words
 from fbkit.diagnose.bootstrap import Floats, Ints
+from fbkit.diagnose.history import History
 from fbkit.diagnose.ingest import Counts, Scan, at_most, scan
 from fbkit.diagnose.labels import Labels, Repair
 from fbkit.diagnose.rows import CURRENT, OTHERS, REFERENCE
 from fbkit.diagnose.scene import Scene
 from fbkit.diagnose.settings import is_mean_of_values
-from fbkit.diagnose.visibility import Gap, History
+from fbkit.diagnose.visibility import Gap
 from fbkit.measure.stats.intervals import quantile
 
 CAUSE: Final = "label_outage"

@@ -9,6 +9,7 @@ import polars as pl
 
 from fbkit.diagnose import words
 from fbkit.diagnose.bootstrap import Floats, Ints
+from fbkit.diagnose.history import History
 from fbkit.diagnose.labels import Labels, Repair
 from fbkit.diagnose.rows import CURRENT
 from fbkit.diagnose.scene import Scene
@@ -30,7 +31,7 @@ from fbkit.diagnose.stretch import (
     wait_likelihood,
     with_events,
 )
-from fbkit.diagnose.visibility import MOST_LABELS, Gap, Group, History, Law, Laws
+from fbkit.diagnose.visibility import MOST_LABELS, Gap, Group, Law, Laws
 
 CAUSE: Final = "slow_labels"
 LEAST_RATIO: Final = 20.0

@@ -7,10 +7,10 @@ import polars as pl
 import pytest
 
 from fbkit.diagnose.blackout import dark_days
+from fbkit.diagnose.history import history
 from fbkit.diagnose.scene import set_scene
 from fbkit.diagnose.settings import SETTINGS
 from fbkit.diagnose.triage import triage
-from fbkit.diagnose.visibility import history
 
 
 def with_arrivals(joined):

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
+from fbkit.diagnose.history import history
 from fbkit.diagnose.labels import Labels
-from fbkit.diagnose.visibility import Law, history, product_limit, seen
+from fbkit.diagnose.visibility import Law, product_limit, seen
 from tests.unit.diagnose.arrival_world import batches, healthy, scene_of
 
 
