@@ -70,7 +70,7 @@ def sentence(found: Found, parts: Sequence[Excess]) -> str:
         else "No change of the label's definition is logged"
     )
     shown = parts or (max(found.excess, key=lambda part: abs(part.z)),)
-    told = [f"{_told(found, part)} ({part.z:+.1f} standard deviations)" for part in shown if part.n]
+    told = [f"{_told(found, part)} ({abs(part.z):.1f} standard deviations)" for part in shown if part.n]
     return f"{about}; {'; '.join(told)}." if told else f"{about}; no older row has such a label."
 
 
@@ -114,5 +114,5 @@ def numbers_of(found: Found) -> dict[str, tuple[str, float | None]]:
         numbers[f"late_labels_{name}"] = ("count", float(part.n))
         numbers[f"late_positives_{name}"] = ("count", part.observed)
         numbers[f"late_positives_expected_{name}"] = ("count", part.expected)
-        numbers[f"late_positives_z_{name}"] = ("ratio", part.z)
+        numbers[f"late_positives_z_{name}"] = ("ratio", abs(part.z))
     return numbers

@@ -89,7 +89,10 @@ def join_break(scene: Scene, labels: Labels) -> Repair | None:
         evidence=_sentence(counts, found, lost, again=again, scene=scene),
         next_evidence=NEXT,
         frame=_frame(scene, counts, lost, found, again=again),
-        numbers=_numbers(counts, found, lost),
+        numbers={
+            **_numbers(counts, found, lost),
+            "joined_again_current": ("count", float((again & scene.rows.of(CURRENT)).sum())),
+        },
         best=_best(found, lost, enough=enough),
         reason=_reason(found, lost, enough=enough),
     )

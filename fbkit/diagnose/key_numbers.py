@@ -13,13 +13,15 @@ from fbkit.diagnose.settings import AUDIT_FLAGGED, AUDIT_UNFLAGGED
 from fbkit.diagnose.verdict import impact_of, minimum_detectable
 from fbkit.schema.diagnosis import Contribution
 
-SCHEMA: Final = {"name": pl.String, "kind": pl.String, "value": pl.Float64}
+SCHEMA: Final = {"name": pl.String, "kind": pl.String, "value": pl.Float64, "about": pl.String}
 
 Numbers = dict[str, tuple[str, float | None]]
 
 
 def key_numbers_frame(facts: Findings, parts: Sequence[Contribution]) -> pl.DataFrame:
-    """name, kind, value: one row per number; null where it is not estimable or was not looked at.
+    """name, kind, value, about: one row per number; null where it is not estimable or was not looked at.
+
+    ``about`` is the cause whose evidence the number stands in, in the order of its sentences; null for the rest.
 
     ``kind`` says how it is read: ``change`` and ``level`` on the metric's own scale, ``share`` (0 to 1), ``count``,
     ``ratio``, ``money``, and ``setting`` for what the method fixes beforehand.
@@ -28,9 +30,10 @@ def key_numbers_frame(facts: Findings, parts: Sequence[Contribution]) -> pl.Data
     for name, value in _impact(facts).items():
         found[name] = ("money" if name == "impact_value" else "count", value)
     found["causes_claimed"] = ("count", float(sum(part.material for part in parts)))
+    about = {name: told.cause for told in (*facts.looked_at, *facts.replay.facts.values()) for name in told.numbers}
     for told in (*facts.looked_at, *facts.replay.facts.values()):
         found |= told.numbers
-    rows = [(name, kind, _finite(value)) for name, (kind, value) in found.items()]
+    rows = [(name, kind, _finite(value), about.get(name)) for name, (kind, value) in found.items()]
     return pl.DataFrame(rows, schema=SCHEMA, orient="row")
 
 

@@ -10,7 +10,7 @@ from fbkit.diagnose.bootstrap import Floats, Triple, standard_error
 from fbkit.diagnose.climb import Step
 from fbkit.diagnose.findings import Findings
 from fbkit.diagnose.localise import where_labels_went, where_remainder
-from fbkit.diagnose.player import VERSION
+from fbkit.diagnose.player import CORRUPTION, VERSION
 from fbkit.diagnose.rows import REFERENCE
 from fbkit.diagnose.settings import material_floor
 from fbkit.schema.diagnosis import Contribution
@@ -176,17 +176,20 @@ def _remainder(facts: Findings) -> Rung:
     ):
         said = reasons.noise(facts, value=value, error=error)
         return Rung(cause="noise", draws=draws, where="everywhere", words=said, between=facts.repaired)
-    found = facts.version
-    version = found if found is not None and found.complete and not facts.replay.version_clear else None
+    named = facts.replay.remainder_cause
+    told = facts.replay.facts.get(named) if named == CORRUPTION else None
     touch, near = facts.tilt.touch, facts.settings.fragile_touch
     fragile = touch is not None and near < touch < 1 / near
-    weak = fragile or version is not None or facts.other_world is not None or facts.arrival.reason is not None
+    weak = fragile or named is not None or facts.other_world is not None or facts.arrival.reason is not None
     place = where_remainder(facts.frame("remainder_by_slice"), total=value)
+    if named == VERSION and facts.version is not None:
+        place = f"model_version={', '.join(facts.version.names)}"
+    said = reasons.drift(facts, value=value, error=error, switched=named == VERSION)
     return Rung(
-        cause="concept_drift" if version is None else "version_regression",
+        cause=named or "concept_drift",
         draws=draws,
-        where=place if version is None else f"model_version={', '.join(version.names)}",
-        words=reasons.drift(facts, value=value, error=error, switched=version is not None),
+        where=place if told is None else told.where,
+        words=said if told is None else (told.evidence, told.next_evidence),
         between=facts.repaired,
         best="probable" if weak else "established",
     )

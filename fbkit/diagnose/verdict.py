@@ -64,7 +64,7 @@ def reason_of(facts: Findings) -> str | None:
         return f"{words.name_of(facts.metric)} is not defined on the labelled rows of a window"
     if not facts.correctable:
         return "one side of the decision has no labels in a window: only the worst-case bounds hold"
-    return facts.why_undecided or facts.arrival.reason
+    return facts.arrival.reason or facts.why_undecided
 
 
 def candidates_of(facts: Findings) -> tuple[str, ...]:

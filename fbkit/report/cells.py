@@ -88,6 +88,14 @@ class Cells:
         kinds = dict(frame.select("name", "kind").iter_rows())
         return [cell for name in names for cell in self.at("key_numbers", "value", str(kinds.get(name)), name=name)]
 
+    def told(self, cause: str | None = None) -> list[Cell]:
+        """The key numbers about a cause, in the order of its sentences; of all causes without one."""
+        frame = self.frames.get("key_numbers")
+        if frame is None or "about" not in frame.columns:
+            return []
+        mine = frame.filter(pl.col("about").is_not_null() if cause is None else pl.col("about") == cause)
+        return self.key(*mine["name"].to_list())
+
     def observed(self) -> list[Cell]:
         """Change, both levels, interval."""
         return (
@@ -157,7 +165,7 @@ class Cells:
     def remainder(self) -> list[Cell]:
         """What is left, with its interval and the spread of days."""
         names = ("remainder", "interval_level", "remainder_lower", "remainder_upper", "remainder_standard_errors")
-        return self.key(*names, "noise_gate", "day_dispersion", "interval_widened_by")
+        return self.key(*names, "remainder_gate", "day_dispersion", "interval_widened_by")
 
     def cbpe(self) -> list[Cell]:
         """What the scores alone expect of the current window, and the gap to the repaired metric."""
@@ -182,7 +190,7 @@ class Cells:
 
     def counts(self) -> list[Cell]:
         """Count conservation: found and expected."""
-        groups = ("without a label", "labelled positives", "labelled negatives")
+        groups = ("without a label", "labelled positives", "labelled negatives", "missed positives")
         names = ("found", "expected")
         return [
             cell for group in groups for name in names for cell in self.at("conservation", name, "count", group=group)
@@ -241,5 +249,5 @@ class Cells:
             *self.observed(), *self.true(), *self.steps(self.causes), *self.availability(), *self.tipping(),
             *self.vanish(), *self.key("minimum_detectable_change"), *self.worst(), *self.corrected(), *self.remainder(),
             *self.replayed(), *self.cbpe(), *self.loss(), *self.counts(), *self.model(), *self.audit(), *self.impact(),
-            *self.sizes(),
+            *self.sizes(), *self.told(), *self.key("remainder_gate", "surrogate_r2"),
         ]  # fmt: skip

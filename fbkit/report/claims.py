@@ -146,7 +146,7 @@ def topic(cells: Cells, key: str) -> list[Cell]:
         "title": cells.levels,
         "happened": lambda: cells.levels() + cells.key("observed_change", "observed_lower", "observed_upper"),
         "why": lambda: cells.steps() + smallest,
-        "warning": lambda: cells.key("open_share_current") + cells.definitions(),
+        "warning": lambda: cells.key("open_share_current") + cells.definitions() + cells.told(),
         "rung": lambda: cells.step(rest),
         "check": lambda: _of_check(cells, rest),
         "evidence": lambda: _of_evidence(cells, rest),
@@ -173,10 +173,13 @@ def _of_check(cells: Cells, key: str) -> list[Cell]:
 def _of_evidence(cells: Cells, cause: str) -> list[Cell]:
     about = _EVIDENCE.get(cause)
     found = {"loss": cells.loss, "counts": cells.counts, "remainder": cells.remainder}
+    told = cells.told(cause)
     if about is not None:
-        return found[about]()
+        return found[about]() + told
     first = ["remainder", "remainder_standard_errors"]
-    return cells.key(*first) if cause == "concept_drift" else cells.model() + cells.key(*first)
+    if cause == "concept_drift":
+        return cells.key(*first)
+    return told + cells.model() + cells.key(*first)
 
 
 def _of_known(cells: Cells, name: str) -> list[Cell]:
