@@ -295,4 +295,4 @@ def test_every_number_of_the_sentence_stands_in_the_frame(world: Logs) -> None:
     row = found.frame.row(by_predicate=pl.col("decision") == "not flagged", named=True)
     for number in (row["observed"], row["labels"], row["expected"]):
         assert f"{number:,.0f}" in found.evidence
-    assert f"{row['z']:+.1f}" in found.evidence
+    assert f"{abs(row['z']):.1f} standard deviations" in found.evidence
