@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, Self
 
 import numpy as np
 import polars as pl
@@ -86,7 +86,7 @@ def find(scene: Scene, known: History) -> Outage | None:
         return None
     first = int(np.floor(known.made[healthy].min()))
     start = max(int(np.floor(_days(scene.reference.start))) - first, 0)
-    table = _Table(known=known, rows=healthy, first=first, days=until - first, calm=begin - first)
+    table = _Table.of(known, healthy, first=first, days=until - first, calm=begin - first)
     whole = _look(table, EVERYTHING, ("everywhere",), np.zeros(len(healthy), dtype=np.int64), start=start)
     if whole.found.due[:, begin - first :].sum() < 1:
         return None
@@ -120,41 +120,46 @@ def _days(when: datetime) -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Table:
-    known: History
-    rows: Ints
+    """Days of prediction of the old rows, and place (day of prediction, lag) of those that have a label by now."""
+
+    made: Ints
+    said: Ints
+    place: Ints
+    positive: Floats
     first: int
     days: int
     calm: int
+    lags: int
 
-    @property
-    def lags(self) -> int:
-        return min(int(np.ceil(self.known.open)) + 1, MOST_LAGS, self.days)
+    @classmethod
+    def of(cls, known: History, rows: Ints, *, first: int, days: int, calm: int) -> Self:
+        lags = min(int(np.ceil(known.open)) + 1, MOST_LAGS, days)
+        # A nanosecond's rounding must not move an arrival at midnight into the day before.
+        made = np.floor(known.made[rows] + 1e-9).astype(np.int64) - first
+        said = np.flatnonzero(np.isfinite(known.lag[rows]))
+        at = np.floor((known.made + known.lag)[rows[said]] + 1e-9).astype(np.int64) - first
+        lag = at - made[said]
+        kept = (at < days) & (lag >= 0) & (lag < lags)
+        said = said[kept]
+        place = made[said] * lags + lag[kept]
+        positive = known.positive[rows[said]]
+        return cls(made=made, said=said, place=place, positive=positive, first=first, days=days, calm=calm, lags=lags)
 
     def affordable(self, series: int) -> bool:
         return series * self.calm * self.lags <= MOST_CELLS
 
     def counts(self, code: Ints, *, series: int, column: str) -> Counts:
-        known, rows = self.known, self.rows
-        # A nanosecond's rounding must not move an arrival at midnight into the day before.
-        made = np.floor(known.made[rows] + 1e-9).astype(np.int64) - self.first
-        cohorts = max(int(made.max()) + 1, self.calm)
-        said = np.isfinite(known.lag[rows])
-        at = np.floor((known.made + np.nan_to_num(known.lag))[rows] + 1e-9).astype(np.int64) - self.first
-        lag = at - made
-        said &= (at < self.days) & (lag >= 0) & (lag < self.lags)
-        cell = (code * cohorts + made) * self.lags + np.clip(lag, 0, self.lags - 1)
-        shape = (series, cohorts, self.lags)
-        size = series * cohorts * self.lags
+        cohorts = max(int(self.made.max()) + 1, self.calm)
+        each = cohorts * self.lags
         if column == OUTCOME:
-            share = known.positive[rows][said]
-            parts = [np.bincount(cell[said], weights=w, minlength=size // 2) for w in (1 - share, share)]
-            arrived = np.concatenate(parts).reshape(shape)
-            predictions = np.tile(np.bincount(made, minlength=cohorts), (2, 1))
+            parts = [np.bincount(self.place, weights=w, minlength=each) for w in (1 - self.positive, self.positive)]
+            arrived = np.concatenate(parts)
+            predictions = np.tile(np.bincount(self.made, minlength=cohorts), (2, 1))
         else:
-            arrived = np.bincount(cell[said], minlength=size).reshape(shape)
-            predictions = np.bincount(code * cohorts + made, minlength=series * cohorts).reshape(series, cohorts)
+            arrived = np.bincount(code[self.said] * each + self.place, minlength=series * each)
+            predictions = np.bincount(code * cohorts + self.made, minlength=series * cohorts).reshape(series, cohorts)
         return Counts(
-            arrived=arrived.astype(np.float64),
+            arrived=arrived.reshape(series, cohorts, self.lags).astype(np.float64),
             made=predictions.astype(np.float64),
             first=self.first,
             days=self.days,
