@@ -140,7 +140,9 @@ class Findings:
         suspected = pattern is not None and pattern.fires and self.lost_nonrandom is not None
         gap = None if self.other_world is None else float(self.ladder.true_change[0] - self.other_world[0])
         by_definition = next((step for step in self.looked_at if step.cause == "label_definition_change"), None)
-        confounded = by_definition is not None and by_definition.fires and by_definition.best == "possible"
+        confounded = (
+            by_definition is not None and by_definition.fires and not self.ladder.step("label_definition_change")
+        )
         return Unsettled(
             tipping=self.tipping,
             nonrandom=(pattern.outcome, pattern.decision) if suspected and pattern is not None else None,
@@ -150,6 +152,7 @@ class Findings:
             age_unknown=self.age_unknown,
             decidable=words.instant(self.decidable),
             definition=confounded,
+            definition_gap=float(self.remainder[0]) if self.beyond_noise(self.remainder) else 0.0,
             audit_flagged=AUDIT_FLAGGED,
             audit_unflagged=AUDIT_UNFLAGGED,
         )

@@ -198,7 +198,8 @@ def _usual_rate(counts: Floats, arrived: Floats) -> float:
 def _later_fits(scene: Scene, found: _Conflicts) -> Floats:
     """Log likelihood ratio of each score if the later label is true over that if the earlier one is; 0 if unknown.
 
-    By the reference's score distributions of positives and of others, so that the base rate decides nothing.
+    By the reference's score distributions of positives and of others within the decision, so that neither the base rate
+    nor the decision that a batch is limited to decides anything.
     """
     rows = scene.rows
     if is_mean_of_values(scene.metric):
@@ -208,8 +209,10 @@ def _later_fits(scene: Scene, found: _Conflicts) -> Floats:
     plain[found.at] = False
     n = np.bincount(cell[plain], minlength=2 * scene.bins)
     n1 = np.bincount(cell[plain & rows.positive], minlength=2 * scene.bins)
-    base = float(np.clip(n1.sum() / max(n.sum(), 1), 1e-6, 1 - 1e-6))
+    by_decision = n.reshape(2, -1).sum(1), n1.reshape(2, -1).sum(1)
+    base = np.repeat(np.clip((by_decision[1] + 0.5) / (by_decision[0] + 1), 1e-6, 1 - 1e-6), scene.bins)
     rate = np.clip((n1 + base) / (n + 1), 1e-6, 1 - 1e-6)[cell[found.at]]
+    base = base[cell[found.at]]
     odds = np.log(rate / (1 - rate)) - np.log(base / (1 - base))
     told = np.isfinite(found.first) & np.isfinite(found.last) & (found.first != found.last)
     return np.where(told, np.where(found.last == 1, odds, -odds), 0.0)

@@ -37,7 +37,7 @@ KINDS: Final[Mapping[str, tuple[str, ...]]] = {
     "level": ("level", "level, short", "level, 3 decimals", "level, 2 decimals"),
     "share": ("percent", "percent, whole"),
     "count": ("count",),
-    "ratio": ("2 decimals", "1 decimal", "level, short"),
+    "ratio": ("2 decimals", "1 decimal", "level, short", "3 digits", "count"),
     "money": ("level, short", "count", "as short as can be"),
     "setting": ("percent, whole", "as short as can be"),
     "score": ("3 digits",),
