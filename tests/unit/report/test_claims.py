@@ -44,7 +44,7 @@ def diagnoses(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Diagnosis]:
     config = WorldConfig(reference_weeks=4, per_day=1500)
     worlds = {
         "threshold": ThresholdChange(severity=0.5),
-        "lost by outcome": LabelLossNonrandom(severity=0.5),
+        "lost by outcome": LabelLossNonrandom(severity=0.5, where={"decision": "flagged"}),
         "join break": JoinBreak(severity=0.5),
         "a new version": VersionRegression(severity=2.5, share=0.4),
         "mix": MixShift(severity=0.6, where={"region": "EU"}),
@@ -249,7 +249,8 @@ def test_a_personal_feature_is_neither_named_nor_missed(tmp_path) -> None:
     facts_ = fb.open_loop(folder).contract.model_dump(mode="json", exclude_defaults=True)
     contract = Contract.from_dict({**facts_, "privacy": {"personal": ["pressure"]}})
     diagnosis = fb.triage(fb.open_loop(folder, contract=contract).join(), STORM, draws=20)
-    assert any("wind_gust -1.1, temp +0.8, humid -0.8" in part.evidence for part in diagnosis.contributions)
+    assert "pressure" in diagnosis.evidence["features_moved"]["column"].to_list()
+    assert not any("pressure" in text for _, text in said(diagnosis, _document(diagnosis)))
     bundle = Bundle.open(diagnosis.incident(tmp_path / "incident"))
     assert holds(verify(bundle))
     assert b"pressure" not in bundle.need("incident.md")
