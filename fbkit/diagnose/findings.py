@@ -58,6 +58,7 @@ class Findings:
     arrival: Arrival
     looked_at: tuple[Repair, ...]
     shape: Shape
+    version_blamed: bool
     cells: Cells
     ladder: Ladder
     edges: Floats

@@ -11,6 +11,7 @@ from fbkit.diagnose import bounds, evidence, localise, selection
 from fbkit.diagnose.advice import FRAME as CALIBRATION_MOVED
 from fbkit.diagnose.advice import calibration_moved
 from fbkit.diagnose.arrival import arrivals_frame
+from fbkit.diagnose.blame import version_is_to_blame
 from fbkit.diagnose.bootstrap import Floats, interval, standard_error
 from fbkit.diagnose.cbpe import FRAME as CBPE
 from fbkit.diagnose.cbpe import cbpe
@@ -58,6 +59,7 @@ def measure(scene: Scene) -> Findings:
         graded = grading(cells, settings=settings) if repair.lost is None and not scene.silent else NO_GRADING
     with watch.time("is_it_the_model"):
         played = replay(scene, climbed.labels, cells, model=scene.model)
+        typical = _typical_scores(scene)
         ladder = replace(repair.ladder, replayed=played.players, tried=played.tried)
     facts = Findings(
         metric=metric,
@@ -70,7 +72,9 @@ def measure(scene: Scene) -> Findings:
         rows=scene.rows,
         arrival=scene.arrival,
         looked_at=climbed.looked_at,
-        shape=shape(cells, mean_score=_typical_scores(scene), thin=settings.thin_cell),
+        shape=shape(cells, mean_score=typical, thin=settings.thin_cell),
+        version_blamed=played.version is not None
+        and version_is_to_blame(scene, climbed.labels, cells, mean_score=typical),
         cells=cells,
         ladder=ladder,
         edges=scene.edges,

@@ -93,6 +93,9 @@ def drift(facts: Findings, *, value: float, error: float, switched: bool) -> Pai
         f"After every repair and replay {words.points(facts.metric, value)} are left, {abs(value) / error:.1f} "
         "standard errors from zero: at the same score the outcomes are no longer those of the reference."
     )
+    if switched and facts.version_blamed:
+        text += " Rows of the known versions in the same days are as they were."
+        return text, "The same rows scored by both versions."
     if switched:
         return text, "The current rows scored by the earlier version: all traffic switched at once, on one date."
     vanish = facts.tilt.vanish

@@ -176,7 +176,7 @@ def _remainder(facts: Findings) -> Rung:
     ):
         said = reasons.noise(facts, value=value, error=error)
         return Rung(cause="noise", draws=draws, where="everywhere", words=said, between=facts.repaired)
-    named = facts.replay.remainder_cause
+    named = facts.replay.remainder_cause or (VERSION if facts.version_blamed else None)
     told = facts.replay.facts.get(named) if named == CORRUPTION else None
     touch, near = facts.tilt.touch, facts.settings.fragile_touch
     fragile = touch is not None and near < touch < 1 / near
