@@ -55,7 +55,8 @@ def score(case: Case, incident: Incident, *, draws: int, truth_rows: int | None,
             more["identical"] = plain(diagnosis_json(said)) == plain(
                 diagnosis_json(_ask(joined, incident, draws=draws))
             )
-        if case.kind == "undecidable":
+        # Nobody can audit what an action prevented.
+        if case.kind == "undecidable" and "action_censoring" not in case.scenario:
             again = partial(_ask_anew, incident=incident, draws=draws)
             more["audited"] = audit.after_audit(said, joined, simulation, again)
         return held(case, diagnosis_facts(said), true, **more)

@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from fbkit.diagnose.audit import Audit, audit
-from fbkit.diagnose.bootstrap import Floats, standard_error
+from fbkit.diagnose.bootstrap import Floats
 from fbkit.diagnose.cells import Cells
 from fbkit.diagnose.climb import change
 from fbkit.diagnose.correction import corrected
@@ -13,8 +13,9 @@ from fbkit.diagnose.labels import Labels
 from fbkit.diagnose.ladder import Ladder
 from fbkit.diagnose.metric import evaluate
 from fbkit.diagnose.nonrandom import Conservation, conservation, give_back
+from fbkit.diagnose.rows import REFERENCE
 from fbkit.diagnose.scene import Scene
-from fbkit.diagnose.settings import is_mean_of_values
+from fbkit.diagnose.settings import is_mean_of_values, material_floor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,17 +69,13 @@ def by_outcome(scene: Scene, labels: Labels, cells: Cells, ladder: Ladder, *, ex
     if restored is None:
         return OutcomeLoss(ladder=ladder, pattern=pattern, audit=found)
     again, lost = restored
-    if not (_moved(ladder.observed_change) or _moved(again.true_change)):
+    floor = material_floor(scene.metric, float(ladder.observed[0, REFERENCE]))
+    if abs(float(lost[0])) < floor and abs(float(change(again.corrected - ladder.corrected)[0])) < floor:
+        # Either world has the same metric: there is nothing to decide.
         return OutcomeLoss(ladder=ladder, pattern=pattern, audit=found)
     if told and found is not None and found.contradicts(found.model + again.corrected - ladder.corrected):
         return OutcomeLoss(ladder=ladder, pattern=pattern, audit=found)
     return OutcomeLoss(ladder=again, pattern=pattern, audit=found, lost=lost, other_world=change(ladder.corrected))
-
-
-def _moved(change_of: Floats) -> bool:
-    """Further from zero than chance: where no world moves the metric there is nothing to decide."""
-    error = standard_error(change_of)
-    return error is not None and bool(abs(change_of[0]) > 2 * error)
 
 
 def _put_back(scene: Scene, cells: Cells, ladder: Ladder, pattern: Conservation) -> tuple[Ladder, Floats]:
