@@ -223,7 +223,8 @@ class Findings:
     def gate(self) -> float:
         """Standard errors that the remainder must exceed: fewer where the shape of the outcomes bears it out."""
         slope, bears = self.shape.slope, self.settings
-        if slope is None or abs(slope) < bears.shape_gate or self.inputs_moved:
+        estimated = any(step.repair.either_side for step in self.ladder.steps)
+        if slope is None or abs(slope) < bears.shape_gate or self.inputs_moved or estimated:
             return bears.noise_gate
         worse = float(self.remainder[0]) * worse_by(self.metric) > 0
         return bears.gate_with_shape if (slope < 0) == worse else bears.noise_gate

@@ -15,12 +15,12 @@ from fbkit.diagnose.blame import version_is_to_blame
 from fbkit.diagnose.bootstrap import Floats, interval, standard_error
 from fbkit.diagnose.cbpe import FRAME as CBPE
 from fbkit.diagnose.cbpe import cbpe
-from fbkit.diagnose.cells import Cells
+from fbkit.diagnose.cells import Cells, count
 from fbkit.diagnose.chance import by_chance
 from fbkit.diagnose.climb import Climb, climb, silence_as_negative
 from fbkit.diagnose.correction import corrected, positive_rate
 from fbkit.diagnose.findings import Findings
-from fbkit.diagnose.graded import NO_GRADING, grading
+from fbkit.diagnose.graded import NO_GRADING, Grading, grading
 from fbkit.diagnose.integrity import integrity
 from fbkit.diagnose.labels import Labels
 from fbkit.diagnose.ladder import Ladder, top
@@ -56,7 +56,7 @@ def measure(scene: Scene) -> Findings:
         whole = without_chance(lifted, scene)
         repair = by_outcome(scene, climbed.labels, cells, whole, explained=_explained(scene, climbed))
         rate = positive_rate(cells, thin=settings.thin_cell)
-        graded = grading(cells, settings=settings) if repair.lost is None and not scene.silent else NO_GRADING
+        graded = NO_GRADING if repair.lost is not None or scene.silent else _grading(scene, climbed.labels, cells)
     with watch.time("is_it_the_model"):
         played = replay(scene, climbed.labels, cells, model=scene.model)
         typical = _typical_scores(scene)
@@ -98,6 +98,24 @@ def measure(scene: Scene) -> Findings:
         seconds=watch.seconds,
     )
     return _with_frames(scene, facts, watch)
+
+
+def _grading(scene: Scene, labels: Labels, cells: Cells) -> Grading:
+    """Of labels that could have come: what an action prevents follows the score by design."""
+    frame = scene.rows.frame
+    if "blocked" not in frame.columns or not frame["blocked"].any():
+        return grading(cells, settings=scene.settings)
+    free = ~frame["blocked"].fill_null(value=False).to_numpy()
+    part = count(
+        scene.rows,
+        labels,
+        cells.strata,
+        bin_of=scene.bin_of,
+        bins=cells.bins,
+        resampler=replace(scene.resampler, weights=scene.resampler.weights[:, :0]),
+        only=free,
+    )
+    return grading(part, settings=scene.settings)
 
 
 def _typical_scores(scene: Scene) -> Floats:

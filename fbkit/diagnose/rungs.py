@@ -129,7 +129,7 @@ def _label_loss(facts: Findings) -> Rung:
         where="flagged rows, more the higher the score" if graded else where,
         words=reasons.label_loss(facts),
         between=facts.repaired,
-        best="probable" if graded or facts.age_unknown else "established",
+        best="probable" if graded or facts.age_unknown or facts.open_worlds.bounds_only else "established",
     )
 
 
@@ -180,7 +180,8 @@ def _remainder(facts: Findings) -> Rung:
     told = facts.replay.facts.get(named) if named == CORRUPTION else None
     touch, near = facts.tilt.touch, facts.settings.fragile_touch
     fragile = touch is not None and near < touch < 1 / near
-    weak = fragile or named is not None or facts.other_world is not None or facts.arrival.reason is not None
+    open_ = facts.other_world is not None or facts.arrival.reason is not None or facts.open_worlds.bounds_only
+    weak = fragile or named is not None or open_
     place = where_remainder(facts.frame("remainder_by_slice"), total=value)
     if named == VERSION and facts.version is not None:
         place = f"model_version={', '.join(facts.version.names)}"

@@ -39,7 +39,9 @@ def top_cause(parts: Sequence[Contribution], *, candidates: Sequence[str] = ()) 
     ``candidates`` are what an undecided verdict is open between: the first of them stands where nothing is material.
     """
     material = [part for part in parts if part.material and part.value is not None]
-    if not material:
+    # Where an action hides outcomes without a substitute, whatever else is estimated rests on the rows that are left.
+    hidden = candidates[:1] == ("action_censoring",)
+    if not material or hidden:
         best = candidates[0] if candidates else "noise"
         return best, FAMILY_OF_CAUSE[best]
     best = max(material, key=lambda part: (abs(part.value or 0.0), part.cause))
