@@ -16,6 +16,8 @@ from fbkit.measure.stats.intervals import quantile
 from fbkit.measure.stats.ranking import auc_bounds
 
 TIPPING_METRICS = ("recall", "precision", "specificity", "base_rate", "ctr")
+TILTED_METRICS = (*TIPPING_METRICS, "f1", "accuracy", "roc_auc", "average_precision", "value_per_prediction")
+"""Metrics of outcomes by decision and score bin alone: what labels that follow the outcome do to them is computed."""
 
 
 def tipping_ratio(reference: float, current: float) -> float | None:
@@ -211,7 +213,7 @@ def reach(cells: Cells, rate: Floats, *, metric: str, gamma: tuple[float, float]
 
     The larger move of the two directions, both windows added; 0 for gamma 1 and for metrics without tilt.
     """
-    if metric not in TIPPING_METRICS:
+    if metric not in TILTED_METRICS:
         return 0.0
     total = 0.0
     for window, strength in enumerate(gamma):
