@@ -123,6 +123,8 @@ def _session(path: Path) -> object:
     except ImportError:
         raise MissingPartError(
             "an ONNX model needs onnxruntime, which is not installed",
+            got="no package onnxruntime",
+            allowed="onnxruntime beside fbkit",
             next_step="pip install onnxruntime, or pass a function that scores a frame of features",
         ) from None
     return onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])

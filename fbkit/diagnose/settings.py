@@ -157,7 +157,7 @@ def material_floor(metric: str, reference: float) -> float:
 def replay_floor(metric: str, reference: float, *, settings: Settings = SETTINGS) -> float:
     """The smallest effect of a replayed cause that is kept apart: the floor of rates, in proportion for other metrics.
 
-    >>> replay_floor("recall", 0.8), replay_floor("mae", 20.0)
+    >>> replay_floor("recall", 0.8), round(replay_floor("mae", 20.0), 6)
     (0.006, 0.24)
     """
     return settings.replay_floor * material_floor(metric, reference) / material_floor("recall", 1.0)

@@ -84,6 +84,8 @@ def _pick_a_slice(page: Any) -> None:
         if crumbs(page):
             break
     page.wait_for_timeout(400)
+    # The filters are drawn beside the pictures, in no order.
+    page.locator(".fbkit-crumb").first.wait_for()
     assert crumbs(page)
     assert crumbs(page)[0].startswith("region = ")
     follow(page, before, but=1)
