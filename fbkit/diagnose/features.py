@@ -25,6 +25,13 @@ SPREAD_OF_SQUARES: Final = 180.0**-0.5
 """Standard deviation of the squared distance of a uniform rank from the middle."""
 FEWEST: Final = 50
 FEWEST_CHUNKS: Final = 3
+NO_FEATURES: Final = frozenset(
+    {
+        "score", "threshold", "decision", "flagged", "label", "propensity", "n_outcomes", "n_rivals", "position",
+        "latency_ms", "latency_feature_ms", "latency_inference_ms", "latency_post_ms", "cost",
+    }
+)  # fmt: skip
+"""Numbers in the joined table that say something of the prediction, never what it was made of."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -68,9 +75,25 @@ class Feature:
         return self.rank(self.values)
 
 
+def feature_columns(frame: pl.DataFrame, contract: Contract) -> list[str]:
+    """The contract's features that the log has; where it names none, the log's numbers that nothing else explains.
+
+    Slices, ids, personal columns and everything that the kit itself reads or makes are no features.
+    """
+    if contract.features.columns:
+        return [name for name in contract.features.columns if name in frame.columns]
+    known = {*NO_FEATURES, *contract.slices.columns, *contract.privacy.personal}
+    return [
+        name
+        for name, dtype in frame.schema.items()
+        if dtype.is_numeric() and name not in known and not name.startswith("_") and not name.endswith("_id")
+    ]
+
+
 def served(rows: Rows, contract: Contract, *, extra: Sequence[str] = ()) -> list[Feature]:
     """The contract's features that the log has (and ``extra`` columns): numbers, or text with its commonest values."""
-    names = dict.fromkeys([n for n in (*contract.features.columns, *extra) if n in rows.frame.columns])
+    wanted = (*feature_columns(rows.frame, contract), *extra)
+    names = dict.fromkeys(name for name in wanted if name in rows.frame.columns)
     reference = rows.of(REFERENCE)
     found: list[Feature] = []
     for name in list(names)[:MOST_FEATURES]:

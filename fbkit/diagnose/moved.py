@@ -7,7 +7,7 @@ import numpy as np
 import polars as pl
 
 from fbkit.diagnose.corruption import Finding
-from fbkit.diagnose.features import Move
+from fbkit.diagnose.features import Move, feature_columns
 from fbkit.diagnose.rows import CURRENT, REFERENCE, Rows
 from fbkit.schema.contract import Contract
 
@@ -39,7 +39,7 @@ def features_moved(
     shift, other, covariate; null for a feature that did not move beyond what windows of the reference do.
     """
     told = findings or {}
-    names = [n for n in contract.features.columns if n in rows.frame.columns and rows.frame[n].dtype.is_numeric()]
+    names = [n for n in feature_columns(rows.frame, contract) if rows.frame[n].dtype.is_numeric()]
     found: list[dict[str, object]] = []
     for name in names:
         column = rows.frame[name].cast(pl.Float64).fill_nan(None)

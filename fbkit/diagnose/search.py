@@ -12,7 +12,7 @@ from fbkit.diagnose.cells import Cells
 from fbkit.diagnose.corruption import Finding, Inspector
 from fbkit.diagnose.density import scores_test
 from fbkit.diagnose.fallback import Fallback, fallback
-from fbkit.diagnose.features import Feature, Move, Yardstick, moves, served
+from fbkit.diagnose.features import Feature, Move, Yardstick, feature_columns, moves, served
 from fbkit.diagnose.handed import Handed, handed
 from fbkit.diagnose.labels import Labels
 from fbkit.diagnose.link import Link
@@ -39,7 +39,7 @@ class Search:
     def model(self) -> Handed | None:
         if self.given is None:
             return None
-        names = [n for n in self.scene.joined.contract.features.columns if n in self.scene.rows.frame.columns]
+        names = feature_columns(self.scene.rows.frame, self.scene.joined.contract)
         return handed(self.given, frame=self.scene.rows.frame, features=names)
 
     @cached_property

@@ -1,12 +1,13 @@
 """Moves of features against what windows of the reference do, broken features against other cases, and the density."""
 
 import numpy as np
+import polars as pl
 import pytest
 from sklearn.linear_model import LogisticRegression
 
 from fbkit.diagnose.corruption import Inspector
 from fbkit.diagnose.density import density
-from fbkit.diagnose.features import Feature, Yardstick, moves, quantile_line, served
+from fbkit.diagnose.features import Feature, Yardstick, feature_columns, moves, quantile_line, served
 from fbkit.diagnose.mixture import mixture
 from fbkit.diagnose.replay import replay
 from fbkit.diagnose.rows import CURRENT, REFERENCE, cross
@@ -181,3 +182,15 @@ def test_the_density_of_cells_and_of_rows_agree_on_scores_alone():
     scene, cells = scene_of(bare)
     by_rows = replay(scene, scene.labels, cells).players["covariate_shift"][0]
     assert by_rows == pytest.approx(by_cells, abs=1e-6)
+
+
+def test_without_named_features_the_numbers_of_the_log_stand_in(by_hand) -> None:
+    frame = by_hand(n=500).frame.with_columns(
+        amount=pl.col("score") * 3, latency_ms=pl.lit(5.0), store_id=pl.lit(7), note=pl.lit("x")
+    )
+    contract = by_hand(n=500).contract
+    assert feature_columns(frame.drop("outcome"), contract) == ["amount"]
+    named = contract.model_copy(update={"features": contract.features.model_copy(update={"columns": ["note"]})})
+    assert feature_columns(frame, named) == ["note"]
+    private = contract.model_copy(update={"privacy": contract.privacy.model_copy(update={"personal": ["amount"]})})
+    assert feature_columns(frame.drop("outcome"), private) == []
