@@ -25,6 +25,9 @@ SPREAD_OF_SQUARES: Final = 180.0**-0.5
 """Standard deviation of the squared distance of a uniform rank from the middle."""
 FEWEST: Final = 50
 FEWEST_CHUNKS: Final = 3
+LOOKED_AT: Final = 5_000
+CLOCKLIKE: Final = 0.9
+"""Rank correlation with time from which a number is taken for a counter or a clock."""
 NO_FEATURES: Final = frozenset(
     {
         "score", "threshold", "decision", "flagged", "label", "propensity", "n_outcomes", "n_rivals", "position",
@@ -83,11 +86,21 @@ def feature_columns(frame: pl.DataFrame, contract: Contract) -> list[str]:
     if contract.features.columns:
         return [name for name in contract.features.columns if name in frame.columns]
     known = {*NO_FEATURES, *contract.slices.columns, *contract.privacy.personal}
-    return [
+    numbers = [
         name
         for name, dtype in frame.schema.items()
         if dtype.is_numeric() and name not in known and not name.startswith("_") and not name.endswith("_id")
     ]
+    some = frame.select("ts_pred", *numbers).gather_every(max(1, frame.height // LOOKED_AT)).sort("ts_pred")
+    return [name for name in numbers if not _counts_up(some[name])]
+
+
+def _counts_up(values: pl.Series) -> bool:
+    """A number that grows with time (a counter, a clock) is no input that can drift."""
+    rank = values.drop_nulls().rank().to_numpy()
+    if len(rank) < FEWEST or np.std(rank) == 0:
+        return False
+    return bool(abs(np.corrcoef(rank, np.arange(len(rank)))[0, 1]) > CLOCKLIKE)
 
 
 def served(rows: Rows, contract: Contract, *, extra: Sequence[str] = ()) -> list[Feature]:

@@ -186,7 +186,12 @@ def test_the_density_of_cells_and_of_rows_agree_on_scores_alone():
 
 def test_without_named_features_the_numbers_of_the_log_stand_in(by_hand) -> None:
     frame = by_hand(n=500).frame.with_columns(
-        amount=pl.col("score") * 3, latency_ms=pl.lit(5.0), store_id=pl.lit(7), note=pl.lit("x")
+        amount=pl.col("score") * 3,
+        latency_ms=pl.lit(5.0),
+        store_id=pl.lit(7),
+        note=pl.lit("x"),
+        number=pl.int_range(pl.len()),
+        clock=pl.col("ts_pred").dt.epoch("ms"),
     )
     contract = by_hand(n=500).contract
     assert feature_columns(frame.drop("outcome"), contract) == ["amount"]
