@@ -225,9 +225,9 @@ class Findings:
         slope, bears = self.shape.slope, self.settings
         estimated = any(step.repair.either_side for step in self.ladder.steps)
         if slope is None or abs(slope) < bears.shape_gate or self.inputs_moved or estimated:
-            return bears.noise_gate
+            return bears.remainder_gate
         worse = float(self.remainder[0]) * worse_by(self.metric) > 0
-        return bears.gate_with_shape if (slope < 0) == worse else bears.noise_gate
+        return bears.gate_with_shape if (slope < 0) == worse else bears.remainder_gate
 
     @property
     def inputs_moved(self) -> bool:

@@ -39,13 +39,15 @@ class Settings:
     replay_floor
         A replayed cause must move the metric by this many points to be kept apart.
     noise_gate
-        Standard errors that a replayed cause or the remainder must exceed to be told from noise: 5 % shared
-        by some twenty tested mechanisms and slices (Bonferroni).
+        Standard errors that a replayed cause must exceed to be told from noise: 5 % shared by some twenty tested
+        mechanisms and slices (Bonferroni).
+    remainder_gate
+        The same for the remainder, a single test: 1 % of weeks without change pass it.
     shape_gate, gate_with_shape
         Where outcomes at equal scores changed their slope by more standard errors than the first, the remainder
         needs only the second to be told from noise.
     power
-        Standard errors added to the gate for the minimum detectable change (80 % power).
+        Standard errors added to the remainder's gate for the minimum detectable change (90 % power).
     nonrandom_missing, nonrandom_positives, nonrandom_negatives
         Count conservation: excess unlabelled flagged rows, deficit of labelled positives, and no deficit of negatives.
     fewest_arrivals
@@ -77,9 +79,10 @@ class Settings:
     shift_p: float = 5e-4
     replay_floor: float = 0.006
     noise_gate: float = 3.0
+    remainder_gate: float = 2.6
     shape_gate: float = 3.0
     gate_with_shape: float = 1.96
-    power: float = 0.84
+    power: float = 1.28
     nonrandom_missing: float = 4.0
     nonrandom_positives: float = -3.0
     nonrandom_negatives: float = -2.5

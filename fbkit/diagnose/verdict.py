@@ -109,9 +109,9 @@ def warnings_of(facts: Findings) -> tuple[str, ...]:
 
 
 def minimum_detectable(facts: Findings) -> float | None:
-    """The true change that the remainder's gate would catch four times in five at this number of labels."""
+    """The true change that the remainder's gate would catch nine times in ten at this number of labels."""
     error = standard_error(facts.remainder) if facts.correctable else None
-    return None if not error else (facts.settings.noise_gate + facts.settings.power) * error
+    return None if not error else (facts.settings.remainder_gate + facts.settings.power) * error
 
 
 def impact_of(facts: Findings) -> dict[str, object]:
