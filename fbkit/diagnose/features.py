@@ -81,9 +81,10 @@ class Feature:
 def feature_columns(frame: pl.DataFrame, contract: Contract) -> list[str]:
     """The contract's features that the log has; where it names none, the log's numbers that nothing else explains.
 
-    Slices, ids, personal columns and everything that the kit itself reads or makes are no features.
+    Slices, ids, personal columns and everything that the kit itself reads or makes are no features. The numbers of a
+    ranked list say something of the list, so there only the contract's count.
     """
-    if contract.features.columns:
+    if contract.features.columns or contract.model.task == "ranking":
         return [name for name in contract.features.columns if name in frame.columns]
     known = {*NO_FEATURES, *contract.slices.columns, *contract.privacy.personal}
     numbers = [
