@@ -30,7 +30,8 @@ CLOCKLIKE: Final = 0.9
 """Rank correlation with time from which a number is taken for a counter or a clock."""
 NO_FEATURES: Final = frozenset(
     {
-        "score", "threshold", "decision", "flagged", "label", "outcome", "target", "propensity", "n_outcomes", "n_rivals", "position",
+        "score", "threshold", "decision", "flagged", "label", "outcome", "target", "propensity",
+        "n_outcomes", "n_rivals", "position",
         "latency_ms", "latency_feature_ms", "latency_inference_ms", "latency_post_ms", "cost",
     }
 )  # fmt: skip
