@@ -12,11 +12,11 @@ from fbkit.diagnose import words
 from fbkit.diagnose.bootstrap import Floats
 from fbkit.diagnose.history import History
 from fbkit.diagnose.labels import Labels, Repair
+from fbkit.diagnose.outage import CAUSE, share_lost
 from fbkit.diagnose.rows import CURRENT, REFERENCE
 from fbkit.diagnose.scene import Scene
 from fbkit.diagnose.visibility import Gap, learn, visible
 
-CAUSE: Final = "label_outage"
 SILENT: Final = 0.2
 """A day that brings less than this share of what is due is dark: no loss in a slice does that to the whole feed."""
 FEWEST_DUE: Final = 30.0
@@ -92,7 +92,7 @@ def blackout(
     gaps = tuple(Gap(start=float(d.day), end=float(d.day + 1), lost=1 - d.kept, rows=None, outcome=None) for d in dark)
     laws = learn(known, fewest=scene.settings.fewest_arrivals)
     after = visible(scene, known, (laws, laws), gaps=gaps)
-    lost = [_lost(scene, before, after, window=window) for window in (REFERENCE, CURRENT)]
+    lost = [share_lost(scene, before, after, window=window) for window in (REFERENCE, CURRENT)]
     observed, due = sum(d.observed for d in dark), sum(d.due for d in dark)
     made = Repair(
         cause=CAUSE,
@@ -120,11 +120,6 @@ def blackout(
         },
     )
     return made, gaps
-
-
-def _lost(scene: Scene, before: tuple[Floats, Floats], after: tuple[Floats, Floats], *, window: int) -> float:
-    mine = scene.rows.of(window)
-    return max(float((b[mine] - a[mine]).mean()) for b, a in zip(before, after, strict=True))
 
 
 def _day(when: datetime) -> int:

@@ -302,7 +302,7 @@ def repair(
     sides: Sequence[tuple[Floats, Floats]],
 ) -> Repair:
     """The repair out of visibilities (of positive and of other labels) without and with the gaps."""
-    lost = [_lost(scene, before, after, window=window) for window in (REFERENCE, CURRENT)]
+    lost = [share_lost(scene, before, after, window=window) for window in (REFERENCE, CURRENT)]
     fires = bool(outage.runs) and max(lost) > LEAST_LOST
     return Repair(
         cause=CAUSE,
@@ -317,7 +317,8 @@ def repair(
     )
 
 
-def _lost(scene: Scene, before: tuple[Floats, Floats], after: tuple[Floats, Floats], *, window: int) -> float:
+def share_lost(scene: Scene, before: tuple[Floats, Floats], after: tuple[Floats, Floats], *, window: int) -> float:
+    """Share of a window's labels that the gaps took, of the outcome that lost more."""
     mine = scene.rows.of(window)
     return max(float((b[mine] - a[mine]).mean()) for b, a in zip(before, after, strict=True))
 

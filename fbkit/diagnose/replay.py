@@ -33,7 +33,7 @@ from fbkit.diagnose.rule import decisions_moved, rule_of
 from fbkit.diagnose.scene import Scene
 from fbkit.diagnose.search import Search
 from fbkit.diagnose.selection import Test
-from fbkit.diagnose.settings import NEEDS_DECISION, material_floor
+from fbkit.diagnose.settings import NEEDS_DECISION, replay_floor
 from fbkit.diagnose.shapley import shapley
 from fbkit.diagnose.stage import Stage
 from fbkit.diagnose.version import VersionContrast
@@ -120,7 +120,7 @@ class _Replayer(Search):
         made = self._covariate(made, opened)
         stage = self.stage(made)
         nothing = stage.value(())
-        floor = self._floor(float(nothing[0]))
+        floor = replay_floor(self.scene.metric, float(nothing[0]), settings=self.scene.settings)
         ready = [cause for cause in ORDER if cause in opened and self._plays(cause, made)]
         tried = {cause: stage.value((cause,)) - nothing for cause in ready}
         active = [cause for cause in ready if beyond_gates(tried[cause], settings=self.scene.settings, floor=floor)]
@@ -170,10 +170,6 @@ class _Replayer(Search):
         said = f"{words.name_of(metric)} by {words.signed(metric, value)}" if value is not None else "nothing"
         numbers = {**player.numbers, f"{player.cause}_effect": ("change", value)}
         return replace(player, evidence=player.evidence.replace("{move}", said), numbers=numbers)
-
-    def _floor(self, reference: float) -> float:
-        metric, settings = self.scene.metric, self.scene.settings
-        return settings.replay_floor * material_floor(metric, reference) / material_floor("recall", 1.0)
 
     def _plays(self, cause: str, made: Moves) -> bool:
         metric = self.scene.metric

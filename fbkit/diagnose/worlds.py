@@ -3,9 +3,6 @@
 from dataclasses import dataclass
 from typing import Final
 
-import numpy as np
-from scipy.special import logit
-
 _LOST_POSITIVES: Final = "labels lost because of their outcome and a model that got worse would leave the same counts"
 _LOST_MISSED: Final = (
     "labels of missed positives lost because of their outcome and a model that misses fewer would leave the same counts"
@@ -48,7 +45,7 @@ class Unsettled:
     Attributes
     ----------
     tipping
-        :func:`tipping_ratio` of the observed metric.
+        :func:`fbkit.diagnose.bounds.tipping_ratio` of the observed metric.
     nonrandom
         (outcome, decision) of the labels that count conservation takes for lost by their outcome, or None.
     nonrandom_gap
@@ -80,19 +77,6 @@ class Unsettled:
     definition_gap: float | None = None
     audit_flagged: int = 300
     audit_unflagged: int = 500
-
-
-def tipping_ratio(reference: float | None, current: float | None, *, identity: bool = True) -> float | None:
-    """Ratio of label rates that would turn one observed value into the other; None at 0 or 1, or without the identity.
-
-    >>> round(tipping_ratio(0.80, 0.68), 2)
-    0.53
-    >>> tipping_ratio(1.0, 0.7) is None
-    True
-    """
-    if not identity or reference is None or current is None or not (0 < reference < 1 and 0 < current < 1):
-        return None
-    return float(np.exp(logit(current) - logit(reference)))
 
 
 def twins(open_: Unsettled) -> tuple[Twins, ...]:
